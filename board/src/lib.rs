@@ -1,0 +1,1 @@
+//! Board descriptions: TOML files and their typed, validated model.

@@ -1,0 +1,1 @@
+//! The program: roles, settings, IPC, and the API's implementation.

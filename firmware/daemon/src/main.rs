@@ -1,0 +1,2 @@
+//! candor: the recorder program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Network cameras: pulls RTSP, publishes access units.

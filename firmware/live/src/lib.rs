@@ -1,0 +1,1 @@
+//! Live video for browsers: fMP4 fragments built once a stream.

@@ -1,0 +1,1 @@
+//! Bitstreams and boxes: NAL units, parameter sets, fMP4 and MP4.

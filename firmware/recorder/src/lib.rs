@@ -1,0 +1,1 @@
+//! Decides what is recorded and feeds the store.

@@ -1,0 +1,1 @@
+//! The RTSP server: session, SDP, packetisers, transports.

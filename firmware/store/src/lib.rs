@@ -1,0 +1,1 @@
+//! The recording store: segment log, index, recovery, check.

@@ -1,0 +1,1 @@
+//! The simulator backend: deterministic cameras, clock and flash.

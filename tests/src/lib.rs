@@ -1,0 +1,1 @@
+//! Drives the program from outside, as a user or a peer would.

@@ -1,0 +1,1 @@
+//! The HTTP API: trait, view types, router, OpenAPI and the browser app.

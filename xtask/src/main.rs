@@ -1,0 +1,2 @@
+//! xtask: developer commands.
+fn main() {}
