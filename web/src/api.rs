@@ -1,0 +1,351 @@
+//! What the API can do: the trait that the daemon implements.
+//!
+//! Every method is called after the gate (`gate.rs`) has decided: a method with a [`Caller`] runs only for a
+//! user whose session was verified on this very request and whose role the route asks for. Bodies have been
+//! checked for shape and size (`limits.rs`), not for what only the recorder can know.
+//!
+//! For implementers: write `async fn`; the futures may be dropped at any await when the client goes away, so
+//! what must not stay half done belongs in a task of its own. An error's detail is logged here at the edge.
+//!
+//! Does not belong here: HTTP, and anything that knows how a request looked.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::error::ApiError;
+use crate::time::UtcTime;
+use crate::views::{
+    Camera, CameraInput, Channel, ChannelInput, ClaimInput, LoginInput, NewStreamKey, RecordingInfo, Role,
+    Session, Settings, State, StreamKey, StreamKeyInput, StreamName, System, Timeline, Trust,
+};
+
+/// A session's secret, as the cookie carries it: 43 characters of base64url, 256 bits.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionToken(String);
+
+impl SessionToken {
+    /// The length of a token in the cookie: 256 bits in base64url without padding (RFC 4648 section 5).
+    pub const LEN: usize = 43;
+
+    /// `None` unless `text` has a token's form.
+    pub fn new(text: impl Into<String>) -> Option<Self> {
+        let text = text.into();
+        let right = text.len() == Self::LEN
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        right.then_some(Self(text))
+    }
+
+    /// The secret itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SessionToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionToken(..)")
+    }
+}
+
+/// Who calls: verified on this request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The user's name.
+    pub user: String,
+    /// The user's role.
+    pub role: Role,
+    /// Where the request came from.
+    pub from: SocketAddr,
+}
+
+/// A session that has just begun.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// The secret; it goes into the cookie and nowhere else.
+    pub token: SessionToken,
+    /// Who is signed in.
+    pub session: Session,
+}
+
+/// A channel's span of time, `start` before `end`, at most [`crate::limits::MAX_RECORDING`] long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first moment.
+    pub start: UtcTime,
+    /// The end.
+    pub end: UtcTime,
+}
+
+/// What a recording is fetched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be played in the browser.
+    Playback,
+    /// To be kept as a file.
+    Export,
+}
+
+/// One message of a live view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LiveMessage {
+    /// JSON about what follows.
+    Text(String),
+    /// An init segment or a fragment.
+    Binary(Bytes),
+}
+
+/// A live view; dropping it ends the view.
+pub trait Live: Send + 'static {
+    /// The next message; `None` when there will be no more. It is not asked while the client is slow: what may
+    /// be lost meanwhile is the implementer's choice.
+    fn next(&mut self) -> impl Future<Output = Option<LiveMessage>> + Send;
+}
+
+/// One change of what the pages show.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Update {
+    /// All channels.
+    Channels(Vec<Channel>),
+    /// The trust line.
+    Trust(Trust),
+    /// The system.
+    System(System),
+}
+
+/// The changes of what the pages show; dropping it ends the watching.
+pub trait Updates: Send + 'static {
+    /// The next change: first each of the three as it is now, then what differs. It may come at any rate; of
+    /// each kind at most one a second is sent, the newest. `None` when there will be no more.
+    fn next(&mut self) -> impl Future<Output = Option<Update>> + Send;
+}
+
+/// A recording as a file that is made while it is read. Dropping it ends the reading.
+pub trait Recording: Send + Sync + 'static {
+    /// The file's size in bytes.
+    fn len(&self) -> u64;
+
+    /// Whether there is nothing in it.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Letters, digits and `-`; another one whenever any byte would be another (a strong validator, RFC 9110
+    /// section 8.8.1).
+    fn etag(&self) -> String;
+
+    /// Exactly the bytes of `range`, which is not longer than [`crate::limits::MAX_READ_BYTES`] and lies inside
+    /// the file.
+    fn read(&self, range: Range<u64>) -> impl Future<Output = Result<Bytes, ApiError>> + Send;
+}
+
+/// What the API can do.
+pub trait Api: Send + Sync + 'static {
+    /// A live view.
+    type Live: Live;
+    /// The changes of what the pages show.
+    type Updates: Updates;
+    /// A recording as a file.
+    type Recording: Recording;
+
+    /// `GET /state`. Called for every request of the claim too, so it must be cheap.
+    fn state(&self) -> impl Future<Output = State> + Send;
+
+    /// Who holds `token`, and counts as use of the session; `None` when it is over or never was.
+    fn authenticate(
+        &self,
+        token: &SessionToken,
+        from: SocketAddr,
+    ) -> impl Future<Output = Option<Session>> + Send;
+
+    /// Whether the session goes on, without counting as use. Asked every other second for as long as a live
+    /// view or `/updates` is open, and these end with the session.
+    fn session_alive(&self, token: &SessionToken) -> bool;
+
+    /// `POST /claim`, only while unclaimed.
+    ///
+    /// # Errors
+    /// `Unauthorized` (wrong_setup_code), `Invalid` (user, password), `TooMany`, `NotFound` when somebody else
+    /// was faster.
+    fn claim(
+        &self,
+        input: ClaimInput,
+        from: SocketAddr,
+    ) -> impl Future<Output = Result<NewSession, ApiError>> + Send;
+
+    /// `POST /session`.
+    ///
+    /// # Errors
+    /// `Unauthorized` (wrong_login), `TooMany`.
+    fn login(
+        &self,
+        input: LoginInput,
+        from: SocketAddr,
+    ) -> impl Future<Output = Result<NewSession, ApiError>> + Send;
+
+    /// `DELETE /session`.
+    fn logout(&self, caller: Caller, token: &SessionToken) -> impl Future<Output = ()> + Send;
+
+    /// `GET /channels`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn channels(&self, caller: Caller) -> impl Future<Output = Result<Vec<Channel>, ApiError>> + Send;
+
+    /// `PUT /channels/{n}`.
+    ///
+    /// # Errors
+    /// `NotFound` (no_channel), `Unavailable`.
+    fn set_channel(
+        &self,
+        caller: Caller,
+        channel: u16,
+        input: ChannelInput,
+    ) -> impl Future<Output = Result<Channel, ApiError>> + Send;
+
+    /// `GET /cameras`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn cameras(&self, caller: Caller) -> impl Future<Output = Result<Vec<Camera>, ApiError>> + Send;
+
+    /// `POST /cameras`.
+    ///
+    /// # Errors
+    /// `Conflict` (channel_taken, no_free_channel), `Invalid`, `Unavailable`.
+    fn add_camera(
+        &self,
+        caller: Caller,
+        input: CameraInput,
+    ) -> impl Future<Output = Result<Camera, ApiError>> + Send;
+
+    /// `PUT /cameras/{n}`; a password that is absent is kept.
+    ///
+    /// # Errors
+    /// `NotFound` (no_camera), `Invalid`, `Unavailable`.
+    fn set_camera(
+        &self,
+        caller: Caller,
+        channel: u16,
+        input: CameraInput,
+    ) -> impl Future<Output = Result<Camera, ApiError>> + Send;
+
+    /// `DELETE /cameras/{n}`.
+    ///
+    /// # Errors
+    /// `NotFound` (no_camera), `Unavailable`.
+    fn remove_camera(
+        &self,
+        caller: Caller,
+        channel: u16,
+    ) -> impl Future<Output = Result<(), ApiError>> + Send;
+
+    /// `GET /channels/{n}/{main|sub}/live`.
+    ///
+    /// # Errors
+    /// `NotFound` (no_channel), `TooMany`, `Unavailable`.
+    fn live(
+        &self,
+        caller: Caller,
+        channel: u16,
+        stream: StreamName,
+        audio: bool,
+    ) -> impl Future<Output = Result<Self::Live, ApiError>> + Send;
+
+    /// `GET /timeline`, of one channel or of all.
+    ///
+    /// # Errors
+    /// `NotFound` (no_channel), `Unavailable`.
+    fn timeline(
+        &self,
+        caller: Caller,
+        span: Span,
+        channel: Option<u16>,
+    ) -> impl Future<Output = Result<Timeline, ApiError>> + Send;
+
+    /// `GET /channels/{n}/recording`.
+    ///
+    /// # Errors
+    /// `NotFound` (no_channel, no_footage), `Unavailable`.
+    fn recording_info(
+        &self,
+        caller: Caller,
+        channel: u16,
+        span: Span,
+    ) -> impl Future<Output = Result<RecordingInfo, ApiError>> + Send;
+
+    /// `GET /channels/{n}/recording.mp4`.
+    ///
+    /// # Errors
+    /// `NotFound` (no_channel, no_footage), `TooMany`, `Unavailable`.
+    fn recording(
+        &self,
+        caller: Caller,
+        channel: u16,
+        span: Span,
+        purpose: Purpose,
+    ) -> impl Future<Output = Result<Self::Recording, ApiError>> + Send;
+
+    /// `GET /system`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn system(&self, caller: Caller) -> impl Future<Output = Result<System, ApiError>> + Send;
+
+    /// `GET /trust`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn trust(&self, caller: Caller) -> impl Future<Output = Result<Trust, ApiError>> + Send;
+
+    /// `GET /updates`.
+    ///
+    /// # Errors
+    /// `TooMany`, `Unavailable`.
+    fn updates(&self, caller: Caller) -> impl Future<Output = Result<Self::Updates, ApiError>> + Send;
+
+    /// `GET /stream-keys`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn stream_keys(&self, caller: Caller) -> impl Future<Output = Result<Vec<StreamKey>, ApiError>> + Send;
+
+    /// `POST /stream-keys`.
+    ///
+    /// # Errors
+    /// `Conflict` (name_taken, too_many_keys), `Invalid` (name).
+    fn add_stream_key(
+        &self,
+        caller: Caller,
+        input: StreamKeyInput,
+    ) -> impl Future<Output = Result<NewStreamKey, ApiError>> + Send;
+
+    /// `DELETE /stream-keys/{name}`; ends what is being watched with it.
+    ///
+    /// # Errors
+    /// `NotFound` (no_key).
+    fn remove_stream_key(
+        &self,
+        caller: Caller,
+        name: String,
+    ) -> impl Future<Output = Result<(), ApiError>> + Send;
+
+    /// `GET /settings`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn settings(&self, caller: Caller) -> impl Future<Output = Result<Settings, ApiError>> + Send;
+
+    /// `PUT /settings`.
+    ///
+    /// # Errors
+    /// `Invalid` (time_zone), `Unavailable`.
+    fn set_settings(
+        &self,
+        caller: Caller,
+        input: Settings,
+    ) -> impl Future<Output = Result<Settings, ApiError>> + Send;
+}

@@ -1,0 +1,155 @@
+//! Every limit of the API with its reason, and the checks of what is taken.
+//!
+//! Does not belong here: limits of connections (`server.rs`), and checks that need the recorder's knowledge.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::api::Span;
+use crate::error::ApiError;
+use crate::time::UtcTime;
+use crate::views::{CameraInput, ChannelInput, ClaimInput, LoginInput, Settings, StreamKeyInput};
+
+/// The largest body taken. The largest sensible one is a camera with a long address: 4 KiB.
+pub const MAX_BODY_BYTES: usize = 64 << 10;
+/// A body that takes longer than this is not being sent by somebody who wants an answer.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most read from a recording at once: four of them in flight a viewer still fit a 64 MB board.
+pub const MAX_READ_BYTES: u64 = 256 << 10;
+/// The most runs of one channel in a timeline: one for each pixel of a wide screen.
+pub const MAX_RUNS: usize = 2000;
+/// The highest channel number: what the largest board encodes, twice over.
+pub const MAX_CHANNEL: u16 = 64;
+/// Titles and names are drawn on pictures and tiles.
+pub const MAX_TITLE_CHARS: usize = 64;
+/// What common servers and cameras take as an address.
+pub const MAX_URL_BYTES: usize = 2048;
+/// The longest user name or password of a camera; vendors allow up to 64.
+pub const MAX_CAMERA_CREDENTIAL_CHARS: usize = 128;
+/// The longest name of a user or stream key that is looked at; the recorder's own rules are stricter.
+pub const MAX_NAME_CHARS: usize = 64;
+/// The longest password that is looked at: a passphrase, not a file.
+pub const MAX_PASSWORD_CHARS: usize = 256;
+/// The longest set-up code that is looked at, separators included.
+pub const MAX_SETUP_CODE_CHARS: usize = 32;
+/// The longest span of one recording: a day and the hour that a change from summer time adds.
+pub const MAX_RECORDING: Duration = Duration::from_secs(25 * 3600);
+/// The longest span of a timeline: two years.
+pub const MAX_TIMELINE: Duration = Duration::from_secs(2 * 366 * 86_400);
+/// The longest `Cookie` header looked at: ours is 57 bytes, the rest are other pages' on the same address.
+pub const MAX_COOKIE_BYTES: usize = 4096;
+
+/// A body that can be checked for shape and size before anything else sees it.
+pub(crate) trait Checked {
+    fn check(&self) -> Result<(), ApiError>;
+}
+
+impl Checked for ClaimInput {
+    fn check(&self) -> Result<(), ApiError> {
+        at_most("setup_code", &self.setup_code, MAX_SETUP_CODE_CHARS)?;
+        at_most("user", &self.user, MAX_NAME_CHARS)?;
+        at_most("password", &self.password, MAX_PASSWORD_CHARS)
+    }
+}
+
+impl Checked for LoginInput {
+    fn check(&self) -> Result<(), ApiError> {
+        at_most("user", &self.user, MAX_NAME_CHARS)?;
+        at_most("password", &self.password, MAX_PASSWORD_CHARS)
+    }
+}
+
+impl Checked for ChannelInput {
+    fn check(&self) -> Result<(), ApiError> {
+        title("title", &self.title)
+    }
+}
+
+impl Checked for StreamKeyInput {
+    fn check(&self) -> Result<(), ApiError> {
+        at_most("name", &self.name, MAX_NAME_CHARS)
+    }
+}
+
+impl Checked for Settings {
+    fn check(&self) -> Result<(), ApiError> {
+        title("name", &self.name)?;
+        at_most("time_zone", &self.time_zone, MAX_NAME_CHARS)
+    }
+}
+
+impl Checked for CameraInput {
+    fn check(&self) -> Result<(), ApiError> {
+        if let Some(channel) = self.channel {
+            channel_number(channel)
+                .map_err(|_| out_of_range("channel", format!("Channels go from 1 to {MAX_CHANNEL}.")))?;
+        }
+        title("title", &self.title)?;
+        if self.url.len() > MAX_URL_BYTES {
+            return Err(out_of_range("url", format!("The address is longer than {MAX_URL_BYTES} bytes.")));
+        }
+        let url = Url::parse(&self.url).ok().filter(|url| url.has_host());
+        let Some(url) = url.filter(|url| matches!(url.scheme(), "rtsp" | "rtsps")) else {
+            return Err(ApiError::invalid(
+                "not_an_rtsp_address",
+                "url",
+                "Write the address like rtsp://192.0.2.7/stream1.",
+            ));
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(ApiError::invalid(
+                "credentials_in_address",
+                "url",
+                "Put the camera's user and password into their own fields, not into the address.",
+            ));
+        }
+        for (field, value) in [("user", &self.user), ("password", &self.password)] {
+            at_most(field, value.as_deref().unwrap_or_default(), MAX_CAMERA_CREDENTIAL_CHARS)?;
+        }
+        Ok(())
+    }
+}
+
+/// A channel number from a path.
+pub(crate) fn channel_number(number: u16) -> Result<u16, ApiError> {
+    if (1..=MAX_CHANNEL).contains(&number) {
+        Ok(number)
+    } else {
+        Err(ApiError::not_found("no_channel", format!("Channels go from 1 to {MAX_CHANNEL}.")))
+    }
+}
+
+/// A span from an address's query.
+pub(crate) fn span(start: UtcTime, end: UtcTime, longest: Duration) -> Result<Span, ApiError> {
+    let micros = i128::from(end.as_unix_micros()) - i128::from(start.as_unix_micros());
+    if micros <= 0 {
+        return Err(ApiError::invalid("empty_span", "end", "The end must be after the start."));
+    }
+    if micros > longest.as_micros().cast_signed() {
+        let hours = longest.as_secs() / 3600;
+        return Err(out_of_range("end", format!("Ask for at most {hours} hours at once.")));
+    }
+    Ok(Span { start, end })
+}
+
+fn at_most(field: &'static str, value: &str, chars: usize) -> Result<(), ApiError> {
+    if value.chars().count() > chars {
+        return Err(out_of_range(field, format!("This is longer than {chars} characters.")));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(out_of_range(field, "Leave out line breaks and control characters."));
+    }
+    Ok(())
+}
+
+fn title(field: &'static str, value: &str) -> Result<(), ApiError> {
+    if value.trim().is_empty() {
+        return Err(out_of_range(field, "Give it a name."));
+    }
+    at_most(field, value, MAX_TITLE_CHARS)
+}
+
+fn out_of_range(field: &'static str, message: impl Into<String>) -> ApiError {
+    ApiError::invalid("out_of_range", field, message)
+}
