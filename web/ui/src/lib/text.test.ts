@@ -1,0 +1,19 @@
+// Tests of quantities in words.
+import { describe, expect, it } from 'vitest'
+import { bitRate, bytes, codecName, count, mimeCodec } from './text'
+
+describe('text', () => {
+  it('writes bytes in decimal units with three figures at most', () => {
+    expect([0, 999, 1000, 12_345_678, 999_600, 4e12].map(bytes)).toEqual(['0 B', '999 B', '1.0 KB', '12.3 MB', '1.0 MB', '4.0 TB'])
+  })
+
+  it('writes bit rates and codecs', () => {
+    expect(bitRate(512_000)).toBe('512 kbit/s')
+    expect(bitRate(4_120_000)).toBe('4.1 Mbit/s')
+    expect(codecName('h265')).toBe('H.265')
+    expect(mimeCodec('video/mp4; codecs="hvc1.1.6.L93.B0,mp4a.40.2"')).toBe('H.265')
+    expect(mimeCodec('video/mp4; codecs="avc1.64001f"')).toBe('H.264')
+    expect(count(1, 'camera')).toBe('1 camera')
+    expect(count(0, 'camera')).toBe('0 cameras')
+  })
+})

@@ -1,0 +1,38 @@
+// Quantities and codecs as people read them. Pure.
+
+const STEPS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB']
+
+/** `1.4 GB`: decimal units, as disks are sold. */
+export function bytes(n: number): string {
+  let value = Math.max(0, n)
+  let step = 0
+  while (value >= 999.5 && step < STEPS.length - 1) {
+    value /= 1000
+    step++
+  }
+  return `${step === 0 || value >= 99.5 ? Math.round(value) : value.toFixed(1)} ${STEPS[step]}`
+}
+
+/** `2.1 Mbit/s` */
+export function bitRate(bps: number): string {
+  if (bps >= 999_500) return `${(bps / 1e6).toFixed(1)} Mbit/s`
+  return `${Math.round(bps / 1000)} kbit/s`
+}
+
+const CODECS: Record<string, string> = { h264: 'H.264', h265: 'H.265', aac: 'AAC', pcma: 'G.711 A', pcmu: 'G.711 µ', jpeg: 'JPEG' }
+
+export function codecName(codec: string): string {
+  return CODECS[codec.toLowerCase()] ?? codec
+}
+
+/** The name of the video codec in a MIME type with an RFC 6381 codecs list. */
+export function mimeCodec(mime: string): string {
+  if (/\b(hvc1|hev1)/i.test(mime)) return 'H.265'
+  if (/\bavc[13]/i.test(mime)) return 'H.264'
+  return mime.replace(/^.*codecs="?([^",]*).*$/i, '$1')
+}
+
+/** `1 camera`, `4 cameras` */
+export function count(n: number, one: string, many = `${one}s`): string {
+  return `${n} ${n === 1 ? one : many}`
+}

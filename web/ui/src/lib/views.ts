@@ -1,0 +1,140 @@
+// The vocabulary of the HTTP API (/api/v1): what the recorder says, as types. No behaviour here.
+// Times are RFC 3339 UTC strings as they come; units stand in the names.
+
+export type StateCode =
+  | 'ok'
+  | 'starting'
+  | 'no_signal'
+  | 'unreachable'
+  | 'wrong_password'
+  | 'unsupported_codec'
+  | 'not_found'
+  | 'stalled'
+  | 'failed'
+
+export type StreamKind = 'main' | 'sub'
+export type UserRole = 'owner' | 'integrator' | 'operator' | 'viewer'
+
+export interface RecorderState {
+  claimed: boolean
+  name: string
+  version: string
+}
+
+export interface Session {
+  user: string
+  role: UserRole
+  csrf: string
+}
+
+export interface Stream {
+  codec: string
+  width: number
+  height: number
+  frame_rate: number | null
+  bit_rate_bps: number | null
+}
+
+export interface Channel {
+  channel: number
+  title: string
+  source: 'input' | 'camera'
+  state: { code: StateCode; since: string; message: string }
+  recording: boolean
+  main: Stream | null
+  sub: Stream | null
+  audio: { codec: string; sample_rate: number; channels: number } | null
+}
+
+export interface Camera {
+  channel: number
+  title: string
+  url: string
+  user?: string | null
+  has_password: boolean
+  transport: 'tcp' | 'udp'
+}
+
+export interface CameraInput {
+  channel?: number
+  title: string
+  url: string
+  user?: string
+  password?: string
+  transport: 'tcp' | 'udp'
+}
+
+export interface Span {
+  start: string
+  end: string
+}
+
+export interface Timeline {
+  channels: { channel: number; runs: Span[]; oldest: string | null; newest: string | null }[]
+}
+
+export interface Recording {
+  start: string
+  end: string
+  bytes: number
+  mime: string
+  frame_rate: number | null
+  pieces: (Span & { media_start_sec: number })[]
+}
+
+export interface RoleStatus {
+  role: string
+  state: 'running' | 'starting' | 'restarting' | 'stopped'
+  pid: number | null
+  restarts: number
+  since: string | null
+  memory_bytes: number | null
+  note?: string | null
+}
+
+export interface Disk {
+  path: string
+  state: 'ok' | 'full' | 'error'
+  message?: string | null
+  total_bytes: number
+  used_bytes: number
+  write_bytes_per_sec: number
+  oldest: string | null
+  newest: string | null
+}
+
+export interface System {
+  version: string
+  uptime_sec: number
+  time: string
+  roles: RoleStatus[]
+  disks: Disk[]
+  sandbox: { level: string; message: string }
+}
+
+export interface Watching {
+  user: string
+  from: string
+  channel: number
+  stream: string
+  via: 'browser' | 'rtsp' | 'playback' | 'export'
+  since: string
+}
+
+export interface Trust {
+  watching: Watching[]
+  disk: { state: string; message: string }
+  roles: { running: number; total: number }
+  recording: { channels: number; total: number }
+}
+
+export interface StreamKey {
+  name: string
+  created: string
+}
+
+export interface Settings {
+  name: string
+  time_zone: string
+  rtsp_enabled: boolean
+}
