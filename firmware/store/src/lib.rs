@@ -1,1 +1,46 @@
 //! The recording store: segment log, index, recovery, check.
+//!
+//! A volume is a folder with `volume.toml`, `segments/` of fixed size that are recycled oldest first, and an
+//! SQLite index that can be rebuilt from them. [`Store`] is the one writer; [`Reader`]s work beside it, also from
+//! other processes; [`Movie`] is a range of footage as an MP4 that nobody ever writes. docs/storage.md has every
+//! byte.
+//!
+//! Does not belong here: what is recorded and when (crate `recorder`), who may see it (crate `auth`).
+//!
+//! Invariants
+//! - What [`Store::commit`] acknowledged is on the medium; what is not is never reported.
+//! - Footage is never rewritten before its turn to be recycled.
+//! - The index is a convenience: losing it loses nothing.
+
+mod builder;
+mod check;
+mod chunk;
+mod config;
+mod disk;
+mod error;
+pub mod faults;
+mod index;
+mod layout;
+mod movie;
+mod reader;
+mod recover;
+mod runs;
+mod sample;
+mod scan;
+mod segment;
+mod store;
+mod volume;
+
+pub use check::{CheckReport, Damage, SegmentInfo, VolumeInfo, check, list, rebuild_index};
+pub use config::{MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, MIN_SEGMENTS, StoreOptions};
+pub use disk::{Access, Disk, DiskFile, RealDisk};
+pub use error::{ErrorKind, StoreError};
+pub use movie::{Movie, Piece};
+pub use reader::{Reader, StoredUnit, Units};
+pub use recover::RecoveryReport;
+pub use runs::Run;
+pub use sample::SampleFormat;
+pub use store::{CommitReport, LastUnit, ScrubReport, Store, VolumeStatus};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! What the recorder tells about itself, readable from any thread.
+//!
+//! Does not belong here: deciding anything by it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hal::{BitsPerSecond, ByteCount, StreamId, WallTime};
+
+/// One stream's figures since the recorder started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamStatus {
+    /// Units taken from the ring and given to the store.
+    pub units: u64,
+    /// Bytes of those units.
+    pub bytes: ByteCount,
+    /// Units that the ring had overwritten before they were read.
+    pub lost_units: u64,
+    /// Groups of pictures that lost at least one unit that way.
+    pub lost_gops: u64,
+    /// Units that the store refused.
+    pub refused_units: u64,
+    /// Over the last few seconds.
+    pub bit_rate: BitsPerSecond,
+    /// The wall time of the last unit.
+    pub last_unit: Option<WallTime>,
+    /// A ring is there.
+    pub present: bool,
+    /// What went wrong last, for people; cleared when the stream goes on.
+    pub last_error: Option<String>,
+}
+
+/// The recorder's figures since it started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecorderStatus {
+    /// Every stream that was ever seen.
+    pub streams: BTreeMap<StreamId, StreamStatus>,
+    /// Coded bytes made durable.
+    pub committed: ByteCount,
+    /// Bytes written for them.
+    pub written: ByteCount,
+    /// Written bytes a second, over the last few seconds.
+    pub write_bytes_per_sec: u64,
+    /// Commits that succeeded.
+    pub commits: u64,
+    /// Commits that failed; each is tried again.
+    pub failed_commits: u64,
+    /// How long the last commit took.
+    pub last_commit: Duration,
+    /// How long the slowest commit took.
+    pub slowest_commit: Duration,
+    /// When footage was last made durable.
+    pub last_durable: Option<WallTime>,
+    /// Why the disk is not being written, for people; `None` while it is.
+    pub last_error: Option<String>,
+    /// That error's kind.
+    pub last_error_kind: Option<store::ErrorKind>,
+    /// Damage that reading back sealed segments found, newest last; at most 16.
+    pub damages: Vec<String>,
+    /// What the volume may take.
+    pub volume_max: ByteCount,
+    /// What it takes.
+    pub volume_used: ByteCount,
+}
+
+/// Reads the status; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct StatusHandle(Arc<Mutex<RecorderStatus>>);
+
+impl StatusHandle {
+    /// The figures as of the last drain.
+    #[must_use]
+    pub fn get(&self) -> RecorderStatus {
+        self.lock().clone()
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, RecorderStatus> {
+        // Figures are never half-written in a way that matters.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks a running recorder to end; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct StopFlag(Arc<AtomicBool>);
+
+impl StopFlag {
+    /// A flag that is not raised.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Raises it: the recorder drains what is in the rings, commits, seals and returns within two intervals.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it is raised.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,229 @@
+//! Chunks while they fill: from access units to payloads and frame tables.
+//!
+//! Does not belong here: writing (`store`).
+//!
+//! Invariants
+//! - A chunk has one sample entry and one timeline: pts and wall time advance together within it.
+//! - Sequence numbers are given when a chunk closes, hashes and places when it is written.
+
+use std::sync::Arc;
+
+use hal::{AccessUnit, Pts90k, StreamFormat, StreamId, WallTime};
+use media::ParameterSets;
+use media::annexb::split_parameter_sets_into;
+
+use crate::chunk::{CHUNK_DISCONTINUITY, CHUNK_KEYFRAME, Frame};
+use crate::layout::{CLOSE_CHUNK_BYTES, Hash, MAX_CHUNK_UNITS, sha256};
+use crate::sample::{MAX_ENTRY_BYTES, SampleFormat};
+
+/// The longest chunk: the commit interval.
+const MAX_CHUNK_TICKS: i64 = Pts90k::PER_SECOND;
+
+/// Wall time may stray this far from the timeline before a chunk is closed for a new anchor: less than anybody
+/// sees, more than a source's jitter.
+const MAX_ANCHOR_ERROR_MICROS: i64 = 100_000;
+
+/// How long a stream's first unit is taken to last until a second one tells: 1/25 s.
+const FIRST_UNIT_TICKS: i64 = 3600;
+
+/// What a unit may last at most when that is only guessed from its neighbours.
+const MAX_UNIT_TICKS: i64 = Pts90k::PER_SECOND;
+
+/// A chunk that waits to be written.
+#[derive(Debug)]
+pub(crate) struct ClosedChunk {
+    pub(crate) stream: StreamId,
+    pub(crate) sequence: u64,
+    pub(crate) pts: Pts90k,
+    pub(crate) wall: WallTime,
+    pub(crate) start_offset: i32,
+    pub(crate) end_offset: i32,
+    pub(crate) flags: u32,
+    pub(crate) entry: Arc<Vec<u8>>,
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) payload_hash: Hash,
+}
+
+/// Why a unit was not taken.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Nothing to decode it with: no parameter sets were ever seen. Not an error; the next keyframe brings them.
+    NoParameterSets,
+    /// The source sent what cannot be stored.
+    Invalid(String),
+}
+
+/// One stream's chunk in the making.
+pub(crate) struct Builder {
+    stream: StreamId,
+    format: Option<SampleFormat>,
+    entry: Arc<Vec<u8>>,
+    open: Option<OpenChunk>,
+    next_sequence: u64,
+    /// Mean distance of units, kept for chunks of one unit.
+    unit_ticks: i64,
+    /// Payload bytes at which a chunk closes.
+    close_bytes: usize,
+}
+
+struct OpenChunk {
+    pts: Pts90k,
+    wall: WallTime,
+    min: i32,
+    max: i32,
+    flags: u32,
+    frames: Vec<Frame>,
+    payload: Vec<u8>,
+}
+
+impl Builder {
+    /// `format` is what the stream's last chunk had, `next_sequence` one more than its number.
+    pub(crate) fn new(
+        stream: StreamId,
+        format: Option<SampleFormat>,
+        next_sequence: u64,
+        close_bytes: usize,
+    ) -> Self {
+        let entry = Arc::new(format.as_ref().map(SampleFormat::encode).unwrap_or_default());
+        Self {
+            stream,
+            format,
+            entry,
+            open: None,
+            next_sequence,
+            unit_ticks: FIRST_UNIT_TICKS,
+            close_bytes: close_bytes.min(CLOSE_CHUNK_BYTES),
+        }
+    }
+
+    /// Takes a unit; a chunk that is full, or that the unit does not fit, goes to `closed`.
+    pub(crate) fn push(
+        &mut self,
+        format: &StreamFormat,
+        unit: &AccessUnit<'_>,
+        closed: &mut Vec<ClosedChunk>,
+    ) -> Result<(), Refused> {
+        // Coded into a place of its own first: a unit that is refused leaves no trace.
+        let mut coded = Vec::new();
+        let sets = match format {
+            StreamFormat::Video(codec) => split_parameter_sets_into(*codec, unit.data, &mut coded)
+                .map_err(|error| Refused::Invalid(error.to_string()))?,
+            StreamFormat::Audio(_) => {
+                coded.extend_from_slice(unit.data);
+                ParameterSets::default()
+            }
+        };
+        self.set_format(format, sets, closed)?;
+        if coded.is_empty() {
+            return Ok(());
+        }
+        if self.open.as_ref().is_some_and(|open| !open.takes(unit, coded.len(), self.close_bytes)) {
+            self.close(closed);
+        }
+        self.open.get_or_insert_with(|| OpenChunk::new(unit)).push(unit, &coded);
+        Ok(())
+    }
+
+    fn set_format(
+        &mut self,
+        format: &StreamFormat,
+        sets: ParameterSets,
+        closed: &mut Vec<ClosedChunk>,
+    ) -> Result<(), Refused> {
+        let fresh = match (format, &self.format) {
+            (StreamFormat::Video(codec), Some(SampleFormat::Video(known, _)))
+                if sets.is_empty() && codec == known =>
+            {
+                return Ok(());
+            }
+            (StreamFormat::Video(codec), _) if !sets.is_complete(*codec) => {
+                return Err(Refused::NoParameterSets);
+            }
+            (StreamFormat::Video(codec), _) => SampleFormat::Video(*codec, sets),
+            (StreamFormat::Audio(audio), _) => SampleFormat::Audio(audio.clone()),
+        };
+        if self.format.as_ref() == Some(&fresh) {
+            return Ok(());
+        }
+        let entry = fresh.encode();
+        if entry.len() > MAX_ENTRY_BYTES {
+            return Err(Refused::Invalid("the parameter sets are larger than a chunk takes".into()));
+        }
+        self.close(closed);
+        self.entry = Arc::new(entry);
+        self.format = Some(fresh);
+        Ok(())
+    }
+
+    /// Closes the open chunk, if there is one.
+    pub(crate) fn close(&mut self, closed: &mut Vec<ClosedChunk>) {
+        let Some(open) = self.open.take() else { return };
+        let span = i64::from(open.max) - i64::from(open.min);
+        if let Some(gaps @ 1..) = open.frames.len().checked_sub(1) {
+            self.unit_ticks = (span / gaps as i64).clamp(1, MAX_UNIT_TICKS);
+        }
+        let payload_hash = sha256(&open.payload);
+        closed.push(ClosedChunk {
+            stream: self.stream,
+            sequence: self.next_sequence,
+            pts: open.pts,
+            wall: open.wall,
+            start_offset: open.min,
+            end_offset: open.max.saturating_add(self.unit_ticks as i32),
+            flags: open.flags,
+            entry: Arc::clone(&self.entry),
+            frames: open.frames,
+            payload: open.payload,
+            payload_hash,
+        });
+        self.next_sequence += 1;
+    }
+
+    /// Coded bytes that no closed chunk has yet.
+    pub(crate) fn open_bytes(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.payload.len())
+    }
+}
+
+impl OpenChunk {
+    fn new(unit: &AccessUnit<'_>) -> Self {
+        let flags = if unit.discontinuity { CHUNK_DISCONTINUITY } else { 0 };
+        Self {
+            pts: unit.pts,
+            wall: unit.wall,
+            min: 0,
+            max: 0,
+            flags,
+            frames: Vec::new(),
+            payload: Vec::new(),
+        }
+    }
+
+    fn takes(&self, unit: &AccessUnit<'_>, coded: usize, close_bytes: usize) -> bool {
+        let ticks = unit.pts - self.pts;
+        let strayed = unit.wall.micros_since(self.wall) - Pts90k(ticks).as_micros();
+        !unit.discontinuity
+            && ticks.abs() < MAX_CHUNK_TICKS
+            && strayed.abs() <= MAX_ANCHOR_ERROR_MICROS
+            && self.frames.len() < MAX_CHUNK_UNITS
+            && self.payload.len() + coded <= close_bytes
+    }
+
+    fn push(&mut self, unit: &AccessUnit<'_>, coded: &[u8]) {
+        // Within a second of the anchor by `takes`.
+        let offset = (unit.pts - self.pts) as i32;
+        self.min = self.min.min(offset);
+        self.max = self.max.max(offset);
+        if unit.keyframe {
+            self.flags |= CHUNK_KEYFRAME;
+        }
+        self.frames.push(Frame {
+            size: coded.len() as u32,
+            pts_offset: offset,
+            keyframe: unit.keyframe,
+            discontinuity: unit.discontinuity,
+        });
+        self.payload.extend_from_slice(coded);
+    }
+}

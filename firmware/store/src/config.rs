@@ -1,0 +1,49 @@
+//! A volume's options and its `volume.toml`.
+//!
+//! Does not belong here: anything that changes while recording.
+
+use hal::ByteCount;
+use serde::{Deserialize, Serialize};
+
+/// The version of the volume's layout.
+pub(crate) const VOLUME_VERSION: u32 = 1;
+
+/// The smallest segment: the header, a small chunk and a footer. Real volumes have far larger ones.
+pub const MIN_SEGMENT_BYTES: u64 = 64 << 10;
+
+/// The largest segment: what a reader is ready to scan after a power cut.
+pub const MAX_SEGMENT_BYTES: u64 = 1 << 30;
+
+/// The fewest segments of a volume: one being written, one being read, one to recycle.
+pub const MIN_SEGMENTS: u64 = 3;
+
+/// How large a volume may become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// All segments together take no more than this; at least [`MIN_SEGMENTS`] segments are kept.
+    pub max_bytes: ByteCount,
+    /// The size of a new volume's segments; an existing volume keeps its own. [`MIN_SEGMENT_BYTES`] to
+    /// [`MAX_SEGMENT_BYTES`], rounded up to whole blocks of 4096. Units larger than an eighth of it are refused,
+    /// so a volume for real cameras wants at least 32 MiB.
+    pub segment_bytes: ByteCount,
+}
+
+impl StoreOptions {
+    /// A volume of `max_bytes` with segments of 64 MiB: 8 s of 16 channels at 4 Mbit/s, scanned in a moment.
+    #[must_use]
+    pub const fn with_max_bytes(max_bytes: ByteCount) -> Self {
+        Self { max_bytes, segment_bytes: ByteCount(64 << 20) }
+    }
+}
+
+/// `volume.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VolumeFile {
+    /// [`VOLUME_VERSION`].
+    pub(crate) version: u32,
+    /// 32 hexadecimal digits, random.
+    pub(crate) id: String,
+    pub(crate) segment_bytes: u64,
+    pub(crate) max_bytes: u64,
+}

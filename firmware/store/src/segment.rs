@@ -1,0 +1,362 @@
+//! The segment file: its header, its footer index and its seal.
+//!
+//! docs/storage.md, "Segment". Does not belong here: chunk headers (`chunk`), reading a segment through (`scan`).
+//!
+//! Invariants
+//! - A segment is begun when its header carries the number in its name, sealed when its trailer does too.
+//! - A footer that decodes has its entries in the order in which they lie on disk.
+
+use std::path::{Path, PathBuf};
+
+use hal::{Pts90k, StreamId, WallTime};
+
+use crate::chunk::{CHUNK_KEYFRAME, ChunkHeader, stream, wall_at};
+use crate::layout::{BLOCK_BYTES, FORMAT_VERSION, Fields, Hash, PutFields};
+
+const HEADER_MAGIC: [u8; 4] = *b"CSEG";
+const TRAILER_MAGIC: [u8; 4] = *b"CSEL";
+
+/// The header's fields; the rest of the first block is zero.
+pub(crate) const HEADER_BYTES: usize = 80;
+
+/// The seal: the last bytes of the file.
+pub(crate) const TRAILER_BYTES: usize = 64;
+
+/// One footer entry.
+pub(crate) const ENTRY_BYTES: usize = 112;
+
+/// The most footer entries believed: 256 MiB of the smallest chunks.
+const MAX_ENTRIES: u32 = 1 << 20;
+
+/// A volume's identity, in every segment of it.
+pub(crate) type VolumeId = [u8; 16];
+
+/// The first block of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentHeader {
+    pub(crate) volume: VolumeId,
+    pub(crate) segment: u64,
+    pub(crate) segment_bytes: u64,
+    /// Commits with this number or a higher one in earlier segments are void: they failed and are here again.
+    pub(crate) first_commit: u64,
+    pub(crate) created: WallTime,
+    pub(crate) writer: u64,
+}
+
+impl SegmentHeader {
+    /// One block.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(BLOCK_BYTES as usize);
+        out.put(&HEADER_MAGIC);
+        out.put_u16(FORMAT_VERSION);
+        out.put_u16(HEADER_BYTES as u16);
+        out.put(&self.volume);
+        out.put_u64(self.segment);
+        out.put_u64(self.segment_bytes);
+        out.put_u64(self.first_commit);
+        out.put_i64(self.created.as_unix_micros());
+        out.put_u64(self.writer);
+        out.resize(HEADER_BYTES - 4, 0);
+        out.put_u32(crc32c::crc32c(&out));
+        out.resize(BLOCK_BYTES as usize, 0);
+        out
+    }
+
+    /// `Ok(None)` when there is none, or a damaged one; `Err` when it is of an unknown version.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Self>, &'static str> {
+        let Some((body, crc)) = bytes.get(..HEADER_BYTES).map(|bytes| bytes.split_at(HEADER_BYTES - 4))
+        else {
+            return Ok(None);
+        };
+        let mut fields = Fields(body);
+        if fields.array() != Some(HEADER_MAGIC) || Fields(crc).u32() != Some(crc32c::crc32c(body)) {
+            return Ok(None);
+        }
+        if fields.u16() != Some(FORMAT_VERSION) || fields.u16() != Some(HEADER_BYTES as u16) {
+            return Err("the segment has a version that this program does not know");
+        }
+        Ok((|| {
+            Some(Self {
+                volume: fields.array()?,
+                segment: fields.u64()?,
+                segment_bytes: fields.u64()?,
+                first_commit: fields.u64()?,
+                created: WallTime::from_unix_micros(fields.i64()?),
+                writer: fields.u64()?,
+            })
+        })())
+    }
+}
+
+/// The end of a sealed segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trailer {
+    pub(crate) segment: u64,
+    pub(crate) entries: u32,
+    pub(crate) footer_crc: u32,
+    /// The first byte behind the chunks.
+    pub(crate) end: u64,
+}
+
+impl Trailer {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(TRAILER_BYTES);
+        out.put(&TRAILER_MAGIC);
+        out.put_u16(FORMAT_VERSION);
+        out.put_u16(TRAILER_BYTES as u16);
+        out.put_u64(self.segment);
+        out.put_u32(self.entries);
+        out.put_u32(self.footer_crc);
+        out.put_u64(self.end);
+        out.resize(TRAILER_BYTES - 4, 0);
+        out.put_u32(crc32c::crc32c(&out));
+        out
+    }
+
+    /// As [`SegmentHeader::decode`].
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Self>, &'static str> {
+        let Some((body, crc)) = bytes.get(..TRAILER_BYTES).map(|bytes| bytes.split_at(TRAILER_BYTES - 4))
+        else {
+            return Ok(None);
+        };
+        let mut fields = Fields(body);
+        if fields.array() != Some(TRAILER_MAGIC) || Fields(crc).u32() != Some(crc32c::crc32c(body)) {
+            return Ok(None);
+        }
+        if fields.u16() != Some(FORMAT_VERSION) || fields.u16() != Some(TRAILER_BYTES as u16) {
+            return Err("the segment's seal has a version that this program does not know");
+        }
+        let trailer = (|| {
+            Some(Self {
+                segment: fields.u64()?,
+                entries: fields.u32()?,
+                footer_crc: fields.u32()?,
+                end: fields.u64()?,
+            })
+        })();
+        Ok(trailer.filter(|trailer| trailer.entries <= MAX_ENTRIES))
+    }
+}
+
+/// How many bytes the footer of `entries` chunks takes, whole blocks.
+pub(crate) fn footer_bytes(entries: usize) -> u64 {
+    ((entries * ENTRY_BYTES + TRAILER_BYTES) as u64).div_ceil(BLOCK_BYTES) * BLOCK_BYTES
+}
+
+/// A chunk as the footer tells of it: enough to find it and to place it in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) offset: u64,
+    pub(crate) header_bytes: u32,
+    pub(crate) payload_bytes: u32,
+    pub(crate) stream: StreamId,
+    pub(crate) flags: u32,
+    pub(crate) sequence: u64,
+    pub(crate) commit: u64,
+    pub(crate) pts: Pts90k,
+    pub(crate) wall: WallTime,
+    pub(crate) start_offset: i32,
+    pub(crate) end_offset: i32,
+    /// Ticks from `pts` to the last unit in decoding order.
+    pub(crate) last_offset: i32,
+    pub(crate) units: u32,
+    /// CRC32C of the sample entry: another format, another number.
+    pub(crate) format: u32,
+    /// SHA-256 of the chunk's header.
+    pub(crate) hash: Hash,
+}
+
+impl Entry {
+    /// What the footer tells of the chunk at `offset`.
+    pub(crate) fn of(offset: u64, header: &ChunkHeader, hash: Hash) -> Self {
+        Self {
+            offset,
+            header_bytes: header.header_bytes() as u32,
+            payload_bytes: header.payload_bytes,
+            stream: header.stream,
+            flags: header.flags,
+            sequence: header.sequence,
+            commit: header.placement.commit,
+            pts: header.pts,
+            wall: header.wall,
+            start_offset: header.start_offset,
+            end_offset: header.end_offset,
+            last_offset: header.frames.last().map_or(0, |frame| frame.pts_offset),
+            units: header.frames.len() as u32,
+            format: crc32c::crc32c(&header.entry),
+            hash,
+        }
+    }
+
+    /// The wall time of the first presentation.
+    pub(crate) fn start(&self) -> WallTime {
+        wall_at(self.wall, self.start_offset)
+    }
+
+    /// The wall time of the end of the last presentation.
+    pub(crate) fn end(&self) -> WallTime {
+        wall_at(self.wall, self.end_offset)
+    }
+
+    /// Whether decoding can start in it.
+    pub(crate) fn has_keyframe(&self) -> bool {
+        self.flags & CHUNK_KEYFRAME != 0
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.offset);
+        out.put_u32(self.header_bytes);
+        out.put_u32(self.payload_bytes);
+        out.put_u16(self.stream.channel.get());
+        out.put_u8(self.stream.kind.code());
+        out.put_u8(0);
+        out.put_u32(self.flags);
+        out.put_u64(self.sequence);
+        out.put_u64(self.commit);
+        out.put_i64(self.pts.0);
+        out.put_i64(self.wall.as_unix_micros());
+        out.put_i32(self.start_offset);
+        out.put_i32(self.end_offset);
+        out.put_i32(self.last_offset);
+        out.put_u32(self.units);
+        out.put_u32(self.format);
+        out.put_u32(0);
+        out.put(&self.hash);
+    }
+
+    fn decode(fields: &mut Fields<'_>) -> Option<Self> {
+        let (offset, header_bytes, payload_bytes) = (fields.u64()?, fields.u32()?, fields.u32()?);
+        let stream = stream(fields.u16()?, fields.u8()?)?;
+        fields.u8()?;
+        let entry = Self {
+            offset,
+            header_bytes,
+            payload_bytes,
+            stream,
+            flags: fields.u32()?,
+            sequence: fields.u64()?,
+            commit: fields.u64()?,
+            pts: Pts90k(fields.i64()?),
+            wall: WallTime::from_unix_micros(fields.i64()?),
+            start_offset: fields.i32()?,
+            end_offset: fields.i32()?,
+            last_offset: fields.i32()?,
+            units: fields.u32()?,
+            format: fields.u32()?,
+            hash: {
+                fields.u32()?;
+                fields.array()?
+            },
+        };
+        Some(entry)
+    }
+}
+
+/// The whole blocks at the end of a sealed segment: padding, entries, trailer.
+pub(crate) fn encode_footer(segment: u64, end: u64, entries: &[Entry]) -> Vec<u8> {
+    let mut list = Vec::with_capacity(entries.len() * ENTRY_BYTES);
+    for entry in entries {
+        entry.encode(&mut list);
+    }
+    let trailer =
+        Trailer { segment, entries: entries.len() as u32, footer_crc: crc32c::crc32c(&list), end }.encode();
+    let size = footer_bytes(entries.len()) as usize;
+    let mut out = vec![0; size - list.len() - trailer.len()];
+    out.put(&list);
+    out.put(&trailer);
+    out
+}
+
+/// The entries of a footer that `trailer` vouches for; `None` when they are damaged.
+pub(crate) fn decode_entries(trailer: &Trailer, list: &[u8]) -> Option<Vec<Entry>> {
+    if list.len() != trailer.entries as usize * ENTRY_BYTES || crc32c::crc32c(list) != trailer.footer_crc {
+        return None;
+    }
+    let mut fields = Fields(list);
+    let entries: Vec<Entry> =
+        (0..trailer.entries).map(|_| Entry::decode(&mut fields)).collect::<Option<_>>()?;
+    entries.is_sorted_by_key(|entry| entry.offset).then_some(entries)
+}
+
+/// `segments/0000000000000042.seg` in a volume's folder; 16 digits, so that names sort as numbers do.
+pub(crate) fn path(segments: &Path, segment: u64) -> PathBuf {
+    segments.join(format!("{segment:016}.seg"))
+}
+
+/// The number in a segment's name.
+pub(crate) fn number(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".seg")?;
+    (name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_digit())).then(|| name.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(offset: u64) -> Entry {
+        Entry {
+            offset,
+            header_bytes: 300,
+            payload_bytes: 5000,
+            stream: stream(2, 2).unwrap(),
+            flags: 3,
+            sequence: 4,
+            commit: 5,
+            pts: Pts90k(6),
+            wall: WallTime::from_unix_micros(7),
+            start_offset: -8,
+            end_offset: 9,
+            last_offset: 10,
+            units: 11,
+            format: 12,
+            hash: [13; 32],
+        }
+    }
+
+    #[test]
+    fn header_and_footer_come_back() {
+        let header = SegmentHeader {
+            volume: [9; 16],
+            segment: 42,
+            segment_bytes: 1 << 26,
+            first_commit: 17,
+            created: WallTime::from_unix_micros(-5),
+            writer: 3,
+        };
+        let bytes = header.encode();
+        assert_eq!(bytes.len() as u64, BLOCK_BYTES);
+        assert_eq!(SegmentHeader::decode(&bytes), Ok(Some(header)));
+        assert_eq!(SegmentHeader::decode(&bytes[..40]), Ok(None));
+
+        let entries: Vec<Entry> = (1..=50).map(|n| entry(n * 4096)).collect();
+        let footer = encode_footer(42, 51 * 4096, &entries);
+        assert_eq!(footer.len() as u64, footer_bytes(50));
+        let (list, trailer) = footer.split_at(footer.len() - TRAILER_BYTES);
+        let trailer = Trailer::decode(trailer).unwrap().unwrap();
+        let list = &list[list.len() - 50 * ENTRY_BYTES..];
+        assert_eq!(decode_entries(&trailer, list).unwrap(), entries);
+        let mut damaged = list.to_vec();
+        damaged[77] ^= 1;
+        assert_eq!(decode_entries(&trailer, &damaged), None);
+    }
+
+    #[test]
+    fn other_versions_are_refused() {
+        let mut bytes = encode_footer(1, 4096, &[]);
+        let trailer = bytes.len() - TRAILER_BYTES;
+        bytes[trailer + 4] = 9;
+        let crc = crc32c::crc32c(&bytes[trailer..bytes.len() - 4]).to_le_bytes();
+        let end = bytes.len();
+        bytes[end - 4..].copy_from_slice(&crc);
+        assert!(Trailer::decode(&bytes[trailer..]).is_err());
+    }
+
+    #[test]
+    fn names() {
+        let dir = Path::new("segments");
+        assert_eq!(number(&path(dir, 42)), Some(42));
+        for wrong in ["42.seg", "000000000000004x.seg", "0000000000000042.new", "+000000000000042.seg"] {
+            assert_eq!(number(&dir.join(wrong)), None);
+        }
+    }
+}
