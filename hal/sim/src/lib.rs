@@ -1,1 +1,24 @@
 //! The simulator backend: deterministic cameras, clock and flash.
+//!
+//! A full backend of `hal`, not a mock: its cameras deliver real H.264 that every decoder plays, made without a
+//! codec library, so that it runs on the smallest board too. What a picture shows follows from a seed, the channel,
+//! the frame's number and the wall time, and the picture says so itself (`mark`, docs/sim-mark.md).
+//!
+//! Does not belong here: real devices, and anything above the HAL.
+
+mod audio;
+mod backend;
+mod bits;
+mod clock;
+mod font;
+pub mod mark;
+mod picture;
+mod random;
+mod source;
+mod syntax;
+
+pub use backend::{INPUTS, LossPlan, MAX_LATE, SimBackend, SimOptions};
+pub use clock::SimClock;
+pub use source::{
+    MAX_FRAMES_PER_SEC, MAX_GOP_FRAMES, MAX_HEIGHT, MAX_WIDTH, MIN_BIT_RATE, Source, SourceConfig,
+};
