@@ -1,0 +1,44 @@
+//! What the server asks its owner: who may come in, and who is watching.
+//!
+//! Does not belong here: how keys are stored, and what is done with the knowledge.
+
+use std::any::Any;
+use std::net::SocketAddr;
+
+use auth::StreamKeyVerifier;
+use hal::StreamId;
+
+/// How somebody watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// RTSP in clear.
+    Rtsp,
+    /// RTSP over TLS.
+    Rtsps,
+}
+
+/// Somebody watches a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// The name of the stream key.
+    pub user: String,
+    /// The client's end of the TCP connection.
+    pub from: SocketAddr,
+    /// The video stream; its channel's sound goes with it.
+    pub stream: StreamId,
+    /// In clear or over TLS.
+    pub via: Via,
+}
+
+/// Lives as long as somebody watches: from PLAY to PAUSE, TEARDOWN or the end of the connection.
+pub type WatchGuard = Box<dyn Any + Send + Sync>;
+
+/// Asked from many tasks at once; must answer without waiting.
+pub trait Gate: Send + Sync {
+    /// The verifier of `user`'s stream key, for realm [`crate::REALM`]. Asked at every request and every few
+    /// seconds while somebody watches: a revoked key ends its sessions.
+    fn stream_key(&self, user: &str) -> Option<StreamKeyVerifier>;
+
+    /// Somebody begins to watch; the guard is dropped when that ends.
+    fn watching(&self, watch: Watch) -> WatchGuard;
+}

@@ -1,0 +1,170 @@
+//! RTP packets of one access unit, in the form in which they are sent.
+//!
+//! All packets of a unit lie in one buffer, each behind its interleaving header (RFC 2326 section 10.12), so that
+//! a client on TCP that chose the usual channels takes the buffer as it is, and a client on UDP takes slices.
+//!
+//! Does not belong here: codecs (`video.rs`, `audio.rs`), sockets.
+//!
+//! Invariants: every packet is at most [`MAX_DATAGRAM_BYTES`]; a unit has at least one packet.
+
+use bytes::Bytes;
+use hal::WallTime;
+use rtp_types::RtpPacketBuilder;
+
+/// The largest RTP packet: an Ethernet frame less IPv6, UDP, and what PPPoE or WireGuard put before them.
+pub(crate) const MAX_DATAGRAM_BYTES: usize = 1400;
+
+/// What is left for the payload (RFC 3550 section 5.1: twelve bytes of header).
+pub(crate) const MAX_PAYLOAD_BYTES: usize = MAX_DATAGRAM_BYTES - 12;
+
+/// `$`, channel, length (RFC 2326 section 10.12).
+pub(crate) const INTERLEAVED_HEADER_BYTES: usize = 4;
+
+/// One access unit as RTP packets; the same for every client of its stream.
+#[derive(Debug)]
+pub struct Packets {
+    rendered: Bytes,
+    channel: u8,
+    /// Where each packet's interleaving header begins.
+    starts: Vec<u32>,
+    payload_bytes: u32,
+    /// Sequence number of the first packet.
+    pub(crate) sequence: u16,
+    /// RTP time of the first packet.
+    pub(crate) timestamp: u32,
+    /// The wall time that belongs to `timestamp`.
+    pub(crate) wall: WallTime,
+    /// Decoding can start here.
+    pub(crate) keyframe: bool,
+}
+
+impl Packets {
+    /// The RTP packets, without interleaving headers.
+    pub(crate) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
+        self.starts.iter().enumerate().map(|(index, start)| {
+            let end = self.starts.get(index + 1).map_or(self.rendered.len(), |next| *next as usize);
+            &self.rendered[*start as usize + INTERLEAVED_HEADER_BYTES..end]
+        })
+    }
+
+    /// The whole unit for the interleaved `channel`: without a copy for the track's usual one.
+    pub(crate) fn interleaved(&self, channel: u8) -> Bytes {
+        if channel == self.channel {
+            return self.rendered.clone();
+        }
+        let mut bytes = self.rendered.to_vec();
+        for start in &self.starts {
+            bytes[*start as usize + 1] = channel;
+        }
+        bytes.into()
+    }
+
+    /// How many packets; for sender reports.
+    pub(crate) fn count(&self) -> u32 {
+        self.starts.len() as u32
+    }
+
+    /// Payload bytes of all packets; for sender reports (RFC 3550 section 6.4.1: without headers).
+    pub(crate) fn payload_bytes(&self) -> u32 {
+        self.payload_bytes
+    }
+
+    /// Memory held, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        self.rendered.len() + self.starts.len() * size_of::<u32>() + size_of::<Self>()
+    }
+}
+
+/// Where the packets of a stream continue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stream {
+    pub(crate) ssrc: u32,
+    pub(crate) payload_type: u8,
+    /// The usual interleaved channel of its track.
+    pub(crate) channel: u8,
+    pub(crate) next_sequence: u16,
+}
+
+/// Collects the packets of one unit.
+pub(crate) struct PacketWriter<'a> {
+    stream: &'a mut Stream,
+    sequence: u16,
+    timestamp: u32,
+    bytes: Vec<u8>,
+    starts: Vec<u32>,
+    payload_bytes: u32,
+}
+
+impl<'a> PacketWriter<'a> {
+    /// `size` is the unit's, to reserve memory once.
+    pub(crate) fn new(stream: &'a mut Stream, timestamp: u32, size: usize) -> Self {
+        let packets = size / (MAX_PAYLOAD_BYTES - 3) + 3;
+        let sequence = stream.next_sequence;
+        Self {
+            stream,
+            sequence,
+            timestamp,
+            bytes: Vec::with_capacity(size + packets * (INTERLEAVED_HEADER_BYTES + 12 + 3)),
+            starts: Vec::with_capacity(packets),
+            payload_bytes: 0,
+        }
+    }
+
+    /// Appends a packet whose payload is `parts` joined, `later` ticks after the unit's time.
+    pub(crate) fn push(&mut self, marker: bool, later: u32, parts: &[&[u8]]) {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        debug_assert!(length <= MAX_PAYLOAD_BYTES, "a packet of {length} bytes");
+        self.starts.push(self.bytes.len() as u32);
+        self.bytes.extend_from_slice(&[b'$', self.stream.channel]);
+        self.bytes.extend_from_slice(&((length + 12) as u16).to_be_bytes());
+        let mut packet = RtpPacketBuilder::<&[u8], &[u8]>::new()
+            .payload_type(self.stream.payload_type)
+            .sequence_number(self.stream.next_sequence)
+            .timestamp(self.timestamp.wrapping_add(later))
+            .ssrc(self.stream.ssrc)
+            .marker_bit(marker);
+        for part in parts {
+            packet = packet.payload(part);
+        }
+        packet.write_into_vec_unchecked(&mut self.bytes);
+        self.payload_bytes += length as u32;
+        self.stream.next_sequence = self.stream.next_sequence.wrapping_add(1);
+    }
+
+    /// `None` when nothing was pushed.
+    pub(crate) fn finish(self, wall: WallTime, keyframe: bool) -> Option<Packets> {
+        (!self.starts.is_empty()).then(|| Packets {
+            rendered: self.bytes.into(),
+            channel: self.stream.channel,
+            starts: self.starts,
+            payload_bytes: self.payload_bytes,
+            sequence: self.sequence,
+            timestamp: self.timestamp,
+            wall,
+            keyframe,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_channel_changes_nothing_else() {
+        let mut stream = Stream { ssrc: 9, payload_type: 96, channel: 0, next_sequence: 65_535 };
+        let mut writer = PacketWriter::new(&mut stream, 5, 10);
+        writer.push(false, 0, &[b"ab", b"$$"]);
+        writer.push(true, 0, &[b"cd"]);
+        let packets = writer.finish(WallTime::default(), true).unwrap();
+        assert_eq!(stream.next_sequence, 1);
+        let usual = packets.interleaved(0);
+        assert_eq!(usual.as_ptr(), packets.interleaved(0).as_ptr(), "no copy for the usual channel");
+        let other = packets.interleaved(7);
+        let differing: Vec<usize> = (0..usual.len()).filter(|&at| usual[at] != other[at]).collect();
+        assert_eq!(differing, [1, 4 + 12 + 4 + 1]);
+        let payloads: Vec<Vec<u8>> = packets.datagrams().map(|packet| packet[12..].to_vec()).collect();
+        assert_eq!(payloads, [b"ab$$".to_vec(), b"cd".to_vec()]);
+        assert_eq!((packets.count(), packets.payload_bytes()), (2, 6));
+    }
+}

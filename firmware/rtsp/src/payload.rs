@@ -1,0 +1,229 @@
+//! What a track carries in RTP, and the packetiser that numbers and times its packets.
+//!
+//! Does not belong here: the payload formats themselves (`video.rs`, `audio.rs`).
+//!
+//! Invariants: sequence numbers of a track have no gap; RTP time never stands still or goes back at a
+//! discontinuity, whatever the source's timeline does.
+
+use hal::{AccessUnit, AudioCodec, AudioFormat, Pts90k, StreamFormat, VideoCodec, WallTime};
+
+use crate::audio;
+use crate::packet::{PacketWriter, Packets, Stream};
+use crate::video::{self, ParameterSets};
+
+/// A track of a presentation: 0 is video, 1 is sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TrackId {
+    /// `trackID=0`.
+    Video,
+    /// `trackID=1`.
+    Audio,
+}
+
+impl TrackId {
+    /// Both, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::Video, Self::Audio];
+
+    /// The number in control URLs.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Video => 0,
+            Self::Audio => 1,
+        }
+    }
+
+    /// The reverse of [`Self::number`].
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Video),
+            1 => Some(Self::Audio),
+            _ => None,
+        }
+    }
+
+    /// The interleaved channel that clients usually choose for its RTP; RTCP has the next.
+    #[must_use]
+    pub const fn usual_channel(self) -> u8 {
+        self.number() * 2
+    }
+}
+
+/// A payload format with its parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Payload {
+    Video(VideoCodec),
+    Audio(AudioFormat),
+}
+
+impl From<StreamFormat> for Payload {
+    fn from(format: StreamFormat) -> Self {
+        match format {
+            StreamFormat::Video(codec) => Self::Video(codec),
+            StreamFormat::Audio(format) => Self::Audio(format),
+        }
+    }
+}
+
+impl Payload {
+    /// RFC 3551 section 6: static for G.711 at 8 kHz mono, else dynamic.
+    pub(crate) fn payload_type(&self) -> u8 {
+        match self {
+            Self::Video(_) => 96,
+            Self::Audio(AudioFormat { codec: AudioCodec::G711U, sample_rate: 8000, channels: 1, .. }) => 0,
+            Self::Audio(AudioFormat { codec: AudioCodec::G711A, sample_rate: 8000, channels: 1, .. }) => 8,
+            Self::Audio(_) => 97,
+        }
+    }
+
+    /// RTP ticks a second.
+    pub(crate) fn clock_rate(&self) -> u32 {
+        match self {
+            Self::Video(_) => 90_000,
+            Self::Audio(format) => format.sample_rate,
+        }
+    }
+}
+
+/// Random starting points (RFC 3550 section 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seeds {
+    pub(crate) ssrc: u32,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+}
+
+/// Turns a stream's units into packets, once for all clients.
+#[derive(Debug)]
+pub(crate) struct Packetiser {
+    payload: Payload,
+    stream: Stream,
+    /// RTP time of pts 0.
+    origin: u32,
+    last: Option<Last>,
+    parameter_sets: Option<ParameterSets>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    timestamp: u32,
+    wall: WallTime,
+}
+
+impl Packetiser {
+    pub(crate) fn new(payload: Payload, track: TrackId, seeds: Seeds) -> Self {
+        let stream = Stream {
+            ssrc: seeds.ssrc,
+            payload_type: payload.payload_type(),
+            channel: track.usual_channel(),
+            next_sequence: seeds.sequence,
+        };
+        Self { payload, stream, origin: seeds.timestamp, last: None, parameter_sets: None }
+    }
+
+    /// Those of the last keyframe that had any.
+    pub(crate) fn parameter_sets(&self) -> Option<&ParameterSets> {
+        self.parameter_sets.as_ref()
+    }
+
+    /// `None` for a unit that has nothing to send.
+    pub(crate) fn packetise(&mut self, unit: &AccessUnit<'_>) -> Option<Packets> {
+        let timestamp = self.timestamp(unit);
+        let mut writer = PacketWriter::new(&mut self.stream, timestamp, unit.data.len());
+        match &self.payload {
+            Payload::Video(codec) => {
+                let nals: Vec<&[u8]> = media::annexb::nal_units(unit.data).collect();
+                if unit.keyframe
+                    && let Some(sets) = ParameterSets::find(*codec, &nals)
+                {
+                    self.parameter_sets = Some(sets);
+                }
+                video::packetise(*codec, &nals, &mut writer);
+            }
+            Payload::Audio(format) if format.codec == AudioCodec::Aac => {
+                audio::packetise_aac(unit.data, &mut writer);
+            }
+            Payload::Audio(format) => audio::packetise_g711(unit.data, format.channels, &mut writer),
+        }
+        let packets = writer.finish(unit.wall, unit.keyframe)?;
+        self.last = Some(Last { timestamp, wall: unit.wall });
+        Some(packets)
+    }
+
+    fn timestamp(&mut self, unit: &AccessUnit<'_>) -> u32 {
+        let rate = self.payload.clock_rate();
+        let ticks = ticks_of(unit.pts, rate);
+        if let (true, Some(last)) = (unit.discontinuity, self.last) {
+            // The source began anew and its pts may be anywhere: go on by the wall clock, at least one tick.
+            let passed = i128::from(unit.wall.micros_since(last.wall)) * i128::from(rate) / 1_000_000;
+            let passed = passed.clamp(1, i128::from(u32::MAX / 2)) as u32;
+            self.origin = last.timestamp.wrapping_add(passed).wrapping_sub(ticks);
+        }
+        self.origin.wrapping_add(ticks)
+    }
+}
+
+/// Rounded to the nearest tick, modulo 2^32.
+fn ticks_of(pts: Pts90k, rate: u32) -> u32 {
+    let per_second = i128::from(Pts90k::PER_SECOND);
+    (i128::from(pts.0) * i128::from(rate) + per_second / 2).div_euclid(per_second) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use hal::{ChannelId, StreamId, StreamKind};
+
+    use super::*;
+
+    const SEEDS: Seeds = Seeds { ssrc: 7, sequence: 65_535, timestamp: u32::MAX - 10 };
+
+    fn unit(pts: i64, wall_ms: i64, discontinuity: bool, data: &[u8]) -> AccessUnit<'_> {
+        let stream = StreamId::new(ChannelId::new(1).unwrap(), StreamKind::Main);
+        let wall = WallTime::from_unix_micros(wall_ms * 1000);
+        AccessUnit { stream, pts: Pts90k(pts), wall, keyframe: true, discontinuity, data }
+    }
+
+    const KEYFRAME: &[u8] = &[0, 0, 0, 1, 0x67, 1, 2, 3, 0, 0, 0, 1, 0x68, 4, 0, 0, 0, 1, 0x65, 5, 6];
+
+    #[test]
+    fn time_and_sequence_wrap() {
+        let mut packetiser = Packetiser::new(Payload::Video(VideoCodec::H264), TrackId::Video, SEEDS);
+        let first = packetiser.packetise(&unit(0, 0, false, KEYFRAME)).unwrap();
+        let second = packetiser.packetise(&unit(3600, 40, false, KEYFRAME)).unwrap();
+        assert_eq!((first.sequence, second.sequence), (65_535, 1));
+        assert_eq!(second.timestamp.wrapping_sub(first.timestamp), 3600);
+        assert_eq!(packetiser.parameter_sets().unwrap().sps, [vec![0x67, 1, 2, 3]]);
+    }
+
+    #[test]
+    fn a_new_publisher_life_goes_on_by_the_wall_clock() {
+        let mut packetiser = Packetiser::new(Payload::Video(VideoCodec::H264), TrackId::Video, SEEDS);
+        let before = packetiser.packetise(&unit(900_000, 10_000, false, KEYFRAME)).unwrap();
+        let after = packetiser.packetise(&unit(-5, 12_000, true, KEYFRAME)).unwrap();
+        assert_eq!(after.timestamp.wrapping_sub(before.timestamp), 180_000);
+        let stepped_back = packetiser.packetise(&unit(7, 11_000, true, KEYFRAME)).unwrap();
+        assert_eq!(stepped_back.timestamp.wrapping_sub(after.timestamp), 1);
+        let next = packetiser.packetise(&unit(3607, 11_040, false, KEYFRAME)).unwrap();
+        assert_eq!(next.timestamp.wrapping_sub(stepped_back.timestamp), 3600);
+    }
+
+    #[test]
+    fn sound_ticks_in_samples() {
+        let format = AudioFormat {
+            codec: AudioCodec::Aac,
+            sample_rate: 44_100,
+            channels: 2,
+            config: vec![0x12, 0x10],
+        };
+        let mut packetiser = Packetiser::new(Payload::Audio(format), TrackId::Audio, SEEDS);
+        let mut last = None;
+        for frame in 0..500i64 {
+            let pts = (frame * 1024 * 90_000 + 22_050) / 44_100;
+            let packets = packetiser.packetise(&unit(pts, frame * 23, false, &[1, 2, 3])).unwrap();
+            if let Some(last) = last.replace(packets.timestamp) {
+                assert_eq!(packets.timestamp.wrapping_sub(last), 1024);
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The `Transport` header of SETUP (RFC 2326 section 12.39), and which of its offers is taken.
+//!
+//! Read by hand: `rtsp_types::headers::Transports` panics on `dest_addr` and `mode` values with a lone quote.
+//!
+//! Does not belong here: sockets.
+//!
+//! Invariant: packets go to the peer of the TCP connection and nowhere else, whatever `destination` says.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// How one track reaches its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// In the TCP connection, on these channels.
+    Interleaved {
+        /// RTP packets.
+        rtp: u8,
+        /// RTCP packets.
+        rtcp: u8,
+    },
+    /// In UDP datagrams to these addresses.
+    Udp {
+        /// RTP packets.
+        rtp: SocketAddr,
+        /// RTCP packets.
+        rtcp: SocketAddr,
+    },
+}
+
+/// What the server can do on this connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Abilities {
+    pub(crate) peer: IpAddr,
+    /// RTP and RTCP port of the server; `None` where UDP is off, and on TLS, whose point it would defeat.
+    pub(crate) udp_ports: Option<(u16, u16)>,
+}
+
+/// Alternatives looked at in one header; players send one to four.
+const MAX_OFFERS: usize = 16;
+
+/// The first offer that can be met. `suggested` is taken when the client leaves the channels to the server, and
+/// `taken` says which are in use.
+pub(crate) fn choose(
+    header: &str,
+    abilities: &Abilities,
+    suggested: u8,
+    taken: &dyn Fn(u8) -> bool,
+) -> Option<Delivery> {
+    header.split(',').take(MAX_OFFERS).find_map(|offer| meet(offer.trim(), abilities, suggested, taken))
+}
+
+/// The header that answers an accepted offer.
+pub(crate) fn answer(delivery: &Delivery, abilities: &Abilities, ssrc: u32) -> String {
+    match (delivery, abilities.udp_ports) {
+        (Delivery::Udp { rtp, rtcp }, Some((server_rtp, server_rtcp))) => format!(
+            "RTP/AVP;unicast;client_port={}-{};server_port={server_rtp}-{server_rtcp};ssrc={ssrc:08X}",
+            rtp.port(),
+            rtcp.port(),
+        ),
+        (Delivery::Udp { rtp, rtcp }, None) => {
+            format!("RTP/AVP;unicast;client_port={}-{};ssrc={ssrc:08X}", rtp.port(), rtcp.port())
+        }
+        (Delivery::Interleaved { rtp, rtcp }, _) => {
+            format!("RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp};ssrc={ssrc:08X}")
+        }
+    }
+}
+
+fn meet(offer: &str, abilities: &Abilities, suggested: u8, taken: &dyn Fn(u8) -> bool) -> Option<Delivery> {
+    let mut parts = offer.split(';').map(str::trim);
+    let protocol = parts.next()?;
+    let mut channels = None;
+    let mut ports = None;
+    for part in parts {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        let value = value.trim().trim_matches('"');
+        match name.trim().to_ascii_lowercase().as_str() {
+            "multicast" => return None,
+            "mode" if !value.eq_ignore_ascii_case("play") => return None,
+            "interleaved" => channels = Some(pair::<u8>(value)?),
+            "client_port" => ports = Some(pair::<u16>(value)?),
+            _ => {}
+        }
+    }
+    if protocol.eq_ignore_ascii_case("RTP/AVP/TCP") {
+        let (rtp, rtcp) = channels.unwrap_or((suggested, suggested + 1));
+        (rtp != rtcp && !taken(rtp) && !taken(rtcp)).then_some(Delivery::Interleaved { rtp, rtcp })
+    } else if protocol.eq_ignore_ascii_case("RTP/AVP") || protocol.eq_ignore_ascii_case("RTP/AVP/UDP") {
+        abilities.udp_ports?;
+        let (rtp, rtcp) = ports?;
+        // Ports below 1024 belong to services that did not ask for this.
+        (rtp >= 1024 && rtcp >= 1024 && rtp != rtcp).then(|| Delivery::Udp {
+            rtp: SocketAddr::new(abilities.peer, rtp),
+            rtcp: SocketAddr::new(abilities.peer, rtcp),
+        })
+    } else {
+        None
+    }
+}
+
+/// `a-b`, or `a` alone, which means the next for RTCP.
+fn pair<N: std::str::FromStr + Copy + TryFrom<u32> + Into<u32>>(text: &str) -> Option<(N, N)> {
+    match text.split_once('-') {
+        Some((first, second)) => Some((first.trim().parse().ok()?, second.trim().parse().ok()?)),
+        None => {
+            let first: N = text.parse().ok()?;
+            Some((first, N::try_from(first.into() + 1).ok()?))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn abilities(udp: bool) -> Abilities {
+        Abilities { peer: "192.0.2.7".parse().unwrap(), udp_ports: udp.then_some((8000, 8001)) }
+    }
+
+    fn pick(header: &str) -> Option<Delivery> {
+        choose(header, &abilities(true), 0, &|_| false)
+    }
+
+    fn udp(rtp: u16, rtcp: u16) -> Delivery {
+        let peer = abilities(true).peer;
+        Delivery::Udp { rtp: SocketAddr::new(peer, rtp), rtcp: SocketAddr::new(peer, rtcp) }
+    }
+
+    #[test]
+    fn what_players_send() {
+        assert_eq!(pick("RTP/AVP/UDP;unicast;client_port=5000-5001"), Some(udp(5000, 5001)));
+        assert_eq!(pick("RTP/AVP;unicast;client_port=5000"), Some(udp(5000, 5001)));
+        let tcp = Some(Delivery::Interleaved { rtp: 2, rtcp: 3 });
+        assert_eq!(pick("RTP/AVP/TCP;unicast;interleaved=2-3"), tcp);
+        assert_eq!(pick("RTP/AVP/TCP;unicast;mode=\"PLAY\";interleaved=2-3"), tcp);
+        assert_eq!(pick("RTP/SAVPF;unicast, RTP/AVP;multicast, RTP/AVP/TCP;interleaved=2"), tcp);
+        assert_eq!(choose("RTP/AVP/TCP", &abilities(false), 2, &|_| false), tcp);
+    }
+
+    #[test]
+    fn the_destination_is_the_peer_always() {
+        let header = "RTP/AVP;unicast;destination=198.51.100.9;client_port=5000-5001";
+        assert_eq!(pick(header), Some(udp(5000, 5001)));
+    }
+
+    #[test]
+    fn what_is_refused() {
+        for header in [
+            "",
+            "RTP/AVP;multicast;port=5000-5001",
+            "RTP/AVP;unicast",
+            "RTP/AVP;unicast;client_port=53-5001",
+            "RTP/AVP;unicast;client_port=70000-70001",
+            "RTP/AVP;unicast;client_port=65535",
+            "RTP/AVP;unicast;client_port=5000-5000",
+            "RTP/AVP;unicast;client_port=5000-5001;mode=RECORD",
+            "RTP/AVP/TCP;interleaved=255",
+            "RTP/AVP/TCP;interleaved=0-0",
+            "RTP/AVP/TCP;interleaved=0-256",
+            "RTP/AVP/TCP;mode=\"",
+            "RAW/RAW/UDP;unicast;client_port=5000-5001",
+        ] {
+            assert_eq!(pick(header), None, "{header}");
+        }
+        assert_eq!(choose("RTP/AVP;client_port=5000-5001", &abilities(false), 0, &|_| false), None);
+        let in_use = |channel| channel == 1;
+        assert_eq!(choose("RTP/AVP/TCP;interleaved=0-1", &abilities(true), 0, &in_use), None);
+    }
+}
