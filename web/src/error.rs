@@ -4,6 +4,7 @@
 //!
 //! Does not belong here: HTTP (`answer.rs` turns this into a response).
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -46,7 +47,7 @@ pub struct ApiError {
     kind: ErrorKind,
     code: &'static str,
     message: String,
-    field: Option<&'static str>,
+    field: Option<Cow<'static, str>>,
     retry_after: Option<Duration>,
     internal: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -83,7 +84,11 @@ impl ApiError {
     }
 
     /// 422, about one field of the body.
-    pub fn invalid(code: &'static str, field: &'static str, message: impl Into<String>) -> Self {
+    pub fn invalid(
+        code: &'static str,
+        field: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
         Self::new(ErrorKind::Invalid, code, message).with_field(field)
     }
 
@@ -105,8 +110,8 @@ impl ApiError {
 
     /// Names the field of the body that is at fault.
     #[must_use]
-    pub fn with_field(mut self, field: &'static str) -> Self {
-        self.field = Some(field);
+    pub fn with_field(mut self, field: impl Into<Cow<'static, str>>) -> Self {
+        self.field = Some(field.into());
         self
     }
 
@@ -146,7 +151,7 @@ impl ApiError {
             error: ErrorDetail {
                 code: self.code.to_owned(),
                 message: self.message.clone(),
-                field: self.field.map(str::to_owned),
+                field: self.field.clone().map(Cow::into_owned),
             },
         }
     }

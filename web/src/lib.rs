@@ -1,21 +1,39 @@
 //! The HTTP API: trait, view types, router, OpenAPI and the browser app.
 //!
 //! Plain types only: none of our crates is used here, so that the API can be read, and its golden file made,
-//! without any of them. The daemon implements [`Api`].
+//! without any of them. The daemon implements [`Api`]; [`serve`] does the rest.
 //!
 //! Invariants: a route that is not in `routes.rs` does not exist; every route passes `gate.rs` before its
-//! handler; every answer carries the headers of `headers.rs`; no error's detail leaves the recorder.
+//! handler; every answer carries the headers of `security.rs`; no error's detail leaves the recorder.
 //!
 //! Does not belong here: users and passwords (`auth`), footage (`store`), live video (`live`).
 
+mod answer;
 mod api;
+mod assets;
+mod cookie;
 mod error;
+mod file;
+mod gate;
+mod handlers;
+mod input;
 pub mod limits;
+mod live_socket;
+mod openapi;
+mod range;
+mod router;
+mod routes;
+mod security;
+mod server;
+mod site;
 mod time;
+mod update_stream;
 pub mod views;
 
 pub use api::{
     Api, Caller, Live, LiveMessage, NewSession, Purpose, Recording, SessionToken, Span, Update, Updates,
 };
 pub use error::{ApiError, ErrorBody, ErrorDetail, ErrorKind};
+pub use openapi::openapi_json;
+pub use server::{ConnectionLimits, serve};
 pub use time::{NotATime, UtcTime};

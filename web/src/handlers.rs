@@ -1,0 +1,346 @@
+//! The operations: each turns a request that the gate let through into one call of the API.
+//!
+//! Does not belong here: who may call (`routes.rs`), and what a call does (the daemon's).
+
+use axum::Extension;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Request, State as Shared};
+use axum::response::Response;
+use http::header::{CONTENT_DISPOSITION, SET_COOKIE};
+use http::{HeaderValue, StatusCode, Uri};
+use serde::Deserialize;
+
+use crate::answer::{created, done, json, ok};
+use crate::api::{Api, NewSession, Purpose, Span};
+use crate::error::ApiError;
+use crate::gate::{Peer, SignedIn};
+use crate::input::{At, JsonBody, query};
+use crate::limits::{MAX_RECORDING, MAX_TIMELINE, channel_number, span};
+use crate::site::Site;
+use crate::time::UtcTime;
+use crate::views::{
+    Camera, CameraInput, Channel, ChannelInput, ClaimInput, LoginInput, NewStreamKey, RecordingInfo, Session,
+    Settings, State, StreamKey, StreamKeyInput, StreamName, System, Timeline, Trust,
+};
+use crate::{cookie, file, live_socket, openapi, update_stream};
+
+type Answer = Result<Response, ApiError>;
+type User = Extension<SignedIn>;
+
+/// `0` or `1`, as switches stand in addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+enum Switch {
+    #[default]
+    #[serde(rename = "0")]
+    Off,
+    #[serde(rename = "1")]
+    On,
+}
+
+/// Whether the recorder has an owner, its name and version.
+#[utoipa::path(get, path = "/state", tag = "session", responses((status = 200, body = State)))]
+pub(crate) async fn state<A: Api>(Shared(site): Shared<Site<A>>) -> Answer {
+    Ok(json(StatusCode::OK, &site.api.state().await))
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "session",
+    responses((status = 200, content_type = "application/json", body = serde_json::Value)))]
+pub(crate) async fn open_api() -> Answer {
+    Ok(json(StatusCode::OK, openapi::document()))
+}
+
+/// Makes the first owner and signs them in. Gone once there is one.
+#[utoipa::path(post, path = "/claim", tag = "session", request_body = ClaimInput,
+    responses((status = 201, body = Session)))]
+pub(crate) async fn claim<A: Api>(
+    Shared(site): Shared<Site<A>>,
+    Peer(from): Peer,
+    body: JsonBody<ClaimInput>,
+) -> Answer {
+    let JsonBody(input) = body;
+    Ok(signed_in(StatusCode::CREATED, &site.api.claim(input, from).await?))
+}
+
+/// Signs in.
+#[utoipa::path(post, path = "/session", tag = "session", request_body = LoginInput,
+    responses((status = 200, body = Session)))]
+pub(crate) async fn login<A: Api>(
+    Shared(site): Shared<Site<A>>,
+    Peer(from): Peer,
+    body: JsonBody<LoginInput>,
+) -> Answer {
+    let JsonBody(input) = body;
+    Ok(signed_in(StatusCode::OK, &site.api.login(input, from).await?))
+}
+
+fn signed_in(status: StatusCode, new: &NewSession) -> Response {
+    let mut response = json(status, &new.session);
+    response.headers_mut().insert(SET_COOKIE, cookie::set(&new.token));
+    response
+}
+
+/// Who is signed in.
+#[utoipa::path(get, path = "/session", tag = "session", responses((status = 200, body = Session)))]
+pub(crate) async fn session(Extension(user): User) -> Answer {
+    Ok(json(StatusCode::OK, &user.session))
+}
+
+/// Signs out.
+#[utoipa::path(delete, path = "/session", tag = "session", responses((status = 204)))]
+pub(crate) async fn logout<A: Api>(Shared(site): Shared<Site<A>>, Extension(user): User) -> Answer {
+    site.api.logout(user.caller, &user.token).await;
+    let mut response = done(Ok(()))?;
+    response.headers_mut().insert(SET_COOKIE, cookie::clear());
+    Ok(response)
+}
+
+/// All channels.
+#[utoipa::path(get, path = "/channels", tag = "channels", responses((status = 200, body = Vec<Channel>)))]
+pub(crate) async fn channels<A: Api>(Shared(site): Shared<Site<A>>, Extension(user): User) -> Answer {
+    ok(site.api.channels(user.caller).await)
+}
+
+/// Changes a channel's title.
+#[utoipa::path(put, path = "/channels/{n}", tag = "channels", request_body = ChannelInput,
+    params(("n" = u16, Path, description = "The channel, from 1")),
+    responses((status = 200, body = Channel)))]
+pub(crate) async fn set_channel<A: Api>(
+    Shared(site): Shared<Site<A>>,
+    Extension(user): User,
+    At(n): At<u16>,
+    JsonBody(input): JsonBody<ChannelInput>,
+) -> Answer {
+    ok(site.api.set_channel(user.caller, channel_number(n)?, input).await)
+}
+
+/// All network cameras.
+#[utoipa::path(get, path = "/cameras", tag = "cameras", responses((status = 200, body = Vec<Camera>)))]
+pub(crate) async fn cameras<A: Api>(Shared(site): Shared<Site<A>>, Extension(user): User) -> Answer {
+    ok(site.api.cameras(user.caller).await)
+}
+
+/// Adds a network camera.
+#[utoipa::path(post, path = "/cameras", tag = "cameras", request_body = CameraInput,
+    responses((status = 201, body = Camera)))]
+pub(crate) async fn add_camera<A: Api>(
+    Shared(site): Shared<Site<A>>,
+    Extension(user): User,
+    JsonBody(input): JsonBody<CameraInput>,
+) -> Answer {
+    created(site.api.add_camera(user.caller, input).await)
+}
+
+/// Changes a network camera.
+#[utoipa::path(put, path = "/cameras/{n}", tag = "cameras", request_body = CameraInput,
+    params(("n" = u16, Path, description = "The channel that the camera feeds, from 1")),
+    responses((status = 200, body = Camera)))]
+pub(crate) async fn set_camera<A: Api>(
+    Shared(site): Shared<Site<A>>,
+    Extension(user): User,
+    At(n): At<u16>,
+    JsonBody(input): JsonBody<CameraInput>,
+) -> Answer {
+    let n = channel_number(n)?;
+    if input.channel.is_some_and(|channel| channel != n) {
+        return Err(ApiError::invalid("channel_differs", "channel", "A camera stays on its channel."));
+    }
+    ok(site.api.set_camera(user.caller, n, input).await)
+}
+
+/// Removes a network camera; its footage stays.
+#[utoipa::path(delete, path = "/cameras/{n}", tag = "cameras",
+    params(("n" = u16, Path, description = "The channel that the camera feeds, from 1")),
+    responses((status = 204)))]
+pub(crate) async fn remove_camera<A: Api>(
+    Shared(site): Shared<Site<A>>,
+    Extension(user): User,
+    At(n): At<u16>,
+) -> Answer {
+    done(site.api.remove_camera(user.caller, channel_number(n)?).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LiveQuery {
+    #[serde(default)]
+    audio: Switch,
+}
+
+/// Live video over a WebSocket: JSON texts and fragmented MP4.
+#[utoipa::path(get, path = "/channels/{n}/{stream}/live", tag = "channels",
+    params(("n" = u16, Path, description = "The channel, from 1"),
+        ("stream" = StreamName, Path, description = "Which of its streams"),
+        ("audio" = Option<u8>, Query, description = "1 for sound too", minimum = 0, maximum = 1)),
+    responses((status = 101, description = "Texts tell about the binary messages after them")))]
+pub(crate) async fn live<A: Api>(
+    Shared(site): Shared<Site<A>>,
+    Extension(user): User,
+    At((n, stream)): At<(u16, StreamName)>,
+    uri: Uri,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Answer {
+    let channel = channel_number(n)?;
+    let LiveQuery { audio } = query(&uri)?;
+    let upgrade = upgrade.map_err(|_| {
+        ApiError::malformed("not_a_websocket", "Open this address as a WebSocket (RFC 6455, version 13).")
+    })?;
+    let live = site.api.live(user.caller, channel, stream, audio == Switch::On).await?;
+    Ok(live_socket::answer(upgrade, live, site, user.token))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimelineQuery {
+    start: UtcTime,
+    end: UtcTime,
+    channel: Option<u16>,
+}
+
+/// What is recorded, at most two years at once.
+#[utoipa::path(get, path = "/timeline", tag = "recordings",
+    params(("start" = UtcTime, Query), ("end" = UtcTime, Query),
+        ("channel" = Option<u16>, Query, description = "Only this one")),
+    responses((status = 200, body = Timeline)))]
+pub(crate) async fn timeline<A: Api>(
+    Shared(site): Shared<Site<A>>,
+    Extension(user): User,
+    uri: Uri,
+) -> Answer {
+    let TimelineQuery { start, end, channel } = query(&uri)?;
+    let span = span(start, end, MAX_TIMELINE)?;
+    let channel = channel.map(channel_number).transpose()?;
+    ok(site.api.timeline(user.caller, span, channel).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SpanQuery {
+    start: UtcTime,
+    end: UtcTime,
+}
+
+/// What a recording would be, at most 25 hours at once.
+#[utoipa::path(get, path = "/channels/{n}/recording", tag = "recordings",
+    params(("n" = u16, Path, description = "The channel, from 1"),
+        ("start" = UtcTime, Query), ("end" = UtcTime, Query)),
+    responses((status = 200, body = RecordingInfo)))]
+pub(crate) async fn recording_info<A: Api>(
+    Shared(site): Shared<Site<A>>,
+    Extension(user): User,
+    At(n): At<u16>,
+    uri: Uri,
+) -> Answer {
+    let channel = channel_number(n)?;
+    let SpanQuery { start, end } = query(&uri)?;
+    ok(site.api.recording_info(user.caller, channel, span(start, end, MAX_RECORDING)?).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordingQuery {
+    start: UtcTime,
+    end: UtcTime,
+    #[serde(default)]
+    download: Switch,
+}
+
+/// A recording as MP4, at most 25 hours at once, whole or a range of its bytes.
+#[utoipa::path(get, path = "/channels/{n}/recording.mp4", tag = "recordings",
+    params(("n" = u16, Path, description = "The channel, from 1"),
+        ("start" = UtcTime, Query), ("end" = UtcTime, Query),
+        ("download" = Option<u8>, Query, description = "1 to keep it as a file", minimum = 0, maximum = 1),
+        ("Range" = Option<String>, Header, description = "One range of bytes (RFC 9110 section 14.2)"),
+        ("If-Range" = Option<String>, Header, description = "The ETag that the range is of")),
+    responses((status = 200, content_type = "video/mp4"), (status = 206, content_type = "video/mp4"),
+        (status = 416, body = crate::error::ErrorBody)))]
+pub(crate) async fn recording<A: Api>(
+    Shared(site): Shared<Site<A>>,
+    Extension(user): User,
+    At(n): At<u16>,
+    request: Request,
+) -> Answer {
+    let channel = channel_number(n)?;
+    let RecordingQuery { start, end, download } = query(request.uri())?;
+    let span = span(start, end, MAX_RECORDING)?;
+    let purpose = if download == Switch::On { Purpose::Export } else { Purpose::Playback };
+    let headers = request.headers().clone();
+    let recording = site.api.recording(user.caller, channel, span, purpose).await?;
+    let mut response = file::answer(&headers, recording)?;
+    if purpose == Purpose::Export && response.status().is_success() {
+        response.headers_mut().insert(CONTENT_DISPOSITION, attachment(channel, span)?);
+    }
+    Ok(response)
+}
+
+fn attachment(channel: u16, span: Span) -> Result<HeaderValue, ApiError> {
+    let name = format!("candor-ch{channel}-{}.mp4", span.start.file_name_part());
+    HeaderValue::try_from(format!("attachment; filename=\"{name}\"")).map_err(ApiError::internal)
+}
+
+/// Processes, disks and confinement.
+#[utoipa::path(get, path = "/system", tag = "system", responses((status = 200, body = System)))]
+pub(crate) async fn system<A: Api>(Shared(site): Shared<Site<A>>, Extension(user): User) -> Answer {
+    ok(site.api.system(user.caller).await)
+}
+
+/// Who watches, and whether all is well.
+#[utoipa::path(get, path = "/trust", tag = "system", responses((status = 200, body = Trust)))]
+pub(crate) async fn trust<A: Api>(Shared(site): Shared<Site<A>>, Extension(user): User) -> Answer {
+    ok(site.api.trust(user.caller).await)
+}
+
+/// Server-sent events `channels`, `trust` and `system`, each with the whole view.
+#[utoipa::path(get, path = "/updates", tag = "system",
+    responses((status = 200, content_type = "text/event-stream", body = String)))]
+pub(crate) async fn updates<A: Api>(Shared(site): Shared<Site<A>>, Extension(user): User) -> Answer {
+    let updates = site.api.updates(user.caller).await?;
+    Ok(update_stream::answer(updates, site, user.token))
+}
+
+/// All stream keys, without the keys.
+#[utoipa::path(get, path = "/stream-keys", tag = "stream keys",
+    responses((status = 200, body = Vec<StreamKey>)))]
+pub(crate) async fn stream_keys<A: Api>(Shared(site): Shared<Site<A>>, Extension(user): User) -> Answer {
+    ok(site.api.stream_keys(user.caller).await)
+}
+
+/// Makes a stream key; the answer is the only time that it is shown.
+#[utoipa::path(post, path = "/stream-keys", tag = "stream keys", request_body = StreamKeyInput,
+    responses((status = 201, body = NewStreamKey)))]
+pub(crate) async fn add_stream_key<A: Api>(
+    Shared(site): Shared<Site<A>>,
+    Extension(user): User,
+    JsonBody(input): JsonBody<StreamKeyInput>,
+) -> Answer {
+    created(site.api.add_stream_key(user.caller, input).await)
+}
+
+/// Revokes a stream key.
+#[utoipa::path(delete, path = "/stream-keys/{name}", tag = "stream keys",
+    params(("name" = String, Path, description = "The key's name")), responses((status = 204)))]
+pub(crate) async fn remove_stream_key<A: Api>(
+    Shared(site): Shared<Site<A>>,
+    Extension(user): User,
+    At(name): At<String>,
+) -> Answer {
+    done(site.api.remove_stream_key(user.caller, name).await)
+}
+
+/// The recorder's settings.
+#[utoipa::path(get, path = "/settings", tag = "system", responses((status = 200, body = Settings)))]
+pub(crate) async fn settings<A: Api>(Shared(site): Shared<Site<A>>, Extension(user): User) -> Answer {
+    ok(site.api.settings(user.caller).await)
+}
+
+/// Changes the recorder's settings.
+#[utoipa::path(put, path = "/settings", tag = "system", request_body = Settings,
+    responses((status = 200, body = Settings)))]
+pub(crate) async fn set_settings<A: Api>(
+    Shared(site): Shared<Site<A>>,
+    Extension(user): User,
+    JsonBody(input): JsonBody<Settings>,
+) -> Answer {
+    ok(site.api.set_settings(user.caller, input).await)
+}

@@ -1,0 +1,57 @@
+//! The router, built from the table of routes: every route gets its handler behind the gate.
+//!
+//! Does not belong here: a route that is not in the table, or a handler without the gate.
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use crate::api::Api;
+use crate::assets::{self, wrong_method};
+use crate::gate::{gate, no_such_page};
+use crate::handlers;
+use crate::routes::{BASE, Op, ROUTES, Route};
+use crate::security::around;
+use crate::site::Site;
+
+/// The whole site: the API and the browser app.
+pub(crate) fn router<A: Api>(site: Site<A>) -> Router {
+    let mut api = Router::new();
+    for route in &ROUTES {
+        let gated = handler::<A>(route).route_layer(from_fn_with_state((site.clone(), route), gate::<A>));
+        api = api.route(route.path, gated);
+    }
+    let api =
+        api.method_not_allowed_fallback(|| async { wrong_method() }).fallback(|| async { no_such_page() });
+    Router::new().nest(BASE, api).fallback(assets::answer).layer(from_fn(around)).with_state(site)
+}
+
+fn handler<A: Api>(route: &Route) -> MethodRouter<Site<A>> {
+    let method = MethodFilter::try_from(route.method.clone()).expect("the table has common methods only");
+    match route.op {
+        Op::State => on(method, handlers::state::<A>),
+        Op::OpenApi => on(method, handlers::open_api),
+        Op::Claim => on(method, handlers::claim::<A>),
+        Op::Login => on(method, handlers::login::<A>),
+        Op::GetSession => on(method, handlers::session),
+        Op::Logout => on(method, handlers::logout::<A>),
+        Op::Channels => on(method, handlers::channels::<A>),
+        Op::SetChannel => on(method, handlers::set_channel::<A>),
+        Op::Cameras => on(method, handlers::cameras::<A>),
+        Op::AddCamera => on(method, handlers::add_camera::<A>),
+        Op::SetCamera => on(method, handlers::set_camera::<A>),
+        Op::RemoveCamera => on(method, handlers::remove_camera::<A>),
+        Op::Live => on(method, handlers::live::<A>),
+        Op::Timeline => on(method, handlers::timeline::<A>),
+        Op::RecordingInfo => on(method, handlers::recording_info::<A>),
+        Op::Recording => on(method, handlers::recording::<A>),
+        Op::System => on(method, handlers::system::<A>),
+        Op::Trust => on(method, handlers::trust::<A>),
+        Op::Updates => on(method, handlers::updates::<A>),
+        Op::StreamKeys => on(method, handlers::stream_keys::<A>),
+        Op::AddStreamKey => on(method, handlers::add_stream_key::<A>),
+        Op::RemoveStreamKey => on(method, handlers::remove_stream_key::<A>),
+        Op::Settings => on(method, handlers::settings::<A>),
+        Op::SetSettings => on(method, handlers::set_settings::<A>),
+    }
+}
