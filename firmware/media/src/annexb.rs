@@ -343,7 +343,7 @@ mod tests {
         ) {
             for codec in [VideoCodec::H264, VideoCodec::H265] {
                 let _ = split_parameter_sets(codec, &bytes);
-                is_keyframe(codec, &bytes);
+                let _ = is_keyframe(codec, &bytes);
             }
             let mut prefixed = bytes.clone();
             to_length_prefixed_in_place(&mut prefixed).unwrap();

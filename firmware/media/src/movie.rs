@@ -24,6 +24,9 @@ use crate::timeline::{decode_times, media_time};
 /// export (16 bytes a sample here, about 20 in the moov).
 pub const MAX_TRACK_SAMPLES: usize = 1 << 24;
 
+/// The longest movie. Bounds all arithmetic on times, which come from outside.
+const MAX_MOVIE_TICKS: i64 = 366 * 86_400 * Pts90k::PER_SECOND;
+
 /// One track of a movie. Presentation times are on one timeline for all tracks of the movie.
 #[derive(Clone, Debug)]
 pub struct Track {
@@ -36,7 +39,8 @@ pub struct Track {
     /// The first presented moment, movie time 0: the same for every track. Samples before it are there to
     /// decode from and not shown; a track that begins later is preceded by an empty edit.
     pub start: Pts90k,
-    /// The end of the presentation. The last sample lasts until then; `None`: as long as the one before it.
+    /// The end of the presentation. The last sample lasts until then; `None`: as long as the one before it, or
+    /// one tick if it is alone.
     pub end: Option<Pts90k>,
 }
 
@@ -71,13 +75,13 @@ pub struct ChunkRef {
 /// # Errors
 /// [`MediaError::Inconsistent`] when chunks, samples and entries do not fit together,
 /// [`MediaError::TooMany`] beyond [`MAX_TRACK_SAMPLES`], [`MediaError::Unsupported`] when a gap between
-/// samples is longer than the tables can say (13 hours of video).
+/// samples is longer than the tables can say (13 hours of video), or the movie is longer than a year.
 pub fn movie_header(tracks: &[Track], mdat_payload_bytes: u64) -> Result<Bytes, MediaError> {
     let mut boxes = Vec::with_capacity(tracks.len());
     let mut runs = Vec::with_capacity(tracks.len());
     for track in tracks.iter().filter(|track| !track.samples.is_empty()) {
         let id = u32::try_from(boxes.len() + 1).expect("fewer tracks than 2^32");
-        check_entries(track)?;
+        check_track(track)?;
         runs.push(split_chunks(track, mdat_payload_bytes)?);
         boxes.push(track_box(track, id)?);
     }
@@ -108,7 +112,7 @@ struct Run {
     entry: u16,
 }
 
-fn check_entries(track: &Track) -> Result<(), MediaError> {
+fn check_track(track: &Track) -> Result<(), MediaError> {
     let Some(first) = track.entries.first() else {
         return Err(MediaError::Inconsistent("a track without sample entry".into()));
     };
@@ -122,6 +126,11 @@ fn check_entries(track: &Track) -> Result<(), MediaError> {
     }
     if track.samples.len() > MAX_TRACK_SAMPLES {
         return Err(MediaError::TooMany { what: "samples in one track", limit: MAX_TRACK_SAMPLES });
+    }
+    let times = || track.samples.iter().map(|sample| sample.pts).chain([track.start]).chain(track.end);
+    let (earliest, latest) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
+    if latest.0.checked_sub(earliest.0).is_none_or(|span| span > MAX_MOVIE_TICKS) {
+        return Err(MediaError::Unsupported(format!("a movie from {earliest:?} to {latest:?}")));
     }
     Ok(())
 }

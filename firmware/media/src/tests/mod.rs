@@ -1,1 +1,7 @@
-//! Tests against FFmpeg.
+//! Tests of the whole crate: FFmpeg and ffprobe read what is written here, and know better.
+
+mod ffmpeg;
+mod fragments;
+mod golden;
+mod hostile;
+mod movies;
