@@ -106,6 +106,11 @@ impl Area {
         BusError::Damaged { path: self.path.clone(), what: what.into() }
     }
 
+    /// Fails once the file was shortened by somebody.
+    pub(crate) fn check_whole(&self) -> Result<(), BusError> {
+        if self.map.lost() { Err(self.damaged("it was shortened while in use")) } else { Ok(()) }
+    }
+
     pub(crate) fn epoch(&self) -> &AtomicU32 {
         self.map.u32(header::EPOCH)
     }
@@ -128,6 +133,10 @@ impl Area {
 
     pub(crate) fn gops(&self) -> &AtomicU64 {
         self.map.u64(header::GOPS)
+    }
+
+    pub(crate) fn discontinuities(&self) -> &AtomicU32 {
+        self.map.u32(header::DISCONTINUITIES)
     }
 
     pub(crate) fn keyframe_request(&self) -> &AtomicU32 {
@@ -266,6 +275,7 @@ pub(crate) struct SlotEntry {
     pub(crate) wall: i64,
     pub(crate) gop: u64,
     pub(crate) format: u32,
+    pub(crate) discontinuities: u32,
 }
 
 impl<'a> Slot<'a> {
@@ -282,6 +292,7 @@ impl<'a> Slot<'a> {
         map.u64(self.base + slot::WALL).store(entry.wall.cast_unsigned(), Ordering::Relaxed);
         map.u64(self.base + slot::GOP).store(entry.gop, Ordering::Relaxed);
         map.u32(self.base + slot::FORMAT).store(entry.format, Ordering::Relaxed);
+        map.u32(self.base + slot::DISCONTINUITIES).store(entry.discontinuities, Ordering::Relaxed);
     }
 
     /// May be torn: the caller validates by the stamp.
@@ -295,6 +306,7 @@ impl<'a> Slot<'a> {
             wall: map.u64(self.base + slot::WALL).load(Ordering::Relaxed).cast_signed(),
             gop: map.u64(self.base + slot::GOP).load(Ordering::Relaxed),
             format: map.u32(self.base + slot::FORMAT).load(Ordering::Relaxed),
+            discontinuities: map.u32(self.base + slot::DISCONTINUITIES).load(Ordering::Relaxed),
         }
     }
 }

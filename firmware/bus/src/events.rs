@@ -222,8 +222,10 @@ impl EventSubscriber {
     ///
     /// # Errors
     /// `Io` when the folder cannot be read. A broken ring is left alone and logged.
+    #[expect(clippy::should_implement_trait, reason = "named as Subscriber::next; it never ends")]
     pub fn next(&mut self) -> Result<NextEvent, BusError> {
         self.rung = self.bell.bell();
+        self.bell.check_whole()?;
         self.look()?;
         // Each publisher once, from the one whose turn it is.
         let names: Vec<String> = match &self.turn {

@@ -29,7 +29,8 @@ pub struct Limits {
 pub enum Item<T> {
     /// The next item.
     Item(Arc<T>),
-    /// The reader was too slow, or the source lost something: the next item is a keyframe.
+    /// The reader was too slow, or the source lost something: the next item is a keyframe. Time may have jumped
+    /// as well, since a discontinuity may be among what was lost.
     Lost {
         /// GOPs it has no complete copy of.
         gops: u64,
@@ -77,8 +78,15 @@ struct State<T> {
     gap: bool,
     closed: bool,
     next_id: u64,
-    /// Each reader's next index.
-    readers: HashMap<u64, u64>,
+    readers: HashMap<u64, Place>,
+}
+
+/// What the writer knows of a reader.
+struct Place {
+    /// Index of its next item.
+    next: u64,
+    /// That item was let go, and was a keyframe: the GOP before it was handed out whole.
+    between_gops: bool,
 }
 
 struct Entry<T> {
@@ -127,7 +135,8 @@ impl<T> Fanout<T> {
     /// The source lost `gops` GOPs; the next item pushed is a keyframe. Every reader is told.
     pub fn lost(&self, gops: u64) {
         let mut state = self.shared.lock();
-        state.gops += gops;
+        // One of them is the GOP that readers have the beginning of.
+        state.gops += gops.saturating_sub(1);
         state.gap = true;
     }
 
@@ -142,7 +151,7 @@ impl<T> Fanout<T> {
         let id = state.next_id;
         state.next_id += 1;
         let next = state.keyframe.filter(|&at| at >= state.first).unwrap_or(state.end());
-        state.readers.insert(id, next);
+        state.readers.insert(id, Place { next, between_gops: false });
         drop(state);
         FanoutReader {
             shared: Arc::clone(&self.shared),
@@ -199,15 +208,16 @@ impl<T> FanoutReader<T> {
     pub fn try_next(&mut self) -> Option<Item<T>> {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
-        let item = self.advance(&state);
-        let next = self.next;
-        state.readers.insert(self.id, next);
+        let between_gops = state.readers.get(&self.id).is_some_and(|place| place.between_gops);
+        let item = self.advance(&state, between_gops);
+        state.readers.insert(self.id, Place { next: self.next, between_gops: false });
         item
     }
 
-    fn advance(&mut self, state: &State<T>) -> Option<Item<T>> {
+    fn advance(&mut self, state: &State<T>, between_gops: bool) -> Option<Item<T>> {
         if self.next < state.first {
             self.seeking = true;
+            self.settled_gops += u64::from(between_gops);
         }
         if !self.seeking {
             if let Some(entry) = state.entry(self.next) {
@@ -272,7 +282,7 @@ impl<T> State<T> {
     fn trim(&mut self, limits: Limits) {
         // Nobody needs what is older than the current GOP and than every reader.
         let current = self.keyframe.unwrap_or(self.end());
-        let needed = self.readers.values().copied().min().unwrap_or(u64::MAX).min(current);
+        let needed = self.readers.values().map(|place| place.next).min().unwrap_or(u64::MAX).min(current);
         while self.first < needed && !self.entries.is_empty() {
             self.pop();
         }
@@ -286,10 +296,14 @@ impl<T> State<T> {
     }
 
     fn pop(&mut self) {
-        if let Some(entry) = self.entries.pop_front() {
-            self.first += 1;
-            self.bytes -= entry.bytes;
+        let Some(entry) = self.entries.pop_front() else { return };
+        if entry.keyframe {
+            for place in self.readers.values_mut().filter(|place| place.next == self.first) {
+                place.between_gops = true;
+            }
         }
+        self.first += 1;
+        self.bytes -= entry.bytes;
     }
 }
 

@@ -33,7 +33,7 @@ use crate::unit::{Next, Start, Unit};
 /// How long the thread sleeps at most. Nothing depends on it: it bounds the harm of a wake-up that a broken
 /// process took away.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-/// While the bus's folder itself is missing there is nothing to watch.
+/// While the bus's folder itself is missing there is nothing to watch; and a broken ring is not read faster.
 const FOLDER_RETRY_MS: u16 = 1000;
 
 /// A slow reader's backlog: 4 s of a 4 Mbit/s stream, and more than one unit of the largest size.
@@ -162,43 +162,64 @@ impl Shared {
     }
 
     fn run(&self) {
-        let mut folder = Folder::new(&self.dir);
         // A ring that was there before us is entered where it is now, its successors are read from their start.
         let mut start = Start::LatestKeyframe;
+        // A retired file that could not be removed is not entered twice.
         let mut finished = None;
         let mut complaint = None;
+        // Only while there is no ring: an account has 128 of them at most (fs.inotify.max_user_instances).
+        let mut folder: Option<Folder<'_>> = None;
         while !self.stopping() {
-            // Watched before it is looked at: what appears in between is seen by one of the two.
-            folder.watch();
             match Subscriber::open(&self.dir, self.stream, start) {
-                Ok(reader) if finished != Some(reader.area().inode()) => {
-                    complaint = None;
+                Ok(reader) if !(reader.area().retired() && finished == Some(reader.area().inode())) => {
+                    folder = None;
                     finished = Some(reader.area().inode());
-                    self.follow(reader);
-                    start = Start::Oldest;
+                    match self.follow(reader) {
+                        Ok(()) => start = Start::Oldest,
+                        Err(error) => {
+                            start = Start::LatestKeyframe;
+                            self.complain(&error, &mut complaint);
+                            // Not at once again. Its publisher may have come back before we watch.
+                            folder.insert(Folder::new(&self.dir)).wait(self.stopped.as_ref(), true);
+                        }
+                    }
                     continue;
                 }
                 Ok(_) => {}
-                Err(error) => {
-                    if error.kind() == ErrorKind::NotFound {
-                        start = Start::Oldest;
-                    }
-                    self.complain(&error, &mut complaint);
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    start = Start::Oldest;
+                    complaint = None;
                 }
+                Err(error) => self.complain(&error, &mut complaint),
             }
-            folder.wait(self.stopped.as_ref());
+            match &mut folder {
+                Some(folder) => folder.wait(self.stopped.as_ref(), false),
+                // Then look again: what appeared before the watch is not told by it.
+                None => folder = Some(Folder::new(&self.dir)),
+            }
         }
         self.fanout.close();
     }
 
-    /// Until the ring is retired or broken, or the feed ends.
-    fn follow(&self, mut reader: Subscriber) {
+    /// Until the ring is retired or the feed ends.
+    fn follow(&self, mut reader: Subscriber) -> Result<(), BusError> {
         *self.ring() = Some(reader.area());
+        let result = self.pump(&mut reader);
+        *self.ring() = None;
+        result
+    }
+
+    fn pump(&self, reader: &mut Subscriber) -> Result<(), BusError> {
         let mut data = Vec::new();
         self.announce(reader.format());
         loop {
-            match reader.next(&mut data) {
-                Ok(Next::Unit(meta)) => {
+            let next = reader.next(&mut data)?;
+            // After the bell was read (in `next`) and before sleeping on it: who stops us rings it afterwards.
+            if self.stopping() {
+                return Ok(());
+            }
+            match next {
+                Next::Unit(meta) => {
                     if meta.keyframe {
                         self.announce(reader.format());
                     }
@@ -207,22 +228,14 @@ impl Shared {
                     let unit = Unit { stream: self.stream, meta, data };
                     self.fanout.push(Arc::new(unit), meta.keyframe, bytes);
                 }
-                Ok(Next::Lost { units, gops }) => {
+                Next::Lost { units, gops } => {
                     tracing::warn!(stream = %self.stream, units, gops, "feed lost units");
                     self.fanout.lost(gops);
                 }
-                Ok(Next::Empty) => _ = reader.wait(LONGEST_SLEEP),
-                Ok(Next::Retired) => break,
-                Err(error) => {
-                    tracing::error!(stream = %self.stream, %error, "feed left its ring");
-                    break;
-                }
-            }
-            if self.stopping() {
-                break;
+                Next::Empty => _ = reader.wait(LONGEST_SLEEP),
+                Next::Retired => return Ok(()),
             }
         }
-        *self.ring() = None;
     }
 
     fn announce(&self, format: StreamFormat) {
@@ -237,9 +250,9 @@ impl Shared {
 
     fn complain(&self, error: &BusError, last: &mut Option<ErrorKind>) {
         // Once, not at every change of the folder.
-        if error.kind() != ErrorKind::NotFound && last.replace(error.kind()) != Some(error.kind()) {
+        if last.replace(error.kind()) != Some(error.kind()) {
             let path = ring_path(&self.dir, self.stream);
-            tracing::error!(stream = %self.stream, path = %path.display(), %error, "cannot open a ring");
+            tracing::error!(stream = %self.stream, path = %path.display(), %error, "a feed cannot read its ring");
         }
     }
 }
@@ -256,7 +269,9 @@ impl<'a> Folder<'a> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
             .inspect_err(|error| tracing::error!(%error, "a feed cannot watch the bus's folder"))
             .ok();
-        Self { dir, inotify, watched: false }
+        let mut folder = Self { dir, inotify, watched: false };
+        folder.watch();
+        folder
     }
 
     fn watch(&mut self) {
@@ -265,9 +280,10 @@ impl<'a> Folder<'a> {
         self.watched = inotify.add_watch(self.dir, changes).is_ok();
     }
 
-    /// Until something changed in the folder or `stopped` is written to.
-    fn wait(&self, stopped: Option<&EventFd>) {
-        let timeout = if self.watched && stopped.is_some() {
+    /// Until something changed in the folder or `stopped` is written to; `briefly`, or when neither can be
+    /// watched, a second at most.
+    fn wait(&mut self, stopped: Option<&EventFd>, briefly: bool) {
+        let timeout = if self.watched && stopped.is_some() && !briefly {
             PollTimeout::NONE
         } else {
             PollTimeout::from(FOLDER_RETRY_MS)
@@ -283,6 +299,8 @@ impl<'a> Folder<'a> {
         if let Some(inotify) = &self.inotify {
             while inotify.read_events().is_ok_and(|events| !events.is_empty()) {}
         }
+        // The folder may have come into being, or been made anew.
+        self.watch();
     }
 }
 

@@ -58,6 +58,8 @@ pub(crate) mod header {
     pub(crate) const RESERVED: usize = 136;
     /// u64: keyframes published.
     pub(crate) const GOPS: usize = 144;
+    /// u32: discontinuities published.
+    pub(crate) const DISCONTINUITIES: usize = 152;
     /// u32: the futex word: bit 0 somebody sleeps, the rest counts rings of the bell.
     pub(crate) const BELL: usize = 192;
     /// u32: set by readers, taken by the publisher.
@@ -88,6 +90,8 @@ pub(crate) mod slot {
     pub(crate) const GOP: usize = 40;
     /// u32: generation of the format it is in.
     pub(crate) const FORMAT: usize = 48;
+    /// u32: discontinuities published, this one included.
+    pub(crate) const DISCONTINUITIES: usize = 52;
 }
 
 /// A ring's size. Everything that the bus holds in shared memory follows from it.

@@ -1,6 +1,8 @@
 //! Shared memory: the one file of this crate with `unsafe` code.
 //!
 //! Maps a file, hands out its words as atomics, copies bytes word by word, and sleeps and wakes by futex.
+//! Survives a file that somebody shortens while it is mapped: the kernel answers an access behind the new end
+//! with SIGBUS; the handler here puts zeros in the mapping's place, and [`Mapping::lost`] says so from then on.
 //!
 //! Does not belong here: what any word means.
 //!
@@ -13,12 +15,14 @@ use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mprotect, munmap};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 const WORD: usize = size_of::<usize>();
 
@@ -29,6 +33,7 @@ pub(crate) struct Mapping {
     len: usize,
     /// Bytes from the start that may be written.
     writable: usize,
+    guard: &'static Guard,
 }
 
 // SAFETY: the mapping is valid in every thread until it is dropped, and all access is atomic.
@@ -38,19 +43,27 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps the first `len` bytes, the first `writable` of them for writing as well. The file must have that
-    /// size; who shortens it later makes this process fail with SIGBUS.
+    /// size now.
     pub(crate) fn new(file: &File, len: usize, writable: usize) -> io::Result<Self> {
         let length = NonZeroUsize::new(len).ok_or(io::ErrorKind::InvalidInput)?;
         let all =
             if writable >= len { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
+        let guard = Guard::take()?;
         // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
-        let base = unsafe { mmap(None, length, all, MapFlags::MAP_SHARED, file, 0) }?;
-        let mapping = Self { base: base.cast(), len, writable: writable.min(len) };
+        let base = unsafe { mmap(None, length, all, MapFlags::MAP_SHARED, file, 0) }
+            .inspect_err(|_| guard.give_back())?;
+        guard.watch(base.as_ptr().addr(), len);
+        let mapping = Self { base: base.cast(), len, writable: writable.min(len), guard };
         if writable > 0 && writable < len {
             // SAFETY: the range is inside the mapping made above, which nobody else knows yet.
             unsafe { mprotect(base, writable, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE) }?;
         }
         Ok(mapping)
+    }
+
+    /// Whether the file was shortened: what has been read since may be zeros, what was written is nowhere.
+    pub(crate) fn lost(&self) -> bool {
+        self.guard.lost.load(Ordering::Acquire)
     }
 
     /// The 32-bit word at `offset`. Writing is up to the caller: only below `writable`.
@@ -138,8 +151,96 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        self.guard.give_back();
         // SAFETY: the range is the one that was mapped, and no reference into it outlives `self`.
         let result: Result<(), Errno> = unsafe { munmap(self.base.cast::<c_void>(), self.len) };
         debug_assert!(result.is_ok(), "munmap: {result:?}");
     }
+}
+
+/// Mappings a process can have: 64 channels of 3 streams, read by two parts of one process, and events.
+const MAX_MAPPINGS: usize = 512;
+
+/// A range in which SIGBUS is survived.
+#[derive(Debug)]
+struct Guard {
+    taken: AtomicBool,
+    /// 0 while it watches nothing.
+    base: AtomicUsize,
+    len: AtomicUsize,
+    lost: AtomicBool,
+}
+
+static GUARDS: [Guard; MAX_MAPPINGS] = [const {
+    Guard {
+        taken: AtomicBool::new(false),
+        base: AtomicUsize::new(0),
+        len: AtomicUsize::new(0),
+        lost: AtomicBool::new(false),
+    }
+}; MAX_MAPPINGS];
+
+/// What handled SIGBUS before: the standard library's stack overflow message, for one.
+static PREVIOUS: OnceLock<Result<SigAction, Errno>> = OnceLock::new();
+
+impl Guard {
+    fn take() -> io::Result<&'static Self> {
+        let handler = SigHandler::SigAction(on_sigbus);
+        let action = SigAction::new(handler, SaFlags::SA_SIGINFO | SaFlags::SA_ONSTACK, SigSet::empty());
+        // SAFETY: the handler calls nothing but what a signal handler may, and hands on what is not its own.
+        (*PREVIOUS.get_or_init(|| unsafe { sigaction(Signal::SIGBUS, &action) }))?;
+        let free = GUARDS.iter().find(|guard| !guard.taken.swap(true, Ordering::AcqRel));
+        free.ok_or_else(|| {
+            io::Error::other(format!("{MAX_MAPPINGS} files of the bus are open in this process"))
+        })
+    }
+
+    fn watch(&self, base: usize, len: usize) {
+        self.lost.store(false, Ordering::Relaxed);
+        self.len.store(len, Ordering::Relaxed);
+        self.base.store(base, Ordering::Release);
+    }
+
+    fn give_back(&self) {
+        self.base.store(0, Ordering::Release);
+        self.taken.store(false, Ordering::Release);
+    }
+
+    fn holds(&self, address: usize) -> bool {
+        let base = self.base.load(Ordering::Acquire);
+        base != 0 && address.checked_sub(base).is_some_and(|offset| offset < self.len.load(Ordering::Relaxed))
+    }
+
+    /// Puts zeros of this process in the place of the file. Async-signal-safe: a system call and atomics.
+    fn cover(&self) -> bool {
+        // Two threads may come here at once; the second covers zeros with zeros.
+        self.lost.store(true, Ordering::Release);
+        #[cfg(target_pointer_width = "64")]
+        let number = libc::SYS_mmap;
+        // In pages, not bytes; the offset is 0 either way.
+        #[cfg(target_pointer_width = "32")]
+        let number = libc::SYS_mmap2;
+        let (base, len) = (self.base.load(Ordering::Relaxed), self.len.load(Ordering::Relaxed));
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: replaces exactly a mapping made by `Mapping::new`, which is alive: the thread that got the signal
+        // is accessing it through a reference. All access is atomic and expects any value.
+        let answer = unsafe { libc::syscall(number, base, len, access, flags, -1, 0) };
+        answer != -1
+    }
+}
+
+extern "C" fn on_sigbus(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
+    let before = Errno::last_raw();
+    // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo, and for SIGBUS its address field is set.
+    let address = unsafe { (*info).si_addr() }.addr();
+    let covered = GUARDS.iter().find(|guard| guard.holds(address)).is_some_and(Guard::cover);
+    if !covered {
+        // Somebody else's: the access is made again when this returns, and then meets the handler before ours.
+        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+        let previous = PREVIOUS.get().and_then(|previous| previous.ok()).unwrap_or(default);
+        // SAFETY: sigaction is async-signal-safe, and the action was in place before.
+        let _ = unsafe { sigaction(Signal::SIGBUS, &previous) };
+    }
+    Errno::set_raw(before);
 }

@@ -31,6 +31,8 @@ pub(crate) struct RingReader {
     started: bool,
     /// GOPs accounted for, as handed out whole or as lost.
     settled_gops: u64,
+    /// Discontinuities up to the unit handed out last.
+    discontinuities: u32,
     /// Asks for a keyframe when it has to wait for one.
     asks: bool,
     format: (u32, Vec<u8>),
@@ -57,6 +59,7 @@ impl RingReader {
             scanned: head,
             started: false,
             settled_gops: 0,
+            discontinuities: 0,
             asks: start != Start::Next && head > 0,
             format,
             bell,
@@ -101,6 +104,7 @@ impl RingReader {
         self.bell = self.area.bell();
         let retired = self.area.retired();
         let head = self.area.head().load(Ordering::Acquire);
+        self.area.check_whole()?;
         if head.wrapping_sub(self.next) > i64::MAX as u64 {
             return Err(self.area.damaged(format!("it went back from unit {} to {head}", self.next)));
         }
@@ -120,6 +124,7 @@ impl RingReader {
         self.scanned = self.scanned.max(self.oldest(head));
         let found = (self.scanned..head).find_map(|sequence| Some((sequence, self.keyframe(sequence)?)));
         let Some((sequence, entry)) = found else {
+            self.area.check_whole()?;
             self.scanned = head;
             if retired && self.started {
                 let gops = self.area.gops().load(Ordering::Relaxed);
@@ -151,12 +156,15 @@ impl RingReader {
     }
 
     fn hand_out(&mut self, entry: &SlotEntry) -> Next {
+        // Also when the unit that bore the flag was lost.
+        let broken = self.started && entry.discontinuities != self.discontinuities;
+        self.discontinuities = entry.discontinuities;
         let meta = UnitMeta {
             sequence: self.next,
             pts: Pts90k(entry.pts),
             wall: WallTime::from_unix_micros(entry.wall),
             keyframe: entry.flags & FLAG_KEYFRAME != 0,
-            discontinuity: entry.flags & FLAG_DISCONTINUITY != 0,
+            discontinuity: broken || entry.flags & FLAG_DISCONTINUITY != 0,
             len: entry.len,
         };
         self.next = self.next.wrapping_add(1);
@@ -230,6 +238,7 @@ impl RingReader {
         self.area.read_payload(entry.position, len, into);
         // Whatever was stored before the bytes just read is visible from here on; see RingWriter::publish.
         fence(Ordering::Acquire);
+        self.area.check_whole().inspect_err(|_| into.clear())?;
         if self.intact(entry.position) {
             return Ok(Copied::Unit(entry));
         }

@@ -69,7 +69,8 @@ impl Publisher {
     ///
     /// # Errors
     /// `TooLarge` for more than half the payload area or [`MAX_UNIT_BYTES`], `Invalid` for no bytes or another
-    /// stream's unit. The ring is as before then.
+    /// stream's unit; the ring is as before then. `Damaged` when somebody shortened the file: drop the publisher
+    /// and create it again.
     pub fn publish(&mut self, unit: &AccessUnit<'_>) -> Result<u64, BusError> {
         if unit.stream != self.stream {
             return Err(BusError::Invalid {

@@ -14,7 +14,8 @@ pub struct UnitMeta {
     pub wall: WallTime,
     /// Decoding can start here. Always set for audio.
     pub keyframe: bool,
-    /// `pts` does not continue: the source or its publisher began anew.
+    /// `pts` does not continue from the unit read before: the source or its publisher began anew. Also set on
+    /// the first unit after a loss that took the flagged one.
     pub discontinuity: bool,
     /// Bytes.
     pub len: u32,

@@ -48,6 +48,8 @@ pub(crate) struct RingWriter {
     position: u64,
     /// Keyframes published.
     gops: u64,
+    /// Discontinuities published.
+    discontinuities: u32,
     format: u32,
     /// Nothing published yet in this life.
     fresh: bool,
@@ -128,7 +130,8 @@ impl RingWriter {
         };
         let placed = initialise(&file, geometry).map_err(io("allocate")).and_then(|()| {
             let area = Area::from_file(file, path, geometry.content(), true)?;
-            let mut writer = Self { area, head: 0, position: 0, gops: 0, format: 0, fresh: true };
+            let mut writer =
+                Self { area, head: 0, position: 0, gops: 0, discontinuities: 0, format: 0, fresh: true };
             writer.begin(format)?;
             let put = if replace.is_some() { fs::rename(&new, path) } else { fs::hard_link(&new, path) };
             match put {
@@ -148,7 +151,8 @@ impl RingWriter {
         let reserved = area.reserved().load(Ordering::Relaxed);
         let position = reserved.wrapping_add(UNIT_ALIGN - 1) & !(UNIT_ALIGN - 1);
         let gops = area.gops().load(Ordering::Relaxed);
-        let mut writer = Self { area, head, position, gops, format: 0, fresh: true };
+        let discontinuities = area.discontinuities().load(Ordering::Relaxed);
+        let mut writer = Self { area, head, position, gops, discontinuities, format: 0, fresh: true };
         writer.begin(format)?;
         // Tells those who watch the folder (IN_ATTRIB): the file is good again.
         // Not a failure of the ring when it fails: readers that follow it need no telling.
@@ -207,6 +211,7 @@ impl RingWriter {
         }
         if record.discontinuity || self.fresh {
             flags |= FLAG_DISCONTINUITY;
+            self.discontinuities = self.discontinuities.wrapping_add(1);
         }
         slot.store(&SlotEntry {
             position: self.position,
@@ -216,6 +221,7 @@ impl RingWriter {
             wall: record.wall,
             gop: self.gops,
             format: self.format,
+            discontinuities: self.discontinuities,
         });
 
         self.head = sequence.wrapping_add(1);
@@ -223,8 +229,10 @@ impl RingWriter {
         self.fresh = false;
         slot.stamp().store(self.head, Ordering::Release);
         area.gops().store(self.gops, Ordering::Relaxed);
+        area.discontinuities().store(self.discontinuities, Ordering::Relaxed);
         area.head().store(self.head, Ordering::Release);
         area.ring_bell();
+        area.check_whole()?;
         Ok(sequence)
     }
 
