@@ -103,7 +103,7 @@ impl ChunkHeader {
 
     /// From this chunk's first byte to the next one's.
     pub(crate) fn stride(&self) -> u64 {
-        align_up(self.header_bytes() as u64 + u64::from(self.payload_bytes), CHUNK_ALIGN)
+        stride(self.entry.len(), self.frames.len(), self.payload_bytes as usize)
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -248,6 +248,17 @@ impl ChunkHeader {
     pub(crate) fn wall_of(&self, pts_offset: i32) -> WallTime {
         wall_at(self.wall, pts_offset)
     }
+}
+
+/// The size of an encoded header.
+pub(crate) fn header_bytes(entry: usize, frames: usize) -> usize {
+    let body = FIXED_BYTES + align_up(entry as u64, 4) as usize + frames * FRAME_BYTES;
+    align_up(body as u64 + 4, CHUNK_ALIGN) as usize
+}
+
+/// What a chunk of these sizes takes.
+pub(crate) fn stride(entry: usize, frames: usize, payload: usize) -> u64 {
+    align_up((header_bytes(entry, frames) + payload) as u64, CHUNK_ALIGN)
 }
 
 /// The wall time `offset` ticks after `anchor`.

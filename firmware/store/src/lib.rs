@@ -27,9 +27,11 @@ mod recover;
 mod runs;
 mod sample;
 mod scan;
+mod scrub;
 mod segment;
 mod store;
 mod volume;
+mod writer;
 
 pub use check::{CheckReport, Damage, SegmentInfo, VolumeInfo, check, list, rebuild_index};
 pub use config::{MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, MIN_SEGMENTS, StoreOptions};

@@ -1,15 +1,42 @@
 //! Opening a volume after whatever happened to it.
+//!
+//! Sealed segments are taken as the index knows them; all others are scanned. Torn tails are cut, what will not be
+//! continued is sealed, and the index is made to agree. Does not belong here: writing footage (`store`).
+//!
+//! Invariants
+//! - Running it twice does nothing the second time.
+//! - Footage that it cannot read or does not know is left alone and reported.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use hal::StreamId;
+
+use crate::disk::{Access, DiskFile, write_full};
+use crate::error::{ErrorKind, StoreError};
+use crate::index::{Index, SegmentRow, State};
+use crate::layout::BLOCK_BYTES;
+use crate::runs::{SegmentRun, runs_of};
+use crate::sample::SampleFormat;
+use crate::scan::{Scan, read_header};
+use crate::segment::{Entry, SegmentHeader, encode_footer};
+use crate::volume::{Probe, Volume};
+
+/// So many of the newest sealed segments are looked at although the index has them: a disk that loses what it
+/// promised loses the newest.
+const VERIFY_NEWEST: usize = 4;
 
 /// What opening a volume found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecoveryReport {
-    /// Segments in the volume.
+    /// Segments with footage.
     pub segments: u64,
     /// Unsealed segments that were scanned.
     pub scanned: u64,
     /// Of those, sealed because they will not be continued.
     pub sealed: u64,
-    /// Bytes of unfinished commits that were cut off.
+    /// Bytes of unfinished commits that were cut off, as far as they are known.
     pub torn_bytes: u64,
     /// Index rows dropped because the footage is not there.
     pub dropped_rows: u64,
@@ -17,4 +44,323 @@ pub struct RecoveryReport {
     pub rebuilt_index: bool,
     /// Damage found on the way, for people; the footage around it is kept.
     pub damages: Vec<String>,
+}
+
+/// Where a stream goes on.
+pub(crate) struct StreamEnd {
+    pub(crate) run: SegmentRun,
+    pub(crate) format: Option<SampleFormat>,
+}
+
+/// A volume, ready to be written.
+pub(crate) struct Recovered {
+    pub(crate) index: Index,
+    /// The segment to go on in, and how far it is.
+    pub(crate) resume: Option<(Arc<dyn DiskFile>, Scan)>,
+    /// Segments with footage, without the one to go on in.
+    pub(crate) existing: BTreeSet<u64>,
+    /// Files without footage.
+    pub(crate) free: Vec<u64>,
+    pub(crate) next_segment: u64,
+    pub(crate) next_commit: u64,
+    pub(crate) streams: BTreeMap<StreamId, StreamEnd>,
+    pub(crate) report: RecoveryReport,
+}
+
+/// Recovers `volume`; the caller holds its lock.
+pub(crate) fn recover(volume: &Volume) -> Result<Recovered, StoreError> {
+    let path = volume.index_path();
+    let fresh = !path.exists();
+    match Index::open(&path).and_then(|index| Recovery::new(volume, index, fresh)?.run()) {
+        Err(error) if error.kind() == ErrorKind::Index && !fresh => {
+            tracing::warn!(%error, "the index is made anew");
+            Index::remove_files(&path)?;
+            Recovery::new(volume, Index::open(&path)?, true)?.run()
+        }
+        other => other,
+    }
+}
+
+struct Recovery<'a> {
+    volume: &'a Volume,
+    index: Index,
+    numbers: Vec<u64>,
+    rows: BTreeMap<u64, SegmentRow>,
+    existing: BTreeSet<u64>,
+    free: Vec<u64>,
+    resume: Option<(Arc<dyn DiskFile>, Scan)>,
+    next_commit: u64,
+    report: RecoveryReport,
+}
+
+/// A segment that is to be scanned.
+struct Unsealed {
+    segment: u64,
+    file: Arc<dyn DiskFile>,
+    header: SegmentHeader,
+    /// Its footer is damaged: it is over, even if there seems to be room.
+    closed: bool,
+}
+
+impl<'a> Recovery<'a> {
+    fn new(volume: &'a Volume, index: Index, fresh: bool) -> Result<Self, StoreError> {
+        let numbers = volume.numbers()?;
+        let rows = index.segments()?.into_iter().map(|row| (row.segment, row)).collect();
+        let report =
+            RecoveryReport { rebuilt_index: fresh && !numbers.is_empty(), ..RecoveryReport::default() };
+        Ok(Self {
+            volume,
+            index,
+            numbers,
+            rows,
+            existing: BTreeSet::new(),
+            free: Vec::new(),
+            resume: None,
+            next_commit: 1,
+            report,
+        })
+    }
+
+    fn run(mut self) -> Result<Recovered, StoreError> {
+        self.drop_missing()?;
+        let unsealed = self.probe_all()?;
+        let newest = unsealed.last().map(|unsealed| unsealed.segment);
+        // From the newest back, so that what is void in an older one is known from the younger.
+        let begun: BTreeMap<u64, u64> =
+            unsealed.iter().map(|unsealed| (unsealed.segment, unsealed.header.first_commit)).collect();
+        for unsealed in unsealed.into_iter().rev() {
+            let last = newest == Some(unsealed.segment) && Some(&unsealed.segment) >= self.existing.last();
+            let bound = self.first_commit_after(unsealed.segment, &begun)?;
+            self.scan(unsealed, bound, last)?;
+        }
+        let streams = self.stream_ends()?;
+        self.report.segments = self.existing.len() as u64 + u64::from(self.resume.is_some());
+        Ok(Recovered {
+            next_segment: self.numbers.last().map_or(1, |last| last + 1),
+            index: self.index,
+            resume: self.resume,
+            existing: self.existing,
+            free: self.free,
+            next_commit: self.next_commit,
+            streams,
+            report: self.report,
+        })
+    }
+
+    fn drop_missing(&mut self) -> Result<(), StoreError> {
+        let there: BTreeSet<u64> = self.numbers.iter().copied().collect();
+        let missing: Vec<u64> = self.rows.keys().copied().filter(|segment| !there.contains(segment)).collect();
+        self.forget(&missing)
+    }
+
+    fn forget(&mut self, segments: &[u64]) -> Result<(), StoreError> {
+        let known: Vec<u64> =
+            segments.iter().copied().filter(|segment| self.rows.remove(segment).is_some()).collect();
+        if !known.is_empty() {
+            self.report.dropped_rows += self.index.forget(&known)?;
+        }
+        Ok(())
+    }
+
+    /// Sorts the segments into sealed, free and those to be scanned.
+    fn probe_all(&mut self) -> Result<Vec<Unsealed>, StoreError> {
+        let trusted: BTreeSet<u64> = {
+            let newest = self.numbers.len().saturating_sub(VERIFY_NEWEST);
+            let sealed = |segment: &&u64| self.rows.get(segment).is_some_and(|row| row.state == State::Sealed);
+            self.numbers[..newest].iter().filter(sealed).copied().collect()
+        };
+        let mut unsealed = Vec::new();
+        for segment in self.numbers.clone() {
+            if trusted.contains(&segment) {
+                self.existing.insert(segment);
+                continue;
+            }
+            let probed = self.volume.open_segment(segment, Access::ReadWrite).and_then(|file| {
+                let probe = self.volume.probe(segment, &*file)?;
+                Ok((file, probe))
+            });
+            let (file, probe) = match probed {
+                // A place that cannot be read must not keep the rest from being recorded.
+                Err(error) if error.kind() == ErrorKind::Io => {
+                    self.report.damages.push(error.to_string());
+                    self.existing.insert(segment);
+                    continue;
+                }
+                other => other?,
+            };
+            match probe {
+                Probe::Unbegun => self.take_free(segment, &*file)?,
+                Probe::Foreign => {
+                    let error = self.volume.damaged(segment, 0, "the segment is of another volume");
+                    self.report.damages.push(error.to_string());
+                }
+                Probe::Open(header) => {
+                    unsealed.push(Unsealed { segment, file, header, closed: false });
+                }
+                Probe::Footless(header) => {
+                    let error = self.volume.damaged(segment, self.volume.segment_bytes, "the footer is damaged");
+                    self.report.damages.push(error.to_string());
+                    unsealed.push(Unsealed { segment, file, header, closed: true });
+                }
+                Probe::Sealed(header, trailer, contents) => {
+                    self.existing.insert(segment);
+                    self.count_commits(&header, &contents.entries);
+                    let row = SegmentRow { segment, state: State::Sealed, committed_bytes: trailer.end };
+                    self.note(row, &contents.entries)?;
+                }
+            }
+        }
+        Ok(unsealed)
+    }
+
+    /// A file with nothing in it is used for the next segment, if it has the size.
+    fn take_free(&mut self, segment: u64, file: &dyn DiskFile) -> Result<(), StoreError> {
+        self.forget(&[segment])?;
+        let path = self.volume.path(segment);
+        let len = file.len().map_err(|error| StoreError::io(&path, None, "has no size", error))?;
+        if len == self.volume.segment_bytes {
+            self.free.push(segment);
+        } else if let Err(error) = self.volume.disk.remove(&path) {
+            return Err(StoreError::io(&path, None, "an unfinished segment cannot be removed", error));
+        }
+        Ok(())
+    }
+
+    fn count_commits(&mut self, header: &SegmentHeader, entries: &[Entry]) {
+        let next = entries.last().map_or(header.first_commit, |entry| entry.commit + 1);
+        self.next_commit = self.next_commit.max(next).max(header.first_commit);
+    }
+
+    /// Brings the index in line with a closed segment.
+    fn note(&mut self, row: SegmentRow, entries: &[Entry]) -> Result<(), StoreError> {
+        if self.rows.get(&row.segment) == Some(&row) {
+            return Ok(());
+        }
+        self.index.close(row, &runs_of(row.segment, entries))?;
+        self.rows.insert(row.segment, row);
+        Ok(())
+    }
+
+    /// The first commit of the next segment that was begun.
+    fn first_commit_after(
+        &self,
+        segment: u64,
+        begun: &BTreeMap<u64, u64>,
+    ) -> Result<Option<u64>, StoreError> {
+        for &later in self.numbers.iter().filter(|&&number| number > segment) {
+            if let Some(&first) = begun.get(&later) {
+                return Ok(Some(first));
+            }
+            if !self.existing.contains(&later) {
+                continue;
+            }
+            let file = self.volume.open_segment(later, Access::Read)?;
+            if let Some(header) = self.volume.header(later, &*file)? {
+                return Ok(Some(header.first_commit));
+            }
+        }
+        Ok(None)
+    }
+
+    fn scan(&mut self, unsealed: Unsealed, void_from: Option<u64>, newest: bool) -> Result<(), StoreError> {
+        let Unsealed { segment, file, header, closed } = unsealed;
+        self.report.scanned += 1;
+        let limit = self.volume.segment_bytes;
+        let mut scan = Scan::new(&header);
+        let mut damaged = closed;
+        let walked = (|| {
+            scan.advance(self.volume, &*file, limit)?;
+            loop {
+                let end = scan.end;
+                if !scan.skip_damage(self.volume, &*file, limit)? {
+                    break;
+                }
+                damaged = true;
+                let error = self.volume.damaged(segment, end, "a commit is damaged; later ones are whole");
+                self.report.damages.push(error.to_string());
+                scan.advance(self.volume, &*file, limit)?;
+            }
+            if scan.cut_torn(self.volume, &*file)? {
+                // At least its first block was begun.
+                self.report.torn_bytes += BLOCK_BYTES;
+            }
+            Ok(())
+        })();
+        match walked {
+            Err(error) if matches!(&error, error if StoreError::kind(error) == ErrorKind::Io) => {
+                damaged = true;
+                self.report.damages.push(error.to_string());
+            }
+            other => other?,
+        }
+        if let Some(bound) = void_from {
+            scan.cut_from(bound);
+        }
+        self.count_commits(&header, &scan.contents.entries);
+        let whole = file.len().ok() == Some(limit);
+        if newest && !damaged && whole && self.next_commit == scan.next_commit {
+            self.index.close(
+                SegmentRow { segment, state: State::Open, committed_bytes: scan.end },
+                &[],
+            )?;
+            self.rows.remove(&segment);
+            self.resume = Some((file, scan));
+            return Ok(());
+        }
+        if scan.contents.entries.is_empty() && !damaged {
+            return self.take_free(segment, &*file);
+        }
+        self.seal(segment, &*file, &scan, whole)
+    }
+
+    fn seal(
+        &mut self,
+        segment: u64,
+        file: &dyn DiskFile,
+        scan: &Scan,
+        whole: bool,
+    ) -> Result<(), StoreError> {
+        let footer = encode_footer(segment, scan.end, &scan.contents);
+        let at = self.volume.segment_bytes - footer.len() as u64;
+        // A truncated file keeps what it has; a footer behind the hole would only hide that.
+        let sealed = whole
+            && write_full(file, at, &mut [IoSlice::new(&footer)])
+                .and_then(|()| file.sync_data())
+                .inspect_err(|error| {
+                    let error = self.volume.damaged(segment, at, &format!("cannot be sealed: {error}"));
+                    self.report.damages.push(error.to_string());
+                })
+                .is_ok();
+        if !whole {
+            let error = self.volume.damaged(segment, scan.end, "the segment file is truncated");
+            self.report.damages.push(error.to_string());
+        }
+        let state = if sealed { State::Sealed } else { State::Failed };
+        self.report.sealed += u64::from(sealed);
+        self.existing.insert(segment);
+        self.note(SegmentRow { segment, state, committed_bytes: scan.end }, &scan.contents.entries)
+    }
+
+    fn stream_ends(&self) -> Result<BTreeMap<StreamId, StreamEnd>, StoreError> {
+        let mut runs = BTreeMap::new();
+        for stream in self.index.streams()? {
+            runs.extend(self.index.last(stream)?.map(|run| (stream, run)));
+        }
+        if let Some((_, scan)) = &self.resume {
+            runs.extend(runs_of(scan.segment, &scan.contents.entries).into_iter().map(|run| (run.stream, run)));
+        }
+        let ends = runs.into_iter().map(|(stream, run)| {
+            let format = self.format_of(&run);
+            (stream, StreamEnd { run, format })
+        });
+        Ok(ends.collect())
+    }
+
+    /// The sample entry of a stream's last chunk; without it the stream waits for its next keyframe.
+    fn format_of(&self, run: &SegmentRun) -> Option<SampleFormat> {
+        let file = self.volume.open_segment(run.segment, Access::Read).ok()?;
+        let limit = self.volume.segment_bytes;
+        let (header, _) = read_header(self.volume, run.segment, &*file, run.last_offset, limit).ok()??;
+        SampleFormat::decode(&header.entry).ok()
+    }
 }

@@ -15,6 +15,9 @@ pub(crate) const RUN_GAP_MICROS: i64 = 1_500_000;
 /// A source that began anew continues its run if its wall time fits this well: it was never away.
 pub(crate) const DISCONTINUITY_GAP_MICROS: i64 = 500_000;
 
+/// A row of the index covers no more than this, so that a search need not look farther back.
+pub(crate) const MAX_ROW_MICROS: i64 = 3_600_000_000;
+
 /// Footage of one stream without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
@@ -98,7 +101,12 @@ pub(crate) fn runs_of(segment: u64, entries: &[Entry]) -> Vec<SegmentRun> {
     for entry in entries {
         let fresh = SegmentRun::of(segment, entry);
         match runs.iter_mut().rev().find(|run| run.stream == entry.stream) {
-            Some(run) if run.continues_with(&fresh) => run.extend(&fresh),
+            Some(run)
+                if run.continues_with(&fresh)
+                    && run.end.max(fresh.end).micros_since(run.start) <= MAX_ROW_MICROS =>
+            {
+                run.extend(&fresh);
+            }
             _ => runs.push(fresh),
         }
     }

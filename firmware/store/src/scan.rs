@@ -1,1 +1,226 @@
-//! Placeholder of the module `scan`.
+//! Walking through a segment chunk by chunk, and reading single chunks.
+//!
+//! Does not belong here: what to do about damage.
+//!
+//! Invariants
+//! - A scan tells of whole commits only: one torn chunk voids its commit.
+//! - It ends before what an earlier life of the file left behind: that has other numbers.
+
+use bytes::Bytes;
+
+use crate::chunk::{ChunkHeader, FIXED_BYTES, HeaderError, MAX_HEADER_BYTES};
+use crate::disk::{DiskFile, read_full};
+use crate::error::StoreError;
+use crate::layout::{BLOCK_BYTES, align_up, sha256};
+use crate::segment::{Contents, Entry, SegmentHeader};
+use crate::volume::Volume;
+
+/// How much is read for a header at first: those of a second of video and audio fit.
+const HEADER_READ_BYTES: usize = 2048;
+
+/// How far a segment was walked through.
+#[derive(Clone, Debug)]
+pub(crate) struct Scan {
+    pub(crate) segment: u64,
+    /// The chunks of whole commits.
+    pub(crate) contents: Contents,
+    /// Behind the last whole commit.
+    pub(crate) end: u64,
+    /// The number that the next commit must have.
+    pub(crate) next_commit: u64,
+}
+
+/// One commit as it lies on disk.
+struct Commit {
+    contents: Contents,
+    number: u64,
+    end: u64,
+}
+
+impl Scan {
+    pub(crate) fn new(header: &SegmentHeader) -> Self {
+        Self {
+            segment: header.segment,
+            contents: Contents::default(),
+            end: BLOCK_BYTES,
+            next_commit: header.first_commit,
+        }
+    }
+
+    /// Goes on as far as whole commits lie before `limit`.
+    ///
+    /// # Errors
+    /// `Io`, and `Unsupported` at a chunk of an unknown version or cipher. What was found before is kept.
+    pub(crate) fn advance(
+        &mut self,
+        volume: &Volume,
+        file: &dyn DiskFile,
+        limit: u64,
+    ) -> Result<(), StoreError> {
+        while let Some(commit) =
+            read_commit(volume, self.segment, file, self.end, limit, |number| number == self.next_commit)?
+        {
+            self.take(commit);
+        }
+        Ok(())
+    }
+
+    /// Looks for a commit behind a damaged one and goes on there; returns whether there was one.
+    ///
+    /// A power cut never makes such a thing: a commit is only written when the one before is durable.
+    pub(crate) fn skip_damage(
+        &mut self,
+        volume: &Volume,
+        file: &dyn DiskFile,
+        limit: u64,
+    ) -> Result<bool, StoreError> {
+        let mut at = self.end + BLOCK_BYTES;
+        while at < limit {
+            let later = |number| number > self.next_commit;
+            if let Some(commit) = read_commit(volume, self.segment, file, at, limit, later)? {
+                self.take(commit);
+                return Ok(true);
+            }
+            at += BLOCK_BYTES;
+        }
+        Ok(false)
+    }
+
+    fn take(&mut self, commit: Commit) {
+        self.contents.append(commit.contents);
+        self.end = commit.end;
+        self.next_commit = commit.number + 1;
+    }
+
+    /// Verifies the payloads of the last commit and drops it when one is torn; returns whether it was.
+    ///
+    /// Earlier commits were durable before the last one was begun.
+    pub(crate) fn cut_torn(&mut self, volume: &Volume, file: &dyn DiskFile) -> Result<bool, StoreError> {
+        let Some(number) = self.contents.entries.last().map(|entry| entry.commit) else { return Ok(false) };
+        let first = self.contents.entries.partition_point(|entry| entry.commit < number);
+        for entry in &self.contents.entries[first..] {
+            if let Err(error) = read_chunk(volume, self.segment, file, entry) {
+                if error.kind() == crate::error::ErrorKind::Io {
+                    return Err(error);
+                }
+                self.end = self.contents.entries[first].offset;
+                self.next_commit = number;
+                self.contents.truncate(first);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Drops the commits from number `first` on: they failed, and a later segment has them.
+    pub(crate) fn cut_from(&mut self, first: u64) {
+        let keep = self.contents.entries.partition_point(|entry| entry.commit < first);
+        if let Some(entry) = self.contents.entries.get(keep) {
+            self.end = entry.offset;
+            self.next_commit = first;
+        }
+        self.contents.truncate(keep);
+    }
+}
+
+fn read_commit(
+    volume: &Volume,
+    segment: u64,
+    file: &dyn DiskFile,
+    at: u64,
+    limit: u64,
+    wanted: impl Fn(u64) -> bool,
+) -> Result<Option<Commit>, StoreError> {
+    let Some((first, encoded)) = read_header(volume, segment, file, at, limit)? else { return Ok(None) };
+    let place = first.placement;
+    if place.segment != segment || place.index != 0 || place.count == 0 || !wanted(place.commit) {
+        return Ok(None);
+    }
+    let mut contents = Contents::default();
+    contents.push(at, &first, &encoded);
+    let mut next = at + first.stride();
+    for index in 1..place.count {
+        let Some((header, encoded)) = read_header(volume, segment, file, next, limit)? else {
+            return Ok(None);
+        };
+        if header.placement != (crate::chunk::Placement { index, ..place }) {
+            return Ok(None);
+        }
+        contents.push(next, &header, &encoded);
+        next += header.stride();
+    }
+    let end = align_up(next, BLOCK_BYTES);
+    Ok((end <= limit).then_some(Commit { contents, number: place.commit, end }))
+}
+
+/// The header at `at`, and its bytes; `None` when there is no whole one before `limit`.
+pub(crate) fn read_header(
+    volume: &Volume,
+    segment: u64,
+    file: &dyn DiskFile,
+    at: u64,
+    limit: u64,
+) -> Result<Option<(ChunkHeader, Vec<u8>)>, StoreError> {
+    let mut want = HEADER_READ_BYTES;
+    loop {
+        let mut bytes = vec![0; want.min(usize::try_from(limit.saturating_sub(at)).unwrap_or(want))];
+        let got = read_full(file, at, &mut bytes)
+            .map_err(|error| StoreError::io(&volume.path(segment), Some(at), "cannot be read", error))?;
+        match ChunkHeader::decode(&bytes[..got]) {
+            Ok(header) => {
+                bytes.truncate(header.header_bytes());
+                return Ok(Some((header, bytes)));
+            }
+            Err(HeaderError::Short(size)) if size > want && got == want && size <= MAX_HEADER_BYTES => {
+                want = size;
+            }
+            // A chunk of another segment is what the file held before; whatever it is, it is not ours.
+            Err(HeaderError::Unknown(_)) if !names_segment(&bytes, segment) => return Ok(None),
+            Err(HeaderError::Unknown(what)) => return Err(volume.unsupported(segment, at, what)),
+            Err(HeaderError::Short(_) | HeaderError::Damaged(_)) => return Ok(None),
+        }
+    }
+}
+
+/// Whether the header's segment field, which every version has at the same place, says `segment`.
+fn names_segment(bytes: &[u8], segment: u64) -> bool {
+    bytes.len() >= FIXED_BYTES && bytes[16..24] == segment.to_le_bytes()
+}
+
+/// Reads the chunk that `entry` tells of, and verifies its header and payload.
+///
+/// # Errors
+/// `Damaged`, `Unsupported`, `Io`.
+pub(crate) fn read_chunk(
+    volume: &Volume,
+    segment: u64,
+    file: &dyn DiskFile,
+    entry: &Entry,
+) -> Result<(ChunkHeader, Bytes), StoreError> {
+    let damaged = |what| Err(volume.damaged(segment, entry.offset, what));
+    let size = entry.header_bytes as usize + entry.payload_bytes as usize;
+    let mut bytes = vec![0; size];
+    let got = read_full(file, entry.offset, &mut bytes)
+        .map_err(|error| StoreError::io(&volume.path(segment), Some(entry.offset), "cannot be read", error))?;
+    if got < size {
+        return damaged("the chunk is cut short");
+    }
+    let header = match ChunkHeader::decode(&bytes) {
+        Ok(header) => header,
+        Err(HeaderError::Unknown(what)) => return Err(volume.unsupported(segment, entry.offset, what)),
+        Err(HeaderError::Damaged(what)) => return damaged(what),
+        Err(HeaderError::Short(_)) => return damaged("the chunk's header is longer than the index says"),
+    };
+    let header_bytes = header.header_bytes();
+    if header_bytes != entry.header_bytes as usize
+        || header.placement.segment != segment
+        || ChunkHeader::hash_of(&bytes[..header_bytes]) != entry.hash
+    {
+        return damaged("the chunk is not the one that the index tells of");
+    }
+    let payload = Bytes::from(bytes).slice(header_bytes..);
+    if sha256(&payload) != header.payload_hash {
+        return damaged("the chunk's payload does not match its SHA-256");
+    }
+    Ok((header, payload))
+}

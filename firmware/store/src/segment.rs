@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use hal::{Pts90k, StreamId, WallTime};
 
 use crate::chunk::{CHUNK_KEYFRAME, ChunkHeader, stream, wall_at};
-use crate::layout::{BLOCK_BYTES, FORMAT_VERSION, Fields, Hash, PutFields};
+use crate::layout::{BLOCK_BYTES, FORMAT_VERSION, Fields, Hash, PutFields, align_up};
 
 const HEADER_MAGIC: [u8; 4] = *b"CSEG";
 const TRAILER_MAGIC: [u8; 4] = *b"CSEL";
@@ -93,6 +93,9 @@ impl SegmentHeader {
 pub(crate) struct Trailer {
     pub(crate) segment: u64,
     pub(crate) entries: u32,
+    /// The copies of the chunk headers, before the entries.
+    pub(crate) headers_bytes: u32,
+    /// CRC32C of the header copies and the entries.
     pub(crate) footer_crc: u32,
     /// The first byte behind the chunks.
     pub(crate) end: u64,
@@ -106,7 +109,9 @@ impl Trailer {
         out.put_u16(TRAILER_BYTES as u16);
         out.put_u64(self.segment);
         out.put_u32(self.entries);
+        out.put_u32(self.headers_bytes);
         out.put_u32(self.footer_crc);
+        out.put_u32(0);
         out.put_u64(self.end);
         out.resize(TRAILER_BYTES - 4, 0);
         out.put_u32(crc32c::crc32c(&out));
@@ -130,17 +135,69 @@ impl Trailer {
             Some(Self {
                 segment: fields.u64()?,
                 entries: fields.u32()?,
+                headers_bytes: fields.u32()?,
                 footer_crc: fields.u32()?,
-                end: fields.u64()?,
+                end: {
+                    fields.u32()?;
+                    fields.u64()?
+                },
             })
         })();
         Ok(trailer.filter(|trailer| trailer.entries <= MAX_ENTRIES))
     }
+
+    /// What the seal vouches for: header copies and entries.
+    pub(crate) fn list_bytes(&self) -> u64 {
+        u64::from(self.headers_bytes) + u64::from(self.entries) * ENTRY_BYTES as u64
+    }
 }
 
-/// How many bytes the footer of `entries` chunks takes, whole blocks.
-pub(crate) fn footer_bytes(entries: usize) -> u64 {
-    ((entries * ENTRY_BYTES + TRAILER_BYTES) as u64).div_ceil(BLOCK_BYTES) * BLOCK_BYTES
+/// How many bytes the footer of `entries` chunks with `headers` bytes of headers takes, whole blocks.
+pub(crate) fn footer_bytes(entries: usize, headers: usize) -> u64 {
+    align_up((headers + entries * ENTRY_BYTES + TRAILER_BYTES) as u64, BLOCK_BYTES)
+}
+
+/// The chunks of a segment: where they lie, and their headers, so that nobody has to seek for those.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Contents {
+    pub(crate) entries: Vec<Entry>,
+    /// The encoded headers one behind the other, in the order of the entries.
+    pub(crate) headers: Vec<u8>,
+}
+
+impl Contents {
+    /// Adds the chunk at `offset`.
+    pub(crate) fn push(&mut self, offset: u64, header: &ChunkHeader, encoded: &[u8]) {
+        self.entries.push(Entry::of(offset, header, ChunkHeader::hash_of(encoded)));
+        self.headers.extend_from_slice(encoded);
+    }
+
+    /// Adds what `other` has, which lies behind.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+        self.headers.extend_from_slice(&other.headers);
+    }
+
+    /// Keeps the first `count` chunks.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        self.entries.truncate(count);
+        let keep = self.entries.iter().map(|entry| entry.header_bytes as usize).sum();
+        self.headers.truncate(keep);
+    }
+
+    /// The chunks with their encoded headers.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
+        let mut rest = self.headers.as_slice();
+        self.entries.iter().map(move |entry| {
+            let (header, after) = rest.split_at(rest.len().min(entry.header_bytes as usize));
+            rest = after;
+            (entry, header)
+        })
+    }
+
+    pub(crate) fn footer_bytes(&self) -> u64 {
+        footer_bytes(self.entries.len(), self.headers.len())
+    }
 }
 
 /// A chunk as the footer tells of it: enough to find it and to place it in time.
@@ -252,30 +309,38 @@ impl Entry {
     }
 }
 
-/// The whole blocks at the end of a sealed segment: padding, entries, trailer.
-pub(crate) fn encode_footer(segment: u64, end: u64, entries: &[Entry]) -> Vec<u8> {
-    let mut list = Vec::with_capacity(entries.len() * ENTRY_BYTES);
-    for entry in entries {
-        entry.encode(&mut list);
+/// The whole blocks at the end of a sealed segment: padding, header copies, entries, trailer.
+pub(crate) fn encode_footer(segment: u64, end: u64, contents: &Contents) -> Vec<u8> {
+    let size = contents.footer_bytes() as usize;
+    let list_bytes = contents.headers.len() + contents.entries.len() * ENTRY_BYTES;
+    let mut out = vec![0; size - list_bytes - TRAILER_BYTES];
+    let list_at = out.len();
+    out.put(&contents.headers);
+    for entry in &contents.entries {
+        entry.encode(&mut out);
     }
-    let trailer =
-        Trailer { segment, entries: entries.len() as u32, footer_crc: crc32c::crc32c(&list), end }.encode();
-    let size = footer_bytes(entries.len()) as usize;
-    let mut out = vec![0; size - list.len() - trailer.len()];
-    out.put(&list);
-    out.put(&trailer);
+    let trailer = Trailer {
+        segment,
+        entries: contents.entries.len() as u32,
+        headers_bytes: contents.headers.len() as u32,
+        footer_crc: crc32c::crc32c(&out[list_at..]),
+        end,
+    };
+    out.put(&trailer.encode());
     out
 }
 
-/// The entries of a footer that `trailer` vouches for; `None` when they are damaged.
-pub(crate) fn decode_entries(trailer: &Trailer, list: &[u8]) -> Option<Vec<Entry>> {
-    if list.len() != trailer.entries as usize * ENTRY_BYTES || crc32c::crc32c(list) != trailer.footer_crc {
+/// The contents that `trailer` vouches for; `None` when they are damaged.
+pub(crate) fn decode_footer(trailer: &Trailer, list: &[u8]) -> Option<Contents> {
+    if list.len() as u64 != trailer.list_bytes() || crc32c::crc32c(list) != trailer.footer_crc {
         return None;
     }
+    let (headers, list) = list.split_at_checked(trailer.headers_bytes as usize)?;
     let mut fields = Fields(list);
-    let entries: Vec<Entry> =
-        (0..trailer.entries).map(|_| Entry::decode(&mut fields)).collect::<Option<_>>()?;
-    entries.is_sorted_by_key(|entry| entry.offset).then_some(entries)
+    let entries: Vec<Entry> = (0..trailer.entries).map(|_| Entry::decode(&mut fields)).collect::<Option<_>>()?;
+    let sizes: usize = entries.iter().map(|entry| entry.header_bytes as usize).sum();
+    (entries.is_sorted_by_key(|entry| entry.offset) && sizes == headers.len())
+        .then(|| Contents { entries, headers: headers.to_vec() })
 }
 
 /// `segments/0000000000000042.seg` in a volume's folder; 16 digits, so that names sort as numbers do.
@@ -329,20 +394,21 @@ mod tests {
         assert_eq!(SegmentHeader::decode(&bytes[..40]), Ok(None));
 
         let entries: Vec<Entry> = (1..=50).map(|n| entry(n * 4096)).collect();
-        let footer = encode_footer(42, 51 * 4096, &entries);
-        assert_eq!(footer.len() as u64, footer_bytes(50));
+        let contents = Contents { entries, headers: vec![7; 50 * 300] };
+        let footer = encode_footer(42, 51 * 4096, &contents);
+        assert_eq!(footer.len() as u64, footer_bytes(50, 50 * 300));
         let (list, trailer) = footer.split_at(footer.len() - TRAILER_BYTES);
         let trailer = Trailer::decode(trailer).unwrap().unwrap();
-        let list = &list[list.len() - 50 * ENTRY_BYTES..];
-        assert_eq!(decode_entries(&trailer, list).unwrap(), entries);
+        let list = &list[list.len() - trailer.list_bytes() as usize..];
+        assert_eq!(decode_footer(&trailer, list).unwrap(), contents);
         let mut damaged = list.to_vec();
         damaged[77] ^= 1;
-        assert_eq!(decode_entries(&trailer, &damaged), None);
+        assert_eq!(decode_footer(&trailer, &damaged), None);
     }
 
     #[test]
     fn other_versions_are_refused() {
-        let mut bytes = encode_footer(1, 4096, &[]);
+        let mut bytes = encode_footer(1, 4096, &Contents::default());
         let trailer = bytes.len() - TRAILER_BYTES;
         bytes[trailer + 4] = 9;
         let crc = crc32c::crc32c(&bytes[trailer..bytes.len() - 4]).to_le_bytes();

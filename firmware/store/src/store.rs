@@ -1,15 +1,40 @@
 //! The one writer of a volume.
+//!
+//! [`Store::append`] fills chunks in memory; [`Store::commit`] writes all of them with one sequential write and
+//! one `fdatasync`. Does not belong here: what is recorded (crate `recorder`), recovery (`recover`).
+//!
+//! Invariants
+//! - A commit is acknowledged when it is durable, and only then do readers hear of it.
+//! - What is not acknowledged is kept and tried again, until the caller stops appending.
+//! - After a failed write or sync nothing is ever written to that segment again but its seal.
 
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hal::{AccessUnit, ByteCount, Clock, Pts90k, StreamFormat, StreamId, WallTime};
+use hal::{AccessUnit, ByteCount, Clock, MAX_UNIT_BYTES, Pts90k, StreamFormat, StreamId, WallTime};
 
+use crate::builder::{Builder, ClosedChunk, Refused};
 use crate::config::StoreOptions;
-use crate::disk::Disk;
+use crate::disk::{Disk, RealDisk};
 use crate::error::{ErrorKind, StoreError};
-use crate::recover::RecoveryReport;
+use crate::layout::Hash;
+use crate::recover::{RecoveryReport, recover};
+use crate::scrub::Scrubber;
+use crate::volume::{Volume, random};
+use crate::writer::{Failure, Writer};
+
+/// What is kept in memory while commits fail. On a board the whole recorder has 48 MB beside the rings, and the
+/// rings themselves keep what does not fit here.
+const MAX_PENDING_BYTES: usize = 16 << 20;
+
+/// A chunk takes at most this part of a segment, so that little is left over at its end.
+const CHUNKS_PER_SEGMENT: u64 = 8;
+
+/// How many segments are tried in one commit before the caller hears of the failure.
+const MAX_TRIES: u64 = 3;
 
 /// The last unit of a stream that the store has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +46,7 @@ pub struct LastUnit {
 }
 
 /// What a commit wrote.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommitReport {
     /// Chunks made durable.
     pub chunks: u64,
@@ -29,7 +54,7 @@ pub struct CommitReport {
     pub units: u64,
     /// Coded bytes in them.
     pub payload: ByteCount,
-    /// Bytes written for them, headers, padding and footers included.
+    /// Bytes written for them: headers, padding and footers included, the index not.
     pub written: ByteCount,
     /// Segments sealed on the way.
     pub sealed: u64,
@@ -37,6 +62,10 @@ pub struct CommitReport {
     pub failed: u64,
     /// How long it took.
     pub latency: Duration,
+    /// The file system was full and the oldest footage made room before its time.
+    pub recycled_early: bool,
+    /// The index could not be written, for people; the footage is durable, and the next commit tries again.
+    pub index_error: Option<String>,
 }
 
 /// What reading back found.
@@ -59,73 +88,239 @@ pub struct VolumeStatus {
     pub pending_bytes: ByteCount,
 }
 
-/// The one writer of a volume.
-pub struct Store;
+struct StreamState {
+    builder: Builder,
+    /// Of the last chunk that is durable.
+    chain: Hash,
+    last: Option<LastUnit>,
+}
+
+/// The one writer of a volume. Dropping it loses what was not committed; [`Store::finish`] does not.
+pub struct Store {
+    writer: Writer,
+    scrubber: Scrubber,
+    clock: Arc<dyn Clock>,
+    streams: BTreeMap<StreamId, StreamState>,
+    closed: Vec<ClosedChunk>,
+    close_bytes: usize,
+    /// Held for the volume's writer.
+    _lock: File,
+}
 
 impl Store {
-    /// Opens or makes the volume in `dir`.
+    /// Opens the volume in `dir`, or makes it, and recovers it from whatever happened.
     ///
     /// # Errors
-    /// See [`ErrorKind`].
+    /// `Locked` when another writer has it, `DiskFull`, `Unwritable`, `Io` as the system answers, `Unsupported`
+    /// and `Damaged` for a `volume.toml` or footage that this program must not touch.
     pub fn open(
         dir: &Path,
-        _options: StoreOptions,
-        _clock: Arc<dyn Clock>,
+        options: StoreOptions,
+        clock: Arc<dyn Clock>,
     ) -> Result<(Self, RecoveryReport), StoreError> {
-        Err(StoreError::new(ErrorKind::Unsupported, dir, None, "not yet"))
+        Self::open_on(Arc::new(RealDisk), dir, options, clock)
     }
 
     /// As [`Store::open`], on another disk.
     ///
     /// # Errors
-    /// See [`ErrorKind`].
+    /// As [`Store::open`].
     pub fn open_on(
-        _disk: Arc<dyn Disk>,
+        disk: Arc<dyn Disk>,
         dir: &Path,
         options: StoreOptions,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, RecoveryReport), StoreError> {
-        Self::open(dir, options, clock)
+        let volume = Volume::open_or_create(disk, dir, options)?;
+        let lock = volume.lock()?;
+        let mut recovered = recover(&volume)?;
+        for damage in &recovered.report.damages {
+            tracing::warn!(%damage, "found while opening the volume");
+        }
+        let close_bytes = usize::try_from(volume.segment_bytes / CHUNKS_PER_SEGMENT).unwrap_or(usize::MAX);
+        let streams = std::mem::take(&mut recovered.streams)
+            .into_iter()
+            .map(|(stream, end)| {
+                let last = LastUnit { pts: end.run.last_pts, wall: end.run.last_wall };
+                let builder = Builder::new(stream, end.format, end.run.last_sequence + 1, close_bytes);
+                (stream, StreamState { builder, chain: end.run.last_hash, last: Some(last) })
+            })
+            .collect();
+        let report = recovered.report.clone();
+        let nonce = u64::from_le_bytes(random(dir)?);
+        let scrubber = Scrubber::new(volume.clone());
+        let writer = Writer::new(volume, nonce, recovered)?;
+        let store = Self { writer, scrubber, clock, streams, closed: Vec::new(), close_bytes, _lock: lock };
+        Ok((store, report))
     }
 
-    /// Takes a unit into memory.
+    /// Takes a unit into memory. Units of one stream come in decoding order. A video stream begins at its first
+    /// unit with parameter sets; what comes before it is silently left out.
     ///
     /// # Errors
-    /// `Invalid`.
-    pub fn append(&mut self, _format: &StreamFormat, _unit: &AccessUnit<'_>) -> Result<(), StoreError> {
-        Ok(())
+    /// `Invalid` for a unit that cannot be stored (too large, too many NAL units, not of `format`'s kind),
+    /// `DiskFull` when commits have failed for so long that there is no room to keep more.
+    pub fn append(&mut self, format: &StreamFormat, unit: &AccessUnit<'_>) -> Result<(), StoreError> {
+        let invalid = |what: String| {
+            let dir = &self.writer.volume().dir;
+            Err(StoreError::new(ErrorKind::Invalid, dir, None, format!("{}: {what}", unit.stream)))
+        };
+        let limit = MAX_UNIT_BYTES.min(self.close_bytes);
+        if unit.data.is_empty() || unit.data.len() > limit {
+            return invalid(format!("a unit of {} bytes, the limit is {limit}", unit.data.len()));
+        }
+        let audio = unit.stream.kind == hal::StreamKind::Audio;
+        if audio != matches!(format, StreamFormat::Audio(_)) {
+            return invalid("the format is of another kind than the stream".into());
+        }
+        if self.pending_bytes() > 2 * MAX_PENDING_BYTES {
+            let what = format!("{}: {} bytes wait to be written", unit.stream, self.pending_bytes());
+            return Err(StoreError::new(ErrorKind::DiskFull, &self.writer.volume().dir, None, what));
+        }
+        let close_bytes = self.close_bytes;
+        let state = self.streams.entry(unit.stream).or_insert_with(|| StreamState {
+            builder: Builder::new(unit.stream, None, 1, close_bytes),
+            chain: [0; 32],
+            last: None,
+        });
+        match state.builder.push(format, unit, &mut self.closed) {
+            Ok(()) => {
+                state.last = Some(LastUnit { pts: unit.pts, wall: unit.wall });
+                Ok(())
+            }
+            Err(Refused::NoParameterSets) => Ok(()),
+            Err(Refused::Invalid(what)) => invalid(what),
+        }
+    }
+
+    /// Whether there is room to append; when not, commit first.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.pending_bytes() < MAX_PENDING_BYTES
     }
 
     /// Makes everything appended durable.
     ///
     /// # Errors
-    /// See [`ErrorKind`]; what was appended is kept for the next try.
+    /// `DiskFull`, `Unwritable`, `Io`: what was appended is kept, and the next commit tries again. `Index` when
+    /// the oldest segment cannot be recycled because the index does not answer.
     pub fn commit(&mut self) -> Result<CommitReport, StoreError> {
-        Ok(CommitReport::default())
+        let begun = self.clock.mono();
+        for state in self.streams.values_mut() {
+            state.builder.close(&mut self.closed);
+        }
+        let mut report = CommitReport::default();
+        let written = self.write_closed(&mut report);
+        report.index_error = self.writer.update_index().err().map(|error| error.to_string());
+        for segment in self.writer.take_sealed() {
+            self.scrubber.queue(segment);
+        }
+        written?;
+        report.latency = self.clock.mono().since(begun);
+        Ok(report)
     }
 
-    /// The last unit of a stream.
+    fn write_closed(&mut self, report: &mut CommitReport) -> Result<(), StoreError> {
+        let mut tries = 0;
+        while !self.closed.is_empty() {
+            report.recycled_early |= self.writer.ensure_segment(self.clock.wall(), &self.scrubber)?;
+            let count = self.writer.fitting(&self.closed);
+            if count == 0 && self.writer.is_fresh() {
+                // Only a volume with tiny segments gets here: parameter sets larger than a segment.
+                let chunk = self.closed.remove(0);
+                let what = format!("{}: a chunk is larger than a segment and is left out", chunk.stream);
+                return Err(StoreError::new(ErrorKind::Invalid, &self.writer.volume().dir, None, what));
+            }
+            if count == 0 {
+                self.seal_current(report);
+                continue;
+            }
+            let streams = &self.streams;
+            let chain = |stream: StreamId| streams.get(&stream).map_or([0; 32], |state| state.chain);
+            match self.writer.write(&self.closed[..count], chain) {
+                Ok((written, chains)) => {
+                    for (stream, hash) in chains {
+                        if let Some(state) = self.streams.get_mut(&stream) {
+                            state.chain = hash;
+                        }
+                    }
+                    report.written.0 += written;
+                    for chunk in self.closed.drain(..count) {
+                        report.chunks += 1;
+                        report.units += chunk.frames.len() as u64;
+                        report.payload.0 += chunk.payload.len() as u64;
+                    }
+                }
+                Err(Failure::Segment(error)) => {
+                    tracing::error!(%error, "the segment is given up");
+                    report.failed += 1;
+                    self.writer.give_up();
+                    tries += 1;
+                    if tries == MAX_TRIES {
+                        return Err(error);
+                    }
+                }
+                Err(Failure::Volume(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn seal_current(&mut self, report: &mut CommitReport) {
+        match self.writer.seal() {
+            Ok(Some(written)) => {
+                report.written.0 += written;
+                report.sealed += 1;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(%error, "the segment stays without a footer");
+                report.failed += 1;
+            }
+        }
+    }
+
+    /// The last unit of a stream that was appended, now or before the volume was opened.
     #[must_use]
-    pub fn last(&self, _stream: StreamId) -> Option<LastUnit> {
-        None
+    pub fn last(&self, stream: StreamId) -> Option<LastUnit> {
+        self.streams.get(&stream)?.last
     }
 
-    /// Reads back up to `budget` bytes of sealed segments.
-    pub fn scrub(&mut self, _budget: ByteCount) -> ScrubReport {
-        ScrubReport::default()
+    /// Streams that the volume has, or that were appended since.
+    pub fn streams(&self) -> impl Iterator<Item = StreamId> {
+        self.streams.keys().copied()
+    }
+
+    /// Reads back up to `budget` bytes of the segments sealed since the volume was opened, from the medium.
+    ///
+    /// Kernels before 4.13 can lose a write error; this notices. Call it between commits.
+    pub fn scrub(&mut self, budget: ByteCount) -> ScrubReport {
+        self.scrubber.run(budget.0)
     }
 
     /// How full the volume is.
     #[must_use]
     pub fn status(&self) -> VolumeStatus {
-        VolumeStatus::default()
+        VolumeStatus {
+            max_bytes: ByteCount(self.writer.volume().max_bytes),
+            used_bytes: ByteCount(self.writer.used_bytes()),
+            pending_bytes: ByteCount(self.pending_bytes() as u64),
+        }
     }
 
-    /// Commits and seals.
+    fn pending_bytes(&self) -> usize {
+        let open: usize = self.streams.values().map(|state| state.builder.open_bytes()).sum();
+        open + self.closed.iter().map(|chunk| chunk.payload.len()).sum::<usize>()
+    }
+
+    /// Commits, and seals the segment, so that the next start has nothing to scan.
     ///
     /// # Errors
-    /// As [`Store::commit`].
+    /// As [`Store::commit`]; what was committed before is safe.
     pub fn finish(mut self) -> Result<CommitReport, StoreError> {
-        self.commit()
+        let mut report = self.commit()?;
+        self.seal_current(&mut report);
+        report.index_error = self.writer.update_index().err().map(|error| error.to_string());
+        Ok(report)
     }
 }

@@ -1,1 +1,236 @@
-//! Placeholder of the module `volume`.
+//! A volume's folder: identity, names, lock, and access to single segments.
+//!
+//! Does not belong here: deciding what is written or recovered.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::{MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, StoreOptions, VOLUME_VERSION, VolumeFile};
+use crate::disk::{Access, Disk, DiskFile, read_full};
+use crate::error::{ErrorKind, StoreError};
+use crate::layout::{BLOCK_BYTES, align_up};
+use crate::segment::{
+    self, Contents, HEADER_BYTES, SegmentHeader, TRAILER_BYTES, Trailer, VolumeId, decode_footer,
+};
+
+/// The folder of a volume, and how to reach it.
+#[derive(Clone)]
+pub(crate) struct Volume {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) segments: PathBuf,
+    pub(crate) id: VolumeId,
+    pub(crate) segment_bytes: u64,
+    pub(crate) max_bytes: u64,
+}
+
+/// What a segment file is.
+pub(crate) enum Probe {
+    /// Nothing of the volume was ever written to it under this name.
+    Unbegun,
+    /// Begun, not sealed.
+    Open(SegmentHeader),
+    /// Sealed, with its footer.
+    Sealed(SegmentHeader, Trailer, Contents),
+    /// Sealed, but the footer is damaged: to be scanned.
+    Footless(SegmentHeader),
+    /// Of another volume.
+    Foreign,
+}
+
+impl Volume {
+    /// Opens the volume in `dir`, or makes it.
+    pub(crate) fn open_or_create(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: StoreOptions,
+    ) -> Result<Self, StoreError> {
+        let file = dir.join("volume.toml");
+        let segments = dir.join("segments");
+        disk.create_dir(&segments)
+            .map_err(|error| StoreError::io(dir, None, "the volume's folder cannot be made", error))?;
+        let mut volume = match Self::open(Arc::clone(&disk), dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let segment_bytes = align_up(options.segment_bytes.0, BLOCK_BYTES);
+                if !(MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&segment_bytes) {
+                    let what = format!("segments of {segment_bytes} bytes are outside the limits");
+                    return Err(StoreError::new(ErrorKind::Invalid, dir, None, what));
+                }
+                let id = random(dir)?;
+                let volume = Self { disk, dir: dir.to_owned(), segments, id, segment_bytes, max_bytes: 0 };
+                // The folder's own name must be as durable as what is in it.
+                if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                    let synced = volume.disk.sync_dir(parent).and_then(|()| volume.disk.sync_dir(dir));
+                    synced.map_err(|error| StoreError::io(dir, None, "the folder cannot be made", error))?;
+                }
+                volume
+            }
+            other => other?,
+        };
+        if volume.max_bytes != options.max_bytes.0 {
+            volume.max_bytes = options.max_bytes.0;
+            let text = VolumeFile {
+                version: VOLUME_VERSION,
+                id: hex(&volume.id),
+                segment_bytes: volume.segment_bytes,
+                max_bytes: volume.max_bytes,
+            };
+            let text = toml::to_string(&text)
+                .map_err(|error| StoreError::new(ErrorKind::Invalid, &file, None, error.to_string()))?;
+            volume
+                .disk
+                .replace_text(&file, &text)
+                .map_err(|error| StoreError::io(&file, None, "cannot be written", error))?;
+        }
+        Ok(volume)
+    }
+
+    /// Opens an existing volume.
+    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, StoreError> {
+        let file = dir.join("volume.toml");
+        let text = disk
+            .read_text(&file)
+            .map_err(|error| StoreError::io(&file, None, "there is no volume to read", error))?;
+        let damaged =
+            |what: &str| StoreError::new(ErrorKind::Damaged, &file, None, format!("is damaged: {what}"));
+        let parsed: VolumeFile = toml::from_str(&text).map_err(|error| damaged(error.message()))?;
+        if parsed.version != VOLUME_VERSION {
+            let what = format!("has version {}, this program knows {VOLUME_VERSION}", parsed.version);
+            return Err(StoreError::new(ErrorKind::Unsupported, &file, None, what));
+        }
+        if !(MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&parsed.segment_bytes)
+            || !parsed.segment_bytes.is_multiple_of(BLOCK_BYTES)
+        {
+            return Err(damaged("segment_bytes is impossible"));
+        }
+        Ok(Self {
+            disk,
+            dir: dir.to_owned(),
+            segments: dir.join("segments"),
+            id: unhex(&parsed.id).ok_or_else(|| damaged("id is not 32 hexadecimal digits"))?,
+            segment_bytes: parsed.segment_bytes,
+            max_bytes: parsed.max_bytes,
+        })
+    }
+
+    /// Takes the volume for one writer, until the file is dropped or the process ends.
+    pub(crate) fn lock(&self) -> Result<File, StoreError> {
+        let path = self.dir.join("lock");
+        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = open.map_err(|error| StoreError::io(&path, None, "cannot be opened", error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                Err(StoreError::new(ErrorKind::Locked, &path, None, "another writer has this volume"))
+            }
+            Err(TryLockError::Error(error)) => {
+                Err(StoreError::io(&path, None, "the volume cannot be locked", error))
+            }
+        }
+    }
+
+    pub(crate) fn path(&self, segment: u64) -> PathBuf {
+        segment::path(&self.segments, segment)
+    }
+
+    pub(crate) fn index_path(&self) -> PathBuf {
+        self.dir.join("index.db")
+    }
+
+    /// The numbers of all segment files, in order.
+    pub(crate) fn numbers(&self) -> Result<Vec<u64>, StoreError> {
+        let mut numbers: Vec<u64> = self
+            .disk
+            .list(&self.segments)
+            .map_err(|error| StoreError::io(&self.segments, None, "cannot be listed", error))?
+            .iter()
+            .filter_map(|path| segment::number(path))
+            .collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    pub(crate) fn open_segment(&self, segment: u64, access: Access) -> Result<Arc<dyn DiskFile>, StoreError> {
+        let path = self.path(segment);
+        self.disk.open(&path, access).map_err(|error| StoreError::io(&path, None, "cannot be opened", error))
+    }
+
+    /// The header of a segment, if it was begun under this number.
+    pub(crate) fn header(
+        &self,
+        segment: u64,
+        file: &dyn DiskFile,
+    ) -> Result<Option<SegmentHeader>, StoreError> {
+        let bytes = self.read(segment, file, 0, HEADER_BYTES)?;
+        let header = SegmentHeader::decode(&bytes).map_err(|what| self.unsupported(segment, 0, what))?;
+        Ok(header.filter(|header| header.segment == segment))
+    }
+
+    /// What a segment file is, without scanning it.
+    pub(crate) fn probe(&self, segment: u64, file: &dyn DiskFile) -> Result<Probe, StoreError> {
+        let Some(header) = self.header(segment, file)? else { return Ok(Probe::Unbegun) };
+        if header.volume != self.id {
+            return Ok(Probe::Foreign);
+        }
+        let trailer_at = self.segment_bytes - TRAILER_BYTES as u64;
+        let bytes = self.read(segment, file, trailer_at, TRAILER_BYTES)?;
+        let trailer = Trailer::decode(&bytes).map_err(|what| self.unsupported(segment, trailer_at, what))?;
+        let Some(trailer) = trailer.filter(|trailer| trailer.segment == segment) else {
+            return Ok(Probe::Open(header));
+        };
+        let list_bytes = trailer.list_bytes();
+        let Some(at) = trailer_at.checked_sub(list_bytes) else { return Ok(Probe::Footless(header)) };
+        let list = self.read(segment, file, at, list_bytes as usize)?;
+        Ok(match decode_footer(&trailer, &list) {
+            Some(contents) => Probe::Sealed(header, trailer, contents),
+            None => Probe::Footless(header),
+        })
+    }
+
+    fn read(
+        &self,
+        segment: u64,
+        file: &dyn DiskFile,
+        at: u64,
+        count: usize,
+    ) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = vec![0; count];
+        let got = read_full(file, at, &mut bytes)
+            .map_err(|error| StoreError::io(&self.path(segment), Some(at), "cannot be read", error))?;
+        bytes.truncate(got);
+        Ok(bytes)
+    }
+
+    pub(crate) fn unsupported(&self, segment: u64, at: u64, what: &str) -> StoreError {
+        StoreError::new(ErrorKind::Unsupported, &self.path(segment), Some(at), what)
+    }
+
+    pub(crate) fn damaged(&self, segment: u64, at: u64, what: &str) -> StoreError {
+        StoreError::new(ErrorKind::Damaged, &self.path(segment), Some(at), what)
+    }
+}
+
+/// Random bytes for identities.
+pub(crate) fn random<const N: usize>(dir: &Path) -> Result<[u8; N], StoreError> {
+    let mut bytes = [0; N];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
+        .map_err(|_| StoreError::new(ErrorKind::Io, dir, None, "the system has no random numbers"))?;
+    Ok(bytes)
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<VolumeId> {
+    if text.len() != 32 || !text.is_ascii() {
+        return None;
+    }
+    let mut id = [0; 16];
+    for (byte, at) in id.iter_mut().zip((0..32).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+    }
+    Some(id)
+}
