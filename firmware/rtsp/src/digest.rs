@@ -23,7 +23,7 @@ pub const REALM: &str = "Candor";
 
 /// How long a nonce is taken. Longer than two keep-alives, so that a client that ignores answers to its
 /// keep-alives (FFmpeg) meets `stale` rarely; short enough that a recorded request is soon worthless.
-pub const NONCE_LIFETIME: Duration = Duration::from_secs(600);
+pub(crate) const NONCE_LIFETIME: Duration = Duration::from_secs(600);
 
 /// The longest user name looked up; the web interface gives out shorter ones.
 const MAX_USER_BYTES: usize = 64;

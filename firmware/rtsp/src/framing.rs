@@ -8,19 +8,19 @@
 use rtsp_types::{Message, Request, StatusCode, headers};
 
 /// Request line and headers. The longest real ones, with Digest SHA-256 and two transports, have about 1 KB.
-pub const MAX_HEAD_BYTES: usize = 8 << 10;
+pub(crate) const MAX_HEAD_BYTES: usize = 8 << 10;
 
 /// The request line alone; a URL of ours has under 100 bytes.
-pub const MAX_REQUEST_LINE_BYTES: usize = 1 << 10;
+pub(crate) const MAX_REQUEST_LINE_BYTES: usize = 1 << 10;
 
 /// Bodies: only GET_PARAMETER and SET_PARAMETER have one, and we know no parameter.
-pub const MAX_BODY_BYTES: usize = 4 << 10;
+pub(crate) const MAX_BODY_BYTES: usize = 4 << 10;
 
 /// Interleaved packets larger than this are skipped: RTCP of a receiver has about 100 bytes.
-pub const MAX_INTERLEAVED_BYTES: usize = 2 << 10;
+pub(crate) const MAX_INTERLEAVED_BYTES: usize = 2 << 10;
 
 /// What is held of one connection: a request of full size, and as much again that was sent ahead.
-pub const MAX_BUFFER_BYTES: usize = 2 * (MAX_HEAD_BYTES + MAX_BODY_BYTES);
+pub(crate) const MAX_BUFFER_BYTES: usize = 2 * (MAX_HEAD_BYTES + MAX_BODY_BYTES);
 
 const INTERLEAVED_HEADER_BYTES: usize = 4;
 

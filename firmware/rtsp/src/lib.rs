@@ -1,19 +1,38 @@
 //! The RTSP server: session, SDP, packetisers, transports.
+//!
+//! Live streams of the bus at `/ch{n}/{main|sub}` in RTSP 1.0 (RFC 2326), over TCP interleaved and UDP unicast, in
+//! clear and over TLS. Viewers prove a stream key by Digest (RFC 7616); the login password is never asked for.
+//!
+//! From below: `packet`, `video`, `audio`, `payload`, `rtcp` make what is sent; `framing`, `digest`, `target`,
+//! `transport`, `sdp` read and write what is said; `session` decides, without sockets or time; `tracks`, `client`
+//! and `server` connect it to the world.
+//!
+//! Does not belong here: who has which key ([`Gate`]'s implementer knows), recorded footage, ONVIF.
+//!
+//! Invariants: a stream is packetised once for all its clients; no client delays another or the publisher; no
+//! input makes it panic; everything that can grow has a limit.
 
 mod audio;
+mod bucket;
+mod client;
 mod digest;
 mod error;
 mod framing;
 mod gate;
+mod message;
 mod packet;
 mod payload;
 mod rtcp;
 mod sdp;
+mod server;
+mod session;
+mod target;
+mod tracks;
 mod transport;
 mod video;
 
 pub use digest::REALM;
 pub use error::{ErrorKind, RtspError};
 pub use gate::{Gate, Via, Watch, WatchGuard};
-pub use payload::TrackId;
-pub use transport::Delivery;
+pub use server::{Server, ServerOptions, ServerStats, UdpPair};
+pub use session::SESSION_TIMEOUT;

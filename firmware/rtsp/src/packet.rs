@@ -22,7 +22,7 @@ pub(crate) const INTERLEAVED_HEADER_BYTES: usize = 4;
 
 /// One access unit as RTP packets; the same for every client of its stream.
 #[derive(Debug)]
-pub struct Packets {
+pub(crate) struct Packets {
     rendered: Bytes,
     channel: u8,
     /// Where each packet's interleaving header begins.

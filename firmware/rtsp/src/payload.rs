@@ -13,7 +13,7 @@ use crate::video::{self, ParameterSets};
 
 /// A track of a presentation: 0 is video, 1 is sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TrackId {
+pub(crate) enum TrackId {
     /// `trackID=0`.
     Video,
     /// `trackID=1`.
@@ -21,12 +21,9 @@ pub enum TrackId {
 }
 
 impl TrackId {
-    /// Both, in the order of their numbers.
-    pub const ALL: [Self; 2] = [Self::Video, Self::Audio];
-
     /// The number in control URLs.
     #[must_use]
-    pub const fn number(self) -> u8 {
+    pub(crate) const fn number(self) -> u8 {
         match self {
             Self::Video => 0,
             Self::Audio => 1,
@@ -35,7 +32,7 @@ impl TrackId {
 
     /// The reverse of [`Self::number`].
     #[must_use]
-    pub const fn from_number(number: u8) -> Option<Self> {
+    pub(crate) const fn from_number(number: u8) -> Option<Self> {
         match number {
             0 => Some(Self::Video),
             1 => Some(Self::Audio),
@@ -45,7 +42,7 @@ impl TrackId {
 
     /// The interleaved channel that clients usually choose for its RTP; RTCP has the next.
     #[must_use]
-    pub const fn usual_channel(self) -> u8 {
+    pub(crate) const fn usual_channel(self) -> u8 {
         self.number() * 2
     }
 }

@@ -17,7 +17,7 @@ use crate::video::ParameterSets;
 
 /// What a path offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Presentation {
+pub(crate) struct Presentation {
     /// The video stream that names it.
     pub(crate) stream: StreamId,
     /// Changes when the description does (RFC 8866 section 5.2).

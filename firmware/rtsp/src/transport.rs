@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// How one track reaches its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
+pub(crate) enum Delivery {
     /// In the TCP connection, on these channels.
     Interleaved {
         /// RTP packets.

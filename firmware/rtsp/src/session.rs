@@ -1,0 +1,576 @@
+//! One connection's RTSP: bytes in, responses and actions out.
+//!
+//! RTSP 1.0 (RFC 2326) for playing: OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER, TEARDOWN.
+//! What needs the world outside (is there such a stream, where does it stand) goes out as an [`Action`] and comes
+//! back through a method; until then no further request is read, so answers keep their order.
+//!
+//! Does not belong here: sockets, time, streams.
+//!
+//! Invariants: never panics; everything but OPTIONS needs credentials proven in that very request; a session
+//! belongs to its connection and its user; buffers, faults, wrong keys and requests a second are bounded.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth::StreamKeyVerifier;
+use bytes::Bytes;
+use hal::{MonoTime, StreamId};
+use ring::rand::SystemRandom;
+use rtsp_types::{Method, Request, Response, StatusCode, Url, Version, headers};
+
+use crate::bucket::Bucket;
+use crate::digest::{Challenger, Verdict, random_hex};
+use crate::framing::{Frame, Framer};
+use crate::gate::Gate;
+use crate::message::{cseq, is_live_range, ok, response, serialise, session_id, target};
+use crate::payload::TrackId;
+use crate::rtcp;
+use crate::sdp::{self, Presentation};
+use crate::target::Target;
+use crate::transport::{self, Abilities, Delivery};
+
+/// RFC 2326 section 12.37; players refresh at about half of it.
+pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A connection must send its first request within this; players do at once.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Malformed requests before the connection is closed: a buggy player sends one, a scanner many.
+const MAX_FAULTS: u8 = 3;
+
+/// Requests with a wrong key before the connection is closed: a player asks its user again two or three times.
+const MAX_WRONG_KEYS: u8 = 5;
+
+const PUBLIC_METHODS: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER, TEARDOWN";
+
+/// What the caller has to do, in this order.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Write to the connection.
+    Send(Bytes),
+    /// Find out what the stream carries, then call [`Session::described`].
+    Describe(StreamId),
+    /// Get a track ready, then call [`Session::set_up`].
+    Setup { stream: StreamId, track: TrackId, delivery: Delivery },
+    /// Start every track at its latest keyframe, but send nothing before [`Session::playing`] was called and its
+    /// answer written.
+    Play,
+    /// Stop sending; the tracks stay.
+    Pause,
+    /// The session is over: let its tracks go.
+    End,
+    /// Close the connection when everything is written. Nothing follows.
+    Close,
+}
+
+/// Why something could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No such stream or track.
+    NotFound,
+    /// As many as the recorder serves are watching.
+    Full,
+}
+
+/// Where a track begins, for `RTP-Info`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Beginning {
+    pub(crate) track: TrackId,
+    /// Sequence number and RTP time of its first packet; `None` while it has none.
+    pub(crate) first: Option<(u16, u32)>,
+}
+
+/// How a connection differs from another.
+pub(crate) struct Options {
+    pub(crate) gate: Arc<dyn Gate>,
+    /// The address that the client reached.
+    pub(crate) local: std::net::IpAddr,
+    pub(crate) abilities: Abilities,
+    pub(crate) timeout: Duration,
+    /// Too many clients: say so at the first request and close.
+    pub(crate) turned_away: bool,
+}
+
+/// One connection.
+pub(crate) struct Session {
+    options: Options,
+    framer: Framer,
+    challenger: Challenger,
+    actions: VecDeque<Action>,
+    waiting: Option<Waiting>,
+    active: Option<Active>,
+    opened: MonoTime,
+    /// The last request, or report of a receiver.
+    last_sign: Option<MonoTime>,
+    requests: Bucket,
+    faults: u8,
+    wrong_keys: u8,
+    closed: bool,
+}
+
+/// A session in RFC 2326's sense.
+struct Active {
+    id: String,
+    user: String,
+    verifier: StreamKeyVerifier,
+    stream: StreamId,
+    tracks: Vec<(TrackId, Delivery)>,
+    playing: bool,
+}
+
+/// The request that an action will answer.
+struct Waiting {
+    cseq: String,
+    url: Url,
+    target: Target,
+    kind: WaitingFor,
+}
+
+enum WaitingFor {
+    Describe,
+    Setup { track: TrackId, delivery: Delivery, user: String, verifier: StreamKeyVerifier },
+    Play,
+}
+
+impl Session {
+    pub(crate) fn new(options: Options, now: MonoTime) -> Self {
+        Self {
+            options,
+            framer: Framer::default(),
+            challenger: Challenger::new(),
+            actions: VecDeque::new(),
+            waiting: None,
+            active: None,
+            opened: now,
+            last_sign: None,
+            requests: Bucket::full(now),
+            faults: 0,
+            wrong_keys: 0,
+            closed: false,
+        }
+    }
+
+    /// How many bytes [`Self::receive`] would take now; 0 while an answer is awaited and the buffer is full.
+    pub(crate) fn room(&self) -> usize {
+        if self.closed { 0 } else { self.framer.room() }
+    }
+
+    /// Bytes from the client; returns how many were taken.
+    pub(crate) fn receive(&mut self, now: MonoTime, bytes: &[u8]) -> usize {
+        if self.closed {
+            return bytes.len();
+        }
+        let taken = self.framer.push(bytes);
+        self.work(now);
+        taken
+    }
+
+    /// What to do next.
+    pub(crate) fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Whose session this is.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.active.as_ref().map(|active| active.user.as_str())
+    }
+
+    /// A report of the session's receiver came in by UDP.
+    pub(crate) fn sign_of_life(&mut self, now: MonoTime) {
+        self.last_sign = Some(now);
+    }
+
+    /// To be called every few seconds: ends what has timed out, and whose key was revoked.
+    pub(crate) fn tick(&mut self, now: MonoTime) {
+        let silent = match self.last_sign {
+            Some(sign) => now.since(sign) >= self.options.timeout,
+            None => now.since(self.opened) >= FIRST_REQUEST_TIMEOUT.min(self.options.timeout),
+        };
+        let revoked = self
+            .active
+            .as_ref()
+            .is_some_and(|active| self.options.gate.stream_key(&active.user).as_ref() != Some(&active.verifier));
+        if silent || revoked {
+            self.close();
+        }
+    }
+
+    /// The stream under a session is gone or became another: the player has to ask anew.
+    pub(crate) fn stream_ended(&mut self) {
+        self.close();
+    }
+
+    /// Answers [`Action::Describe`].
+    pub(crate) fn described(&mut self, now: MonoTime, found: Result<&Presentation, Refusal>) {
+        let Some(Waiting { cseq, url, target, kind: WaitingFor::Describe }) = self.waiting.take() else { return };
+        match found {
+            Ok(presentation) => {
+                let response = ok()
+                    .header(headers::CSEQ, cseq)
+                    .header(headers::CONTENT_TYPE, "application/sdp")
+                    .header(headers::CONTENT_BASE, target.base(&url))
+                    .header(headers::CACHE_CONTROL, "no-cache")
+                    .build(sdp::describe(presentation, self.options.local));
+                self.send(&response);
+            }
+            Err(refusal) => self.refuse(&cseq, refusal),
+        }
+        self.work(now);
+    }
+
+    /// Answers [`Action::Setup`] with the track's SSRC.
+    pub(crate) fn set_up(&mut self, now: MonoTime, ready: Result<u32, Refusal>) {
+        let Some(Waiting { cseq, target, kind, .. }) = self.waiting.take() else { return };
+        let WaitingFor::Setup { track, delivery, user, verifier } = kind else { return };
+        let id = match &self.active {
+            Some(active) => Some(active.id.clone()),
+            None => random_hex(&SystemRandom::new()),
+        };
+        match (ready, id) {
+            (Ok(ssrc), Some(id)) => {
+                let active = self.active.get_or_insert_with(|| Active {
+                    id,
+                    user,
+                    verifier,
+                    stream: target.stream,
+                    tracks: Vec::new(),
+                    playing: false,
+                });
+                active.tracks.retain(|(other, _)| *other != track);
+                active.tracks.push((track, delivery));
+                active.tracks.sort_by_key(|(track, _)| *track);
+                let session = format!("{};timeout={}", active.id, self.options.timeout.as_secs());
+                let response = ok()
+                    .header(headers::CSEQ, cseq)
+                    .header(headers::SESSION, session)
+                    .header(
+                        headers::TRANSPORT,
+                        transport::answer(&delivery, &self.options.abilities, ssrc),
+                    )
+                    .empty();
+                self.send(&response);
+            }
+            (Ok(_), None) => self.refuse(&cseq, Refusal::Full),
+            (Err(refusal), _) => self.refuse(&cseq, refusal),
+        }
+        self.work(now);
+    }
+
+    /// Answers [`Action::Play`].
+    pub(crate) fn playing(&mut self, now: MonoTime, beginnings: &[Beginning]) {
+        let Some(Waiting { cseq, url, target, kind: WaitingFor::Play }) = self.waiting.take() else { return };
+        let Some(active) = &mut self.active else { return };
+        active.playing = true;
+        let session = active.id.clone();
+        let base = target.base(&url);
+        let info: Vec<String> = beginnings
+            .iter()
+            .map(|beginning| {
+                let url = format!("url={base}trackID={}", beginning.track.number());
+                match beginning.first {
+                    Some((sequence, time)) => format!("{url};seq={sequence};rtptime={time}"),
+                    None => url,
+                }
+            })
+            .collect();
+        let mut response =
+            ok().header(headers::CSEQ, cseq).header(headers::SESSION, session).header(headers::RANGE, "npt=now-");
+        if !info.is_empty() {
+            response = response.header(headers::RTP_INFO, info.join(","));
+        }
+        self.send(&response.empty());
+        self.work(now);
+    }
+
+    fn work(&mut self, now: MonoTime) {
+        while self.waiting.is_none() && !self.closed {
+            match self.framer.next() {
+                None => break,
+                Some(Frame::Interleaved { channel, payload }) => self.interleaved(now, channel, &payload),
+                Some(Frame::Request(request)) => {
+                    self.last_sign = Some(now);
+                    self.request(now, &request);
+                }
+                Some(Frame::Malformed) => self.fault(),
+                Some(Frame::Fatal(status)) => {
+                    self.send(&response(status).empty());
+                    self.close();
+                }
+            }
+        }
+    }
+
+    fn interleaved(&mut self, now: MonoTime, channel: u8, payload: &[u8]) {
+        let ours = self.active.as_ref().is_some_and(|active| {
+            let is_rtcp = |delivery| matches!(delivery, Delivery::Interleaved { rtcp, .. } if rtcp == channel);
+            active.tracks.iter().any(|(_, delivery)| is_rtcp(*delivery))
+        });
+        if ours && rtcp::is_receiver_report(payload) {
+            self.last_sign = Some(now);
+        }
+    }
+
+    fn request(&mut self, now: MonoTime, request: &Request<Vec<u8>>) {
+        let Some(cseq) = cseq(request) else { return self.fault() };
+        if self.options.turned_away || !self.requests.take(now) {
+            self.answer(&cseq, StatusCode::ServiceUnavailable);
+            return self.close();
+        }
+        if request.version() != Version::V1_0 {
+            return self.answer(&cseq, StatusCode::RTSPVersionNotSupported);
+        }
+        if let Some(required) = request.header(&headers::REQUIRE) {
+            let response = response(StatusCode::OptionNotSupported)
+                .header(headers::CSEQ, cseq)
+                .header(headers::UNSUPPORTED, required.as_str());
+            return self.send(&response.empty());
+        }
+        if *request.method() == Method::Options {
+            let response = ok().header(headers::CSEQ, cseq).header(headers::PUBLIC, PUBLIC_METHODS);
+            return self.send(&response.empty());
+        }
+        let Some((user, verifier)) = self.authenticate(now, &cseq, request) else { return };
+        match request.method() {
+            Method::Describe => self.describe(cseq, request),
+            Method::Setup => self.setup(cseq, request, user, verifier),
+            Method::Play => self.play(cseq, request, &user),
+            Method::Pause => self.pause(&cseq, request, &user),
+            Method::Teardown => self.teardown(&cseq, request, &user),
+            Method::GetParameter | Method::SetParameter => self.parameter(&cseq, request, &user),
+            Method::Announce | Method::Record | Method::Redirect | Method::PlayNotify => {
+                let response = response(StatusCode::MethodNotAllowed)
+                    .header(headers::CSEQ, cseq)
+                    .header(headers::ALLOW, PUBLIC_METHODS);
+                self.send(&response.empty());
+            }
+            _ => self.answer(&cseq, StatusCode::NotImplemented),
+        }
+    }
+
+    /// The user whose key this request proves; else it has been answered.
+    fn authenticate(
+        &mut self,
+        now: MonoTime,
+        cseq: &str,
+        request: &Request<Vec<u8>>,
+    ) -> Option<(String, StreamKeyVerifier)> {
+        let method: &str = request.method().into();
+        let uri = request.request_uri().map_or("*", |url| url.as_str());
+        let header = request.header(&headers::AUTHORIZATION).map(|value| value.as_str());
+        let gate = Arc::clone(&self.options.gate);
+        let verdict = self.challenger.check(header, method, uri, now, &|user| gate.stream_key(user));
+        let stale = match verdict {
+            Verdict::Granted(user) => {
+                self.wrong_keys = 0;
+                let verifier = gate.stream_key(&user)?;
+                return Some((user, verifier));
+            }
+            Verdict::Missing => false,
+            Verdict::Stale => true,
+            Verdict::Wrong => {
+                self.wrong_keys += 1;
+                false
+            }
+        };
+        match self.challenger.challenge(now, stale) {
+            Some(challenges) => self.send_challenge(cseq, &challenges),
+            None => self.answer(cseq, StatusCode::ServiceUnavailable),
+        }
+        if self.wrong_keys >= MAX_WRONG_KEYS {
+            self.close();
+        }
+        None
+    }
+
+    fn describe(&mut self, cseq: String, request: &Request<Vec<u8>>) {
+        let Some((url, target)) = target(request) else { return self.answer(&cseq, StatusCode::NotFound) };
+        let acceptable = request.header(&headers::ACCEPT).is_none_or(|accept| {
+            let accept = accept.as_str().to_ascii_lowercase();
+            ["application/sdp", "application/*", "*/*"].iter().any(|kind| accept.contains(kind))
+        });
+        if !acceptable {
+            return self.answer(&cseq, StatusCode::NotAcceptable);
+        }
+        self.actions.push_back(Action::Describe(target.stream));
+        self.waiting = Some(Waiting { cseq, url, target, kind: WaitingFor::Describe });
+    }
+
+    fn setup(
+        &mut self,
+        cseq: String,
+        request: &Request<Vec<u8>>,
+        user: String,
+        verifier: StreamKeyVerifier,
+    ) {
+        let Some((url, target)) = target(request) else { return self.answer(&cseq, StatusCode::NotFound) };
+        match (&self.active, session_id(request)) {
+            (None, None) => {}
+            (Some(active), Some(id)) if active.id == id && active.user == user => {
+                if active.stream != target.stream {
+                    return self.answer(&cseq, StatusCode::AggregateOperationNotAllowed);
+                }
+                if active.playing {
+                    return self.answer(&cseq, StatusCode::MethodNotValidInThisState);
+                }
+            }
+            (_, Some(_)) => return self.answer(&cseq, StatusCode::SessionNotFound),
+            // One session a connection.
+            (Some(_), None) => return self.answer(&cseq, StatusCode::MethodNotValidInThisState),
+        }
+        let Some(track) = target.track else {
+            return self.answer(&cseq, StatusCode::AggregateOperationNotAllowed);
+        };
+        let others: Vec<Delivery> = self.active.as_ref().map_or(Vec::new(), |active| {
+            active.tracks.iter().filter(|(other, _)| *other != track).map(|(_, delivery)| *delivery).collect()
+        });
+        let taken = |channel: u8| {
+            others.iter().any(
+                |other| matches!(other, Delivery::Interleaved { rtp, rtcp } if [*rtp, *rtcp].contains(&channel)),
+            )
+        };
+        let offers = request.header(&headers::TRANSPORT).map_or("", |value| value.as_str());
+        let Some(delivery) =
+            transport::choose(offers, &self.options.abilities, track.usual_channel(), &taken)
+        else {
+            return self.answer(&cseq, StatusCode::UnsupportedTransport);
+        };
+        self.actions.push_back(Action::Setup { stream: target.stream, track, delivery });
+        let kind = WaitingFor::Setup { track, delivery, user, verifier };
+        self.waiting = Some(Waiting { cseq, url, target, kind });
+    }
+
+    fn play(&mut self, cseq: String, request: &Request<Vec<u8>>, user: &str) {
+        let Some((url, target)) = self.aggregate(&cseq, request, user) else { return };
+        let Some(active) = &self.active else { return };
+        if let Some(range) = request.header(&headers::RANGE)
+            && !is_live_range(range.as_str())
+        {
+            return self.answer(&cseq, StatusCode::InvalidRange);
+        }
+        if active.playing {
+            // Some players keep a session alive by this; nothing starts anew.
+            let session = active.id.clone();
+            let response = ok()
+                .header(headers::CSEQ, cseq)
+                .header(headers::SESSION, session)
+                .header(headers::RANGE, "npt=now-");
+            return self.send(&response.empty());
+        }
+        self.actions.push_back(Action::Play);
+        self.waiting = Some(Waiting { cseq, url, target, kind: WaitingFor::Play });
+    }
+
+    fn pause(&mut self, cseq: &str, request: &Request<Vec<u8>>, user: &str) {
+        if self.aggregate(cseq, request, user).is_none() {
+            return;
+        }
+        let Some(active) = &mut self.active else { return };
+        if !active.playing {
+            return self.answer(cseq, StatusCode::MethodNotValidInThisState);
+        }
+        active.playing = false;
+        self.actions.push_back(Action::Pause);
+        self.answer_in_session(cseq);
+    }
+
+    fn teardown(&mut self, cseq: &str, request: &Request<Vec<u8>>, user: &str) {
+        if self.aggregate(cseq, request, user).is_none() {
+            return;
+        }
+        self.answer_in_session(cseq);
+        self.active = None;
+        self.actions.push_back(Action::End);
+    }
+
+    /// Keep-alives: empty, with a session or without.
+    fn parameter(&mut self, cseq: &str, request: &Request<Vec<u8>>, user: &str) {
+        if let Some(id) = session_id(request) {
+            let known = self.active.as_ref().is_some_and(|active| active.id == id && active.user == user);
+            if !known {
+                return self.answer(cseq, StatusCode::SessionNotFound);
+            }
+        }
+        if !request.body().trim_ascii().is_empty() {
+            return self.answer(cseq, StatusCode::ParameterNotUnderstood);
+        }
+        self.answer_in_session(cseq);
+    }
+
+    /// Checks session and URL of a request about the session as a whole; answers it when it is not.
+    fn aggregate(&mut self, cseq: &str, request: &Request<Vec<u8>>, user: &str) -> Option<(Url, Target)> {
+        let id = session_id(request);
+        let active = self.active.as_ref().filter(|active| id == Some(&active.id) && active.user == user);
+        let status = match (active, target(request)) {
+            (None, _) => StatusCode::SessionNotFound,
+            (Some(_), None) => StatusCode::NotFound,
+            (Some(active), Some((_, target))) if active.stream != target.stream => StatusCode::SessionNotFound,
+            // On a track of several: RFC 2326 section 11.3.
+            (Some(active), Some((_, Target { track: Some(track), .. })))
+                if active.tracks.len() != 1 || active.tracks[0].0 != track =>
+            {
+                StatusCode::OnlyAggregateOperationAllowed
+            }
+            (Some(_), Some((url, target))) => return Some((url, target)),
+        };
+        self.answer(cseq, status);
+        None
+    }
+
+    /// A message that can not be understood; a few are answered.
+    fn fault(&mut self) {
+        self.faults += 1;
+        self.send(&response(StatusCode::BadRequest).empty());
+        if self.faults >= MAX_FAULTS {
+            self.close();
+        }
+    }
+
+    fn close(&mut self) {
+        if self.closed {
+            return;
+        }
+        self.closed = true;
+        self.waiting = None;
+        if self.active.take().is_some() {
+            self.actions.push_back(Action::End);
+        }
+        self.actions.push_back(Action::Close);
+    }
+
+    fn refuse(&mut self, cseq: &str, refusal: Refusal) {
+        let status = match refusal {
+            Refusal::NotFound => StatusCode::NotFound,
+            Refusal::Full => StatusCode::ServiceUnavailable,
+        };
+        self.answer(cseq, status);
+    }
+
+    fn answer(&mut self, cseq: &str, status: StatusCode) {
+        self.send(&response(status).header(headers::CSEQ, cseq).empty());
+    }
+
+    fn answer_in_session(&mut self, cseq: &str) {
+        let mut response = ok().header(headers::CSEQ, cseq);
+        if let Some(active) = &self.active {
+            response = response.header(headers::SESSION, active.id.as_str());
+        }
+        self.send(&response.empty());
+    }
+
+    /// Two headers of one name: in one, separated by a comma, FFmpeg and VLC read neither challenge.
+    fn send_challenge(&mut self, cseq: &str, challenges: &[String; 2]) {
+        let mut bytes = serialise(&response(StatusCode::Unauthorized).header(headers::CSEQ, cseq).empty());
+        bytes.truncate(bytes.len() - 2);
+        for challenge in challenges {
+            bytes.extend_from_slice(format!("{}: {challenge}\r\n", headers::WWW_AUTHENTICATE).as_bytes());
+        }
+        bytes.extend_from_slice(b"\r\n");
+        self.actions.push_back(Action::Send(bytes.into()));
+    }
+
+    fn send<B: AsRef<[u8]>>(&mut self, response: &Response<B>) {
+        self.actions.push_back(Action::Send(serialise(response).into()));
+    }
+}
+

@@ -1,0 +1,210 @@
+//! Live streams as packets: one task a stream, whatever the number of its clients.
+//!
+//! Does not belong here: clients.
+//!
+//! Invariants: a stream's packets are built once; its task ends when nobody holds the track; a stream whose format
+//! changed is closed, never continued under a description that is no longer true.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use bus::{Fanout, FanoutReader, Feed, Feeds, Item, Limits, Unit};
+use hal::{AccessUnit, StreamFormat, StreamId};
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::packet::Packets;
+use crate::payload::{Packetiser, Payload, Seeds, TrackId};
+use crate::video::ParameterSets;
+
+/// How long DESCRIBE waits for a stream that has no ring yet: a camera that is just connecting has one by then.
+const FORMAT_WAIT: Duration = Duration::from_secs(2);
+
+/// Sound is there when its video is, or is not there at all; a feed finds a ring within milliseconds.
+const SOUND_WAIT: Duration = Duration::from_millis(150);
+
+/// How long DESCRIBE waits for a keyframe with parameter sets, once there is a ring.
+const PARAMETER_SETS_WAIT: Duration = Duration::from_secs(2);
+
+/// What slow clients of a stream may lag behind: as much as the feed keeps, and the packets' headers.
+const VIDEO_LIMITS: Limits = Limits { bytes: 6 << 20, items: 600 };
+const AUDIO_LIMITS: Limits = Limits { bytes: 512 << 10, items: 512 };
+
+/// All streams that somebody is connected to.
+pub(crate) struct Tracks {
+    feeds: Arc<Feeds>,
+    live: Mutex<HashMap<StreamId, Weak<LiveTrack>>>,
+}
+
+/// One stream as packets. Its task ends with it.
+#[derive(Debug)]
+pub(crate) struct LiveTrack {
+    pub(crate) ssrc: u32,
+    pub(crate) payload: Payload,
+    packets: Fanout<Packets>,
+    parameter_sets: watch::Receiver<Option<ParameterSets>>,
+    feed: Arc<Feed>,
+    task: AbortHandle,
+}
+
+impl Tracks {
+    pub(crate) fn new(feeds: Arc<Feeds>) -> Self {
+        Self { feeds, live: Mutex::default() }
+    }
+
+    /// The track of a stream that exists; `None` when it does not appear within a short time.
+    pub(crate) async fn open(&self, stream: StreamId, track: TrackId) -> Option<Arc<LiveTrack>> {
+        if let Some(live) = self.find(stream) {
+            return Some(live);
+        }
+        let feed = self.feeds.get(stream);
+        let mut formats = feed.watch_format();
+        let wait = match track {
+            TrackId::Video => FORMAT_WAIT,
+            TrackId::Audio => SOUND_WAIT,
+        };
+        let format = tokio::time::timeout(wait, formats.wait_for(Option::is_some)).await.ok()?.ok()?.clone()?;
+        let fits = matches!(
+            (&format, track),
+            (StreamFormat::Video(_), TrackId::Video) | (StreamFormat::Audio(_), TrackId::Audio)
+        );
+        if !fits {
+            return None;
+        }
+        let mut all = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have been faster.
+        if let Some(live) = all.get(&stream).and_then(Weak::upgrade).filter(|live| live.is_running()) {
+            return Some(live);
+        }
+        all.retain(|_, live| live.strong_count() > 0);
+        let live = Arc::new(LiveTrack::start(feed, format, track)?);
+        all.insert(stream, Arc::downgrade(&live));
+        Some(live)
+    }
+
+    fn find(&self, stream: StreamId) -> Option<Arc<LiveTrack>> {
+        let all = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&stream).and_then(Weak::upgrade).filter(|live| live.is_running())
+    }
+}
+
+impl LiveTrack {
+    /// `None` without randomness.
+    fn start(feed: Arc<Feed>, format: StreamFormat, track: TrackId) -> Option<Self> {
+        let seeds = seeds()?;
+        let payload = Payload::from(format.clone());
+        let packetiser = Packetiser::new(payload.clone(), track, seeds);
+        let packets = Fanout::new(match track {
+            TrackId::Video => VIDEO_LIMITS,
+            TrackId::Audio => AUDIO_LIMITS,
+        });
+        let (tell, parameter_sets) = watch::channel(None);
+        let worker = Worker {
+            units: feed.reader(),
+            formats: feed.watch_format(),
+            format,
+            packetiser,
+            packets: packets.clone(),
+            tell,
+        };
+        let task = tokio::spawn(worker.run()).abort_handle();
+        Some(Self { ssrc: seeds.ssrc, payload, packets, parameter_sets, feed, task })
+    }
+
+    /// From the last keyframe on.
+    pub(crate) fn reader(&self) -> FanoutReader<Packets> {
+        self.packets.reader()
+    }
+
+    /// Of the last keyframe, or of the first that comes soon.
+    pub(crate) async fn parameter_sets(&self) -> Option<ParameterSets> {
+        if !matches!(self.payload, Payload::Video(_)) {
+            return None;
+        }
+        let mut sets = self.parameter_sets.clone();
+        if sets.borrow().is_none() {
+            self.feed.request_keyframe();
+        }
+        let found = tokio::time::timeout(PARAMETER_SETS_WAIT, sets.wait_for(Option::is_some)).await;
+        found.ok().and_then(|found| found.ok().and_then(|sets| sets.clone()))
+    }
+
+    pub(crate) fn request_keyframe(&self) {
+        self.feed.request_keyframe();
+    }
+
+    fn is_running(&self) -> bool {
+        !self.task.is_finished()
+    }
+}
+
+impl Drop for LiveTrack {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Worker {
+    units: FanoutReader<Unit>,
+    formats: watch::Receiver<Option<StreamFormat>>,
+    format: StreamFormat,
+    packetiser: Packetiser,
+    packets: Fanout<Packets>,
+    tell: watch::Sender<Option<ParameterSets>>,
+}
+
+impl Worker {
+    async fn run(mut self) {
+        loop {
+            match self.units.next().await {
+                Item::Item(unit) => {
+                    if self.formats.borrow().as_ref() != Some(&self.format) {
+                        tracing::info!(stream = %unit.stream, "format changed, clients have to ask anew");
+                        break;
+                    }
+                    self.packetise(&unit);
+                }
+                Item::Lost { gops } => self.packets.lost(gops),
+                Item::Closed => break,
+            }
+        }
+        self.packets.close();
+    }
+
+    fn packetise(&mut self, unit: &Unit) {
+        let access_unit = AccessUnit {
+            stream: unit.stream,
+            pts: unit.meta.pts,
+            wall: unit.meta.wall,
+            keyframe: unit.meta.keyframe,
+            discontinuity: unit.meta.discontinuity,
+            data: &unit.data,
+        };
+        let Some(packets) = self.packetiser.packetise(&access_unit) else { return };
+        if packets.keyframe {
+            let sets = self.packetiser.parameter_sets();
+            self.tell.send_if_modified(|told| {
+                let news = told.as_ref() != sets;
+                if news {
+                    *told = sets.cloned();
+                }
+                news
+            });
+        }
+        let (keyframe, weight) = (packets.keyframe, packets.weight());
+        self.packets.push(Arc::new(packets), keyframe, weight);
+    }
+}
+
+fn seeds() -> Option<Seeds> {
+    let mut bytes = [0; 10];
+    SystemRandom::new().fill(&mut bytes).ok()?;
+    let [a, b, c, d, e, f, g, h, i, j] = bytes;
+    Some(Seeds {
+        ssrc: u32::from_be_bytes([a, b, c, d]),
+        sequence: u16::from_be_bytes([e, f]),
+        timestamp: u32::from_be_bytes([g, h, i, j]),
+    })
+}
