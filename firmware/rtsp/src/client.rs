@@ -22,6 +22,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::digest::random_hex;
 use crate::gate::{Via, Watch, WatchGuard};
+use crate::pace::Pace;
 use crate::packet::Packets;
 use crate::payload::TrackId;
 use crate::rtcp::{self, Report};
@@ -49,11 +50,6 @@ const MAX_QUEUED: usize = 32;
 
 /// Buffers given to one write.
 const MAX_SLICES: usize = 16;
-
-/// Datagrams sent at once, and the pause after them: a keyframe at line speed overruns the 200 KB that a player's
-/// socket has by default. At most about 180 Mbit/s a client.
-const BURST_DATAGRAMS: u32 = 16;
-const BURST_PAUSE: Duration = Duration::from_millis(1);
 
 /// How long the last response may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -140,13 +136,6 @@ struct Leg {
     /// Raised when the client's report comes by UDP.
     heard: Option<Heard>,
     pace: Pace,
-}
-
-/// Datagrams of the current burst.
-#[derive(Debug, Default)]
-struct Pace {
-    sent: u32,
-    since: MonoTime,
 }
 
 struct Heard {
@@ -312,7 +301,7 @@ impl Client {
                         if let Some(report) = report {
                             let _ = pair.rtcp.send_to(&report, rtcp).await;
                         }
-                        leg.pace.send(self.shared.clock.as_ref(), &pair.rtp, &packets, rtp).await;
+                        leg.send_datagrams(self.shared.clock.as_ref(), &pair.rtp, &packets, rtp).await;
                     }
                 }
             }
@@ -381,7 +370,7 @@ impl Leg {
             packets: 0,
             payload_bytes: 0,
         };
-        let pace = Pace::default();
+        let pace = Pace::new(live.payload.clock_rate());
         Self { track, live, delivery, reader: None, first: None, report, reported: None, heard, pace }
     }
 
@@ -399,6 +388,7 @@ impl Leg {
         }
         self.reader = Some(reader);
         self.reported = None;
+        self.pace.restart();
         let Some(Item::Item(first)) = item else { return None };
         let beginning = (first.sequence, first.timestamp);
         self.first = Some(first);
@@ -412,6 +402,21 @@ impl Leg {
         match &mut self.reader {
             Some(reader) => reader.next().await,
             None => std::future::pending().await,
+        }
+    }
+
+    /// Sends a unit, with the pauses that its receiver needs.
+    async fn send_datagrams(&mut self, clock: &dyn Clock, socket: &UdpSocket, unit: &Packets, to: SocketAddr) {
+        let pause = self.pace.before_unit(unit.timestamp, clock.mono());
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        for datagram in unit.datagrams() {
+            while !self.pace.may_send(clock.mono()) {
+                tokio::time::sleep(Pace::PAUSE).await;
+            }
+            // What can not be sent is lost, as on any network; the client's silence ends the session.
+            let _ = socket.send_to(datagram, to).await;
         }
     }
 
@@ -442,26 +447,6 @@ async fn next_item(legs: &mut [Leg]) -> (usize, Item<Packets>) {
             item = two.next() => (1, item),
         },
         _ => std::future::pending().await,
-    }
-}
-
-impl Pace {
-    /// Sends a unit, with pauses where it is large or follows others at once.
-    async fn send(&mut self, clock: &dyn Clock, socket: &UdpSocket, packets: &Packets, to: SocketAddr) {
-        for datagram in packets.datagrams() {
-            if self.sent == BURST_DATAGRAMS {
-                if clock.mono().since(self.since) < BURST_PAUSE {
-                    tokio::time::sleep(BURST_PAUSE).await;
-                }
-                self.sent = 0;
-            }
-            if self.sent == 0 {
-                self.since = clock.mono();
-            }
-            self.sent += 1;
-            // What can not be sent is lost, as on any network; the client's silence ends the session.
-            let _ = socket.send_to(datagram, to).await;
-        }
     }
 }
 

@@ -20,6 +20,7 @@ mod error;
 mod framing;
 mod gate;
 mod message;
+mod pace;
 mod packet;
 mod payload;
 mod rtcp;

@@ -1,0 +1,160 @@
+//! A plain RTSP client that shows every byte: for what players would hide.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use md5::{Digest, Md5};
+
+/// One blocking connection.
+pub struct Wire {
+    pub socket: TcpStream,
+    buffer: Vec<u8>,
+    cseq: u32,
+    nonce: Option<String>,
+    user: String,
+    key: String,
+    pub session: Option<String>,
+    url: String,
+}
+
+/// What a response said.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+/// What came next.
+#[derive(Debug)]
+pub enum Came {
+    Reply(Reply),
+    Packet(u8, Vec<u8>),
+    End,
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then_some(value.trim())
+        })
+    }
+}
+
+impl Wire {
+    pub fn connect(address: SocketAddr, path: &str) -> Self {
+        let socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let url = format!("rtsp://{address}{path}");
+        Self {
+            socket,
+            buffer: Vec::new(),
+            cseq: 0,
+            nonce: None,
+            user: super::USER.into(),
+            key: super::KEY.into(),
+            session: None,
+            url,
+        }
+    }
+
+    pub fn with_key(mut self, user: &str, key: &str) -> Self {
+        (self.user, self.key) = (user.into(), key.into());
+        self
+    }
+
+    /// Sends a request, with credentials when there is a nonce, and waits for its response; a challenge is
+    /// answered once.
+    pub fn request(&mut self, method: &str, below: &str, headers: &str) -> Reply {
+        self.send(method, below, headers);
+        let reply = self.reply();
+        if reply.status != 401 || self.nonce.is_some() {
+            return reply;
+        }
+        let challenge = reply.head.lines().find(|line| line.contains("algorithm=MD5")).unwrap();
+        let nonce = challenge.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap();
+        self.nonce = Some(nonce.to_owned());
+        self.send(method, below, headers);
+        self.reply()
+    }
+
+    pub fn send(&mut self, method: &str, below: &str, headers: &str) {
+        self.cseq += 1;
+        let url = format!("{}{below}", self.url);
+        let mut text = format!("{method} {url} RTSP/1.0\r\nCSeq: {}\r\n{headers}", self.cseq);
+        if let Some(session) = &self.session {
+            text += &format!("Session: {session}\r\n");
+        }
+        if let Some(nonce) = &self.nonce {
+            let ha1 = md5(&format!("{}:{}:{}", self.user, rtsp::REALM, self.key));
+            let response = md5(&format!("{ha1}:{nonce}:{}", md5(&format!("{method}:{url}"))));
+            text += &format!(
+                "Authorization: Digest username=\"{}\", realm=\"{}\", nonce=\"{nonce}\", uri=\"{url}\", \
+                 response=\"{response}\"\r\n",
+                self.user,
+                rtsp::REALM
+            );
+        }
+        text += "\r\n";
+        self.socket.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The next response; packets before it are dropped.
+    pub fn reply(&mut self) -> Reply {
+        loop {
+            match self.next() {
+                Came::Reply(reply) => return reply,
+                Came::Packet(..) => {}
+                Came::End => panic!("the connection ended"),
+            }
+        }
+    }
+
+    pub fn next(&mut self) -> Came {
+        loop {
+            if let Some(came) = self.cut() {
+                return came;
+            }
+            let mut chunk = [0; 65_536];
+            match self.socket.read(&mut chunk) {
+                Ok(0) => return Came::End,
+                Ok(length) => self.buffer.extend_from_slice(&chunk[..length]),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Came::End,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    fn cut(&mut self) -> Option<Came> {
+        if self.buffer.first() == Some(&b'$') {
+            let [_, channel, high, low] = *self.buffer.first_chunk::<4>()?;
+            let end = 4 + usize::from(u16::from_be_bytes([high, low]));
+            let packet = self.buffer.get(4..end)?.to_vec();
+            self.buffer.drain(..end);
+            return Some(Came::Packet(channel, packet));
+        }
+        let head = self.buffer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+        let text = String::from_utf8(self.buffer[..head].to_vec()).unwrap();
+        let mut reply = Reply { status: text[9..12].parse().unwrap(), head: text, body: String::new() };
+        let length: usize = reply.header("Content-Length").map_or(0, |value| value.parse().unwrap());
+        reply.body = String::from_utf8(self.buffer.get(head..head + length)?.to_vec()).unwrap();
+        self.buffer.drain(..head + length);
+        if let Some(session) = reply.header("Session") {
+            self.session = Some(session.split(';').next().unwrap().to_owned());
+        }
+        Some(Came::Reply(reply))
+    }
+
+    /// DESCRIBE and SETUP of the video, interleaved on `channels`.
+    pub fn set_up(&mut self, channels: &str) {
+        assert_eq!(self.request("DESCRIBE", "", "").status, 200);
+        let transport = format!("Transport: RTP/AVP/TCP;unicast;interleaved={channels}\r\n");
+        assert_eq!(self.request("SETUP", "/trackID=0", &transport).status, 200);
+    }
+}
+
+fn md5(text: &str) -> String {
+    Md5::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,129 @@
+//! Players of the field against the server, in real time: none may print an error.
+
+mod common;
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use common::Recorder;
+use common::footage::Clip;
+
+/// Runs a player; it must end by itself with success and say nothing on `stderr`.
+fn silent(command: &mut Command) {
+    let output = run(command);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.trim().is_empty(), "{command:?}: {}\n{said}", output.status);
+}
+
+fn run(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+fn ffmpeg(transport: &str, url: &str) -> Command {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-v", "error", "-rtsp_transport", transport, "-i", url, "-t", "5", "-f", "null", "-"]);
+    command
+}
+
+fn street() -> Recorder {
+    let mut recorder = Recorder::new();
+    let (video, audio) = (Clip::street(recorder.dir.path()), Clip::aac(recorder.dir.path()));
+    recorder.channel(1, video, Some(audio));
+    recorder
+}
+
+#[test]
+fn ffmpeg_plays_h264_and_aac() {
+    let recorder = street();
+    for transport in ["tcp", "udp"] {
+        silent(&mut ffmpeg(transport, &recorder.url("/ch1/main")));
+    }
+    recorder.wait_until(Duration::from_secs(10), "nobody watches", || recorder.watching() == 0);
+    let seen = recorder.gate.seen.lock().unwrap();
+    assert_eq!(seen.len(), 2);
+    assert!(seen.iter().all(|watch| watch.user == common::USER && watch.from.ip().is_loopback()));
+}
+
+#[test]
+fn ffmpeg_plays_h265_and_g711() {
+    let mut recorder = Recorder::new();
+    let (video, audio) = (Clip::h265(recorder.dir.path()), Clip::alaw(recorder.dir.path()));
+    recorder.channel(1, video, Some(audio));
+    for transport in ["tcp", "udp"] {
+        silent(&mut ffmpeg(transport, &recorder.url("/ch1/main")));
+    }
+}
+
+#[test]
+fn ffmpeg_plays_b_frames_and_large_keyframes() {
+    let mut recorder = Recorder::new();
+    let clip = Clip::h264(recorder.dir.path(), "large", 1920, "-bf 2 -g 50 -b:v 8M -tune psnr");
+    recorder.channel(1, clip, None);
+    for transport in ["tcp", "udp"] {
+        silent(&mut ffmpeg(transport, &recorder.url("/ch1/main")));
+    }
+}
+
+#[test]
+fn ffprobe_names_both_tracks() {
+    let recorder = street();
+    for transport in ["tcp", "udp"] {
+        let output = run(Command::new("ffprobe").args(["-v", "error", "-rtsp_transport", transport]).args([
+            "-show_entries",
+            "stream=codec_name,width,height,sample_rate,channels",
+            "-of",
+            "compact=p=0",
+            &recorder.url("/ch1/main"),
+        ]));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{said}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("codec_name=h264|width=768|height=432"), "{text}");
+        assert!(text.contains("codec_name=aac|sample_rate=48000|channels=2"), "{text}");
+    }
+}
+
+#[test]
+fn gstreamer_plays() {
+    let recorder = street();
+    for transport in ["tcp", "udp"] {
+        let location = format!("location=rtsp://{}/ch1/main", recorder.address);
+        let mut command = Command::new("gst-launch-1.0");
+        // -e: an interrupt ends it in order; `timeout` sends one after five seconds.
+        command = {
+            let mut timed = Command::new("timeout");
+            timed.args(["--preserve-status", "-s", "INT", "6"]).arg(command.get_program());
+            timed
+        };
+        command.args(["-q", "-e", "rtspsrc", &location, &format!("protocols={transport}")]);
+        command.args([&format!("user-id={}", common::USER), &format!("user-pw={}", common::KEY), "name=s"]);
+        command.args("s. ! application/x-rtp,media=video ! rtph264depay ! h264parse ! avdec_h264 ! fakesink sync=true".split(' '));
+        command.args("s. ! application/x-rtp,media=audio ! rtpmp4gdepay ! aacparse ! avdec_aac ! fakesink sync=true".split(' '));
+        command.env("GST_DEBUG", "2").env("GST_DEBUG_NO_COLOR", "1");
+        let output = run(&mut command);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!said.contains("ERROR") && !said.contains("WARN"), "{transport}: {said}");
+        recorder.wait_until(Duration::from_secs(10), "it left", || recorder.watching() == 0);
+    }
+    assert_eq!(recorder.gate.seen.lock().unwrap().len(), 2, "both played");
+}
+
+/// VLC refuses to run as root, so it runs as nobody then.
+#[test]
+fn vlc_plays() {
+    let recorder = street();
+    for option in ["--rtsp-tcp", "--no-rtsp-tcp"] {
+        let home = tempfile::tempdir().unwrap();
+        let mut command = Command::new("vlc-wrapper");
+        command.env("HOME", home.path()).env("XDG_RUNTIME_DIR", home.path());
+        command.args(["-I", "dummy", "--no-interact", "--vout=dummy", "--aout=dummy", option, "--run-time=6"]);
+        command.args(["--rtsp-user", common::USER, "--rtsp-pwd", common::KEY, "--play-and-exit", "-v"]);
+        command.args([&format!("rtsp://{}/ch1/main", recorder.address), "vlc://quit"]);
+        let output = run(&mut command);
+        let said = String::from_utf8_lossy(&output.stderr);
+        eprintln!("{option}: {said}");
+        assert!(output.status.success(), "{said}");
+        recorder.wait_until(Duration::from_secs(10), "it left", || recorder.watching() == 0);
+    }
+    assert_eq!(recorder.gate.seen.lock().unwrap().len(), 2, "both played");
+}
