@@ -5,18 +5,34 @@
 //!
 //! Does not belong here: any implementation that touches hardware, and any bitstream parsing.
 
+mod alarm;
 mod audio;
 mod capture;
+mod display;
 mod error;
+mod flash;
+mod front_end;
+mod motion;
+mod overlay;
+mod serial;
 mod stream;
 mod time;
 mod unit;
 mod video;
+mod watchdog;
 
+pub use alarm::{AlarmInput, PinInput, PinRelay, RelayOutput};
 pub use audio::{AudioCodec, AudioFormat, MAX_AAC_CONFIG_BYTES};
 pub use capture::{Backend, Channel, ChannelConfig, Signal, StreamConfig, UnitSink};
+pub use display::{Display, DisplayMode, DisplayOutput, MAX_TILES, Tile};
 pub use error::{ErrorKind, HalError};
+pub use flash::{FlashGeometry, NorFlash};
+pub use front_end::{AnalogFormat, AnalogStandard, FrontEnd, i2c_error};
+pub use motion::{MAX_GRID_SIDE, MotionDetector, MotionGrid};
+pub use overlay::{Area, MAX_COVERS, MAX_TITLE_CHARS, Overlay};
+pub use serial::{MAX_SERIAL_FRAME_BYTES, Parity, Rs485, SerialConfig};
 pub use stream::{ChannelId, MAX_CHANNELS, StreamFormat, StreamId, StreamKind};
 pub use time::{Clock, MonoTime, Pts90k, SystemClock, WallTime};
 pub use unit::{AccessUnit, MAX_UNIT_BYTES};
 pub use video::{BitsPerSecond, ByteCount, FrameRate, Resolution, VideoCodec};
+pub use watchdog::Watchdog;
