@@ -360,14 +360,14 @@ export class LivePlayer {
         this.#set('playing')
       }
     }
-    if ('requestVideoFrameCallback' in video) {
+    if (typeof video.requestVideoFrameCallback === 'function') {
       const each = () => {
         seen()
         video.requestVideoFrameCallback(each)
       }
       video.requestVideoFrameCallback(each)
     } else {
-      ;(video as HTMLVideoElement).addEventListener('timeupdate', () => { if (video.readyState >= 2) seen() })
+      video.addEventListener('timeupdate', () => { if (video.readyState >= 2) seen() })
     }
   }
 
