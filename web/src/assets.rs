@@ -101,3 +101,9 @@ fn takes_gzip(asked: &HeaderMap) -> bool {
         })
     })
 }
+
+/// The names of all embedded files.
+#[cfg(test)]
+pub(crate) fn names() -> impl Iterator<Item = String> {
+    Ui::iter().map(std::borrow::Cow::into_owned)
+}

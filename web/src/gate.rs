@@ -119,7 +119,7 @@ async fn sign_in<A: Api>(
         ));
     }
     if unsafe_method {
-        let sent = parts.headers.get(CSRF_HEADER).map(|value| value.as_bytes()).unwrap_or_default();
+        let sent = parts.headers.get(CSRF_HEADER).map(http::HeaderValue::as_bytes).unwrap_or_default();
         if session.csrf.is_empty() || !bool::from(sent.ct_eq(session.csrf.as_bytes())) {
             return Err(ApiError::forbidden("wrong_csrf", "Reload the page and try again."));
         }

@@ -26,6 +26,8 @@ mod routes;
 mod security;
 mod server;
 mod site;
+#[cfg(test)]
+mod tests;
 mod time;
 mod update_stream;
 pub mod views;

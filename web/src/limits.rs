@@ -89,7 +89,7 @@ impl Checked for CameraInput {
         if self.url.len() > MAX_URL_BYTES {
             return Err(out_of_range("url", format!("The address is longer than {MAX_URL_BYTES} bytes.")));
         }
-        let url = Url::parse(&self.url).ok().filter(|url| url.has_host());
+        let url = Url::parse(&self.url).ok().filter(Url::has_host);
         let Some(url) = url.filter(|url| matches!(url.scheme(), "rtsp" | "rtsps")) else {
             return Err(ApiError::invalid(
                 "not_an_rtsp_address",

@@ -1,0 +1,345 @@
+//! A recorder in memory: four users, one channel, one recording, and a list of what it was asked.
+//!
+//! Does not belong here: any check of requests; whatever arrives here has passed the gate.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+
+use crate::views::*;
+use crate::*;
+
+pub(super) const CHANNEL: u16 = 1;
+pub(super) const SETUP_CODE: &str = "01A1-B2C3";
+pub(super) const PASSWORD: &str = "correct horse battery";
+/// More than two pieces, and not a multiple of one.
+pub(super) const FOOTAGE_BYTES: u64 = 2 * limits::MAX_READ_BYTES + 1000;
+/// What only a log may say.
+pub(super) const DETAIL: &str = "/srv/candor/volume.toml: permission denied";
+
+pub(super) fn token(role: Role) -> String {
+    let sign = match role {
+        Role::Viewer => "v",
+        Role::Operator => "p",
+        Role::Integrator => "i",
+        Role::Owner => "o",
+    };
+    sign.repeat(SessionToken::LEN)
+}
+
+pub(super) fn csrf(role: Role) -> String {
+    format!("csrf-of-{role:?}")
+}
+
+pub(super) fn footage() -> Bytes {
+    (0..FOOTAGE_BYTES).map(|n| (n % 251) as u8).collect()
+}
+
+pub(super) struct Memory {
+    pub(super) claimed: AtomicBool,
+    /// The roles whose session goes on.
+    pub(super) alive: watch::Sender<Vec<Role>>,
+    /// What was called, in order; not `state`, `authenticate` and `session_alive`, which the gate asks.
+    pub(super) calls: Mutex<Vec<String>>,
+    /// Whether the system is broken.
+    pub(super) broken: AtomicBool,
+    pub(super) footage: Arc<Footage>,
+    /// What the next live view sends.
+    pub(super) live: Mutex<Option<mpsc::Receiver<LiveMessage>>>,
+    /// What the next watcher of updates gets.
+    pub(super) updates: Mutex<Option<mpsc::Receiver<Update>>>,
+}
+
+#[derive(Default)]
+pub(super) struct Footage {
+    pub(super) reads: Mutex<Vec<Range<u64>>>,
+    pub(super) open: AtomicUsize,
+    pub(super) broken: AtomicBool,
+}
+
+impl Memory {
+    pub(super) fn new() -> Self {
+        Self {
+            claimed: AtomicBool::new(true),
+            alive: watch::Sender::new(vec![Role::Viewer, Role::Operator, Role::Integrator, Role::Owner]),
+            calls: Mutex::default(),
+            broken: AtomicBool::new(false),
+            footage: Arc::default(),
+            live: Mutex::default(),
+            updates: Mutex::default(),
+        }
+    }
+
+    fn called(&self, what: impl Into<String>) {
+        self.calls.lock().unwrap().push(what.into());
+    }
+
+    fn holder(&self, token: &SessionToken) -> Option<Role> {
+        self.alive.borrow().iter().copied().find(|role| self::token(*role) == token.as_str())
+    }
+}
+
+fn session(role: Role) -> Session {
+    Session { user: format!("{role:?}").to_lowercase(), role, csrf: csrf(role) }
+}
+
+fn owner() -> NewSession {
+    NewSession { token: SessionToken::new(token(Role::Owner)).unwrap(), session: session(Role::Owner) }
+}
+
+fn known(channel: u16) -> Result<(), ApiError> {
+    if channel == CHANNEL {
+        Ok(())
+    } else {
+        Err(ApiError::not_found("no_channel", "There is no such channel."))
+    }
+}
+
+pub(super) fn channel() -> Channel {
+    Channel {
+        channel: CHANNEL,
+        title: "Front door".into(),
+        source: ChannelSource::Camera,
+        state: ChannelState {
+            code: ChannelStateCode::Ok,
+            since: UtcTime::from_unix_micros(0),
+            message: "Front door records.".into(),
+        },
+        recording: true,
+        main: Some(Stream {
+            codec: "h264".into(),
+            width: 1920,
+            height: 1080,
+            frame_rate: 25.0,
+            bit_rate_bps: 4_000_000,
+        }),
+        sub: None,
+        audio: None,
+    }
+}
+
+fn camera(channel: u16, input: &CameraInput) -> Camera {
+    Camera {
+        channel,
+        title: input.title.clone(),
+        url: input.url.clone(),
+        user: input.user.clone(),
+        has_password: input.password.is_some(),
+        transport: input.transport,
+    }
+}
+
+pub(super) fn system() -> System {
+    System {
+        version: "0.1.0".into(),
+        uptime_sec: 1,
+        time: UtcTime::from_unix_micros(0),
+        roles: Vec::new(),
+        disks: Vec::new(),
+        sandbox: Sandbox { level: "none".into(), message: "Nothing is confined.".into() },
+    }
+}
+
+pub(super) fn trust() -> Trust {
+    Trust {
+        watching: Vec::new(),
+        disk: TrustDisk { state: DiskState::Ok, message: "All disks take footage.".into() },
+        roles: TrustRoles { running: 4, total: 4 },
+        recording: TrustRecording { channels: 1, total: 1 },
+    }
+}
+
+pub(super) struct View(mpsc::Receiver<LiveMessage>);
+
+impl Live for View {
+    async fn next(&mut self) -> Option<LiveMessage> {
+        self.0.recv().await
+    }
+}
+
+pub(super) struct Changes(mpsc::Receiver<Update>);
+
+impl Updates for Changes {
+    async fn next(&mut self) -> Option<Update> {
+        self.0.recv().await
+    }
+}
+
+pub(super) struct File(Arc<Footage>);
+
+impl Drop for File {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Recording for File {
+    fn len(&self) -> u64 {
+        FOOTAGE_BYTES
+    }
+
+    fn etag(&self) -> String {
+        "v1".into()
+    }
+
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, ApiError> {
+        self.0.reads.lock().unwrap().push(range.clone());
+        if range.start > 0 && self.0.broken.load(Ordering::SeqCst) {
+            return Err(ApiError::internal(DETAIL));
+        }
+        Ok(footage().slice(range.start as usize..range.end as usize))
+    }
+}
+
+impl Api for Memory {
+    type Live = View;
+    type Updates = Changes;
+    type Recording = File;
+
+    async fn state(&self) -> State {
+        let claimed = self.claimed.load(Ordering::SeqCst);
+        State { claimed, name: "Candor".into(), version: "0.1.0".into() }
+    }
+
+    async fn authenticate(&self, token: &SessionToken, _: SocketAddr) -> Option<Session> {
+        self.holder(token).map(session)
+    }
+
+    fn session_alive(&self, token: &SessionToken) -> bool {
+        self.holder(token).is_some()
+    }
+
+    async fn claim(&self, input: ClaimInput, from: SocketAddr) -> Result<NewSession, ApiError> {
+        self.called(format!("claim {} {}", input.user, from.ip()));
+        if input.setup_code != SETUP_CODE {
+            return Err(ApiError::unauthorized("wrong_setup_code", "Read it again.").with_field("setup_code"));
+        }
+        self.claimed.store(true, Ordering::SeqCst);
+        Ok(owner())
+    }
+
+    async fn login(&self, input: LoginInput, from: SocketAddr) -> Result<NewSession, ApiError> {
+        self.called(format!("login {} {}", input.user, from.ip()));
+        match input.password.as_str() {
+            PASSWORD => Ok(owner()),
+            "again" => Err(ApiError::too_many("wait", Duration::from_millis(1500), "Wait a little.")),
+            _ => Err(ApiError::unauthorized("wrong_login", "User or password is wrong.")),
+        }
+    }
+
+    async fn logout(&self, caller: Caller, _: &SessionToken) {
+        self.called("logout");
+        self.alive.send_modify(|alive| alive.retain(|role| *role != caller.role));
+    }
+
+    async fn channels(&self, caller: Caller) -> Result<Vec<Channel>, ApiError> {
+        self.called(format!("channels {} {}", caller.user, caller.from.ip()));
+        Ok(vec![channel()])
+    }
+
+    async fn set_channel(&self, _: Caller, n: u16, input: ChannelInput) -> Result<Channel, ApiError> {
+        self.called("set_channel");
+        known(n)?;
+        Ok(Channel { title: input.title, ..channel() })
+    }
+
+    async fn cameras(&self, _: Caller) -> Result<Vec<Camera>, ApiError> {
+        self.called("cameras");
+        Ok(Vec::new())
+    }
+
+    async fn add_camera(&self, _: Caller, input: CameraInput) -> Result<Camera, ApiError> {
+        self.called("add_camera");
+        Ok(camera(input.channel.unwrap_or(2), &input))
+    }
+
+    async fn set_camera(&self, _: Caller, n: u16, input: CameraInput) -> Result<Camera, ApiError> {
+        self.called("set_camera");
+        known(n)?;
+        Ok(camera(n, &input))
+    }
+
+    async fn remove_camera(&self, _: Caller, n: u16) -> Result<(), ApiError> {
+        self.called("remove_camera");
+        known(n)
+    }
+
+    async fn live(&self, caller: Caller, n: u16, stream: StreamName, audio: bool) -> Result<View, ApiError> {
+        self.called(format!("live {} {n} {stream:?} {audio}", caller.user));
+        known(n)?;
+        let messages = self.live.lock().unwrap().take();
+        messages.map(View).ok_or_else(|| ApiError::unavailable("no_view", "Nothing to see."))
+    }
+
+    async fn timeline(&self, _: Caller, _: Span, _: Option<u16>) -> Result<Timeline, ApiError> {
+        self.called("timeline");
+        Ok(Timeline { channels: Vec::new() })
+    }
+
+    async fn recording_info(&self, _: Caller, n: u16, span: Span) -> Result<RecordingInfo, ApiError> {
+        self.called("recording_info");
+        known(n)?;
+        Ok(RecordingInfo {
+            start: span.start,
+            end: span.end,
+            bytes: FOOTAGE_BYTES,
+            mime: "video/mp4".into(),
+            frame_rate: 25.0,
+            pieces: Vec::new(),
+        })
+    }
+
+    async fn recording(&self, _: Caller, n: u16, _: Span, purpose: Purpose) -> Result<File, ApiError> {
+        self.called(format!("recording {purpose:?}"));
+        known(n)?;
+        self.footage.open.fetch_add(1, Ordering::SeqCst);
+        Ok(File(Arc::clone(&self.footage)))
+    }
+
+    async fn system(&self, _: Caller) -> Result<System, ApiError> {
+        self.called("system");
+        if self.broken.load(Ordering::SeqCst) { Err(ApiError::internal(DETAIL)) } else { Ok(system()) }
+    }
+
+    async fn trust(&self, _: Caller) -> Result<Trust, ApiError> {
+        self.called("trust");
+        Ok(trust())
+    }
+
+    async fn updates(&self, _: Caller) -> Result<Changes, ApiError> {
+        self.called("updates");
+        // Without a source prepared: one that has ended.
+        let updates = self.updates.lock().unwrap().take();
+        Ok(Changes(updates.unwrap_or_else(|| mpsc::channel(1).1)))
+    }
+
+    async fn stream_keys(&self, _: Caller) -> Result<Vec<StreamKey>, ApiError> {
+        self.called("stream_keys");
+        Ok(Vec::new())
+    }
+
+    async fn add_stream_key(&self, _: Caller, input: StreamKeyInput) -> Result<NewStreamKey, ApiError> {
+        self.called("add_stream_key");
+        Ok(NewStreamKey { name: input.name, key: "k".repeat(26) })
+    }
+
+    async fn remove_stream_key(&self, _: Caller, name: String) -> Result<(), ApiError> {
+        self.called(format!("remove_stream_key {name}"));
+        Ok(())
+    }
+
+    async fn settings(&self, _: Caller) -> Result<Settings, ApiError> {
+        self.called("settings");
+        Ok(Settings { name: "Candor".into(), time_zone: "Europe/Berlin".into(), rtsp_enabled: false })
+    }
+
+    async fn set_settings(&self, _: Caller, input: Settings) -> Result<Settings, ApiError> {
+        self.called("set_settings");
+        Ok(input)
+    }
+}
