@@ -1,2 +1,47 @@
-//! xtask: developer commands.
-fn main() {}
+//! xtask: developer commands, run as `cargo xtask COMMAND`.
+//!
+//! This file turns a command into a call and an error into an exit code.
+
+mod demo;
+mod demo_settings;
+mod steps;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Developer commands of Candor
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build and run the recorder with four channels until Ctrl-C
+    Demo(demo::Args),
+    /// Run every test and check
+    Test,
+    /// Check layers, import circles, file heads, lengths and links
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let outcome = match CommandLine::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Test => test::run(),
+        Command::Tidy => tidy::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

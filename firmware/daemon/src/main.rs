@@ -1,2 +1,50 @@
 //! candor: the recorder program.
-fn main() {}
+//!
+//! One program plays every role (docs/architecture.md): `candor run` is the warden, which starts the others.
+//! This file turns a command into a call and an error into an exit code, and does nothing else.
+
+mod accounts_text;
+mod args;
+mod backend;
+mod board_settings;
+mod bus_sink;
+mod capture_role;
+mod control;
+mod export_command;
+mod files;
+mod footage;
+mod footage_client;
+mod footage_server;
+mod ingest_role;
+mod ipc;
+mod logs;
+mod messages;
+mod meter;
+mod record_role;
+mod role;
+mod roles;
+mod serve;
+mod settings;
+mod store_command;
+mod warden;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Command, CommandLine};
+
+fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    logs::begin();
+    let outcome = match line.command {
+        Command::Run(args) => warden::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Role { role } => roles::run(role).map(|()| ExitCode::SUCCESS),
+        Command::Store(command) => store_command::run(&command),
+        Command::Export(args) => export_command::run(&args),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("candor: {error}");
+        ExitCode::FAILURE
+    })
+}

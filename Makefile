@@ -1,0 +1,23 @@
+# Two commands: `make demo` runs the recorder, `make test` runs every test. Both install what is missing.
+
+.PHONY: demo test ui
+
+# The first of four ports that the demo listens on, on this machine alone; 0: the usual 8443, 8554, 8322.
+PORT_BASE ?= 0
+
+demo:
+	@xtask/install.sh demo
+	@$(MAKE) --no-print-directory ui
+	@cargo xtask demo --port-base '$(PORT_BASE)'
+
+test:
+	@xtask/install.sh test
+	@$(MAKE) --no-print-directory ui
+	@cargo xtask test
+
+# The browser app, built when a source of it is newer.
+ui: web/ui/dist/index.html
+
+web/ui/dist/index.html: $(shell find web/ui -path web/ui/node_modules -prune -o -path web/ui/dist -prune -o -type f -print)
+	@echo "==> the browser app"
+	@npm --prefix web/ui run --silent build

@@ -1,0 +1,85 @@
+//! The command line, as design.md fixes it.
+//!
+//! Only shapes and words for `--help`; what a command does is in the file of its name.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
+
+use crate::role::Role;
+
+/// Recorder firmware that its owner can audit.
+#[derive(Debug, Parser)]
+#[command(name = "candor", version)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the recorder in the foreground
+    Run(RunArgs),
+    /// One role of the recorder; started by `candor run`
+    #[command(hide = true)]
+    Role {
+        /// Which one
+        role: Role,
+    },
+    /// Look after a volume of footage while the recorder is off
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Write a range of a channel's footage to an MP4 file
+    Export(ExportArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArgs {
+    /// A built-in board's name, or a board description file
+    #[arg(long, default_value = "pc")]
+    pub(crate) board: String,
+    /// Where settings, accounts and footage are kept
+    #[arg(long, default_value = "data")]
+    pub(crate) data: PathBuf,
+    /// The settings file [default: DATA/settings.toml]
+    #[arg(long)]
+    pub(crate) settings: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Read everything back and report damage; exits with 1 when there is any
+    Check {
+        /// The recorder's data folder, or a volume in it
+        dir: PathBuf,
+    },
+    /// Make the index anew from the segments
+    RebuildIndex {
+        /// The recorder's data folder, or a volume in it
+        dir: PathBuf,
+    },
+    /// List what is recorded
+    List {
+        /// The recorder's data folder, or a volume in it
+        dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The recorder's data folder
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// The channel's number
+    #[arg(long)]
+    pub(crate) channel: u16,
+    /// The first moment, such as 2026-11-20T14:10:00Z
+    #[arg(long)]
+    pub(crate) start: Timestamp,
+    /// The moment after the last
+    #[arg(long)]
+    pub(crate) end: Timestamp,
+    /// The file to write; it must not exist yet
+    pub(crate) out: PathBuf,
+}

@@ -1,0 +1,201 @@
+//! The role `capture`: runs the board's inputs and publishes what their encoders make.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+use hal::{
+    Channel as HalChannel, ChannelConfig, ChannelId, Clock, MonoTime, StreamId, StreamKind, SystemClock, UnitSink,
+    WallTime,
+};
+
+use crate::backend::Backends;
+use crate::bus_sink::BusSink;
+use crate::control::{Control, Receiver};
+use crate::messages::{ChannelState, ChannelStatus, RoleConfig, RoleStatus, STATUS_EVERY, ToRole};
+use crate::settings::{Channel, Input};
+
+/// A keyframe costs many times an ordinary frame: readers get at most one a second by asking.
+const KEYFRAME_EVERY: Duration = Duration::from_secs(1);
+/// An input that could not be opened is tried again after this.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Orders and wishes that wait for the main loop; whoever finds it full waits, or asks again.
+const INBOX: usize = 64;
+
+enum Event {
+    Order(ToRole),
+    Keyframe(StreamId),
+}
+
+/// Runs until the warden says otherwise.
+pub(crate) fn run(control: &Control, config: RoleConfig, orders: Receiver) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let (events, inbox) = mpsc::sync_channel(INBOX);
+    let order_events = events.clone();
+    orders.spawn(move |order| {
+        let _ = order_events.send(Event::Order(order));
+    })?;
+    let sink = Arc::new(BusSink::new(config.run_dir.clone(), Arc::clone(&clock), wishes(events)?));
+    let mut capture =
+        Capture { clock: Arc::clone(&clock), backends: Backends::new(&clock), sink, channels: BTreeMap::new() };
+    capture.configure(&config);
+    control.ready();
+    let mut report_at = clock.mono();
+    loop {
+        if clock.mono().since(report_at) > Duration::ZERO || report_at == clock.mono() {
+            capture.retry();
+            control.status(RoleStatus::Channels(capture.status()));
+            report_at = clock.mono() + STATUS_EVERY;
+        }
+        match inbox.recv_timeout(report_at.since(clock.mono())) {
+            Ok(Event::Order(ToRole::Configure(config))) => capture.configure(&config),
+            Ok(Event::Keyframe(stream)) => capture.keyframe(stream),
+            Ok(Event::Order(ToRole::Shutdown)) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Ok(Event::Order(_)) | Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// A sender of wishes that ends in the same inbox as the orders.
+fn wishes(events: SyncSender<Event>) -> std::io::Result<SyncSender<StreamId>> {
+    let (wish, wishes) = mpsc::sync_channel::<StreamId>(INBOX);
+    std::thread::Builder::new().name("keyframes".to_owned()).spawn(move || {
+        while let Ok(stream) = wishes.recv() {
+            if events.send(Event::Keyframe(stream)).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(wish)
+}
+
+struct Capture {
+    clock: Arc<dyn Clock>,
+    backends: Backends,
+    sink: Arc<BusSink>,
+    channels: BTreeMap<ChannelId, Running>,
+}
+
+struct Running {
+    source: String,
+    config: ChannelConfig,
+    /// The open channel, or why there is none and when to try again.
+    state: Result<Box<dyn HalChannel>, Refusal>,
+    keyframe_at: BTreeMap<StreamKind, MonoTime>,
+}
+
+struct Refusal {
+    message: String,
+    since: WallTime,
+    retry_at: MonoTime,
+}
+
+impl Capture {
+    /// Ends what is no longer wanted, begins what is new, leaves the rest alone.
+    fn configure(&mut self, config: &RoleConfig) {
+        let wanted: BTreeMap<ChannelId, (String, ChannelConfig)> = config
+            .settings
+            .channels
+            .iter()
+            .filter_map(|channel| channel.input.as_ref().map(|input| (channel.number, wanted(channel, input))))
+            .collect();
+        let sink = &self.sink;
+        self.channels.retain(|number, running| {
+            let kept = wanted.get(number).is_some_and(|(source, config)| {
+                *source == running.source && *config == running.config
+            });
+            if !kept {
+                // The encoders stop first, then their rings end.
+                running.state = Err(Refusal::new("stopped", WallTime::default(), MonoTime::default()));
+                sink.remove(*number);
+            }
+            kept
+        });
+        for (number, (source, config)) in wanted {
+            if !self.channels.contains_key(&number) {
+                let state = self.open(&source, &config);
+                self.channels.insert(number, Running { source, config, state, keyframe_at: BTreeMap::new() });
+            }
+        }
+    }
+
+    fn open(&mut self, source: &str, config: &ChannelConfig) -> Result<Box<dyn HalChannel>, Refusal> {
+        let sink: Arc<dyn UnitSink> = Arc::clone(&self.sink) as Arc<dyn UnitSink>;
+        self.backends.open(source, config, sink).map_err(|error| {
+            tracing::error!(channel = %config.channel, source, %error, "the input cannot be opened");
+            Refusal::new(&error.to_string(), self.clock.wall(), self.clock.mono() + RETRY_AFTER)
+        })
+    }
+
+    fn retry(&mut self) {
+        let now = self.clock.mono();
+        let due: Vec<ChannelId> = self
+            .channels
+            .iter()
+            .filter(|(_, running)| running.state.as_ref().is_err_and(|r| now.since(r.retry_at) > Duration::ZERO))
+            .map(|(number, _)| *number)
+            .collect();
+        for number in due {
+            let Some(mut running) = self.channels.remove(&number) else { continue };
+            let since = running.state.as_ref().err().map(|refusal| refusal.since);
+            running.state = self.open(&running.source, &running.config);
+            if let (Err(refusal), Some(since)) = (&mut running.state, since) {
+                refusal.since = since;
+            }
+            self.channels.insert(number, running);
+        }
+    }
+
+    fn keyframe(&mut self, stream: StreamId) {
+        let now = self.clock.mono();
+        let Some(running) = self.channels.get_mut(&stream.channel) else { return };
+        if running.keyframe_at.get(&stream.kind).is_some_and(|at| now.since(*at) < KEYFRAME_EVERY) {
+            return;
+        }
+        running.keyframe_at.insert(stream.kind, now);
+        if let Ok(channel) = &mut running.state
+            && let Err(error) = channel.request_keyframe(stream.kind)
+        {
+            tracing::warn!(%stream, %error, "no keyframe on request");
+        }
+    }
+
+    fn status(&self) -> Vec<ChannelStatus> {
+        self.channels
+            .iter()
+            .map(|(number, running)| match &running.state {
+                Ok(_) => self.sink.status(*number),
+                Err(refusal) => ChannelStatus {
+                    channel: *number,
+                    state: ChannelState::Failed,
+                    since: refusal.since,
+                    message: refusal.message.clone(),
+                    streams: Vec::new(),
+                },
+            })
+            .collect()
+    }
+}
+
+impl Refusal {
+    fn new(message: &str, since: WallTime, retry_at: MonoTime) -> Self {
+        Self { message: message.to_owned(), since, retry_at }
+    }
+}
+
+fn wanted(channel: &Channel, input: &Input) -> (String, ChannelConfig) {
+    let (_, name) = input.source.split_once(':').unwrap_or_default();
+    let mut streams = vec![input.main.config(StreamKind::Main)];
+    streams.extend(input.sub.as_ref().map(|sub| sub.config(StreamKind::Sub)));
+    let config = ChannelConfig {
+        channel: channel.number,
+        input: name.to_owned(),
+        title: channel.title.clone(),
+        clock: input.clock,
+        audio: input.audio,
+        streams,
+    };
+    (input.source.clone(), config)
+}

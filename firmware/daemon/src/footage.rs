@@ -1,0 +1,76 @@
+//! What `serve` may ask of `record` about footage, and the answers.
+//!
+//! One request, one answer, over a Unix socket in the run folder; an answer with bytes is followed by exactly
+//! that many raw bytes. `record` alone has disks and keys: what comes out here is what the asker may show.
+
+use std::path::{Path, PathBuf};
+
+use hal::{ChannelId, WallTime};
+use serde::{Deserialize, Serialize};
+
+/// The most bytes one read answers.
+pub(crate) const MAX_READ_BYTES: u32 = 256 << 10;
+/// The most runs a channel that one answer lists: a timeline has no more pixels.
+pub(crate) const MAX_RUNS: usize = 2000;
+
+/// The socket's place.
+pub(crate) fn socket_path(run_dir: &Path) -> PathBuf {
+    run_dir.join("record.sock")
+}
+
+/// A question.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Request {
+    /// What is recorded of these channels' main streams between two moments.
+    Timeline { channels: Vec<ChannelId>, start: WallTime, end: WallTime },
+    /// A range as an MP4 file: its size and how its time runs.
+    Plan { channel: ChannelId, start: WallTime, end: WallTime },
+    /// A part of that file; the plan is made again when it is no longer kept.
+    Read { channel: ChannelId, start: WallTime, end: WallTime, etag: String, offset: u64, length: u32 },
+}
+
+/// An answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Response {
+    Timeline(Vec<ChannelFootage>),
+    Plan(Plan),
+    /// This many bytes follow.
+    Bytes(u32),
+    /// Nothing is recorded there.
+    NoFootage,
+    /// The footage was overwritten or changed since the plan was made.
+    Changed,
+    /// It could not be read; the words are for the log.
+    Failed(String),
+}
+
+/// One channel's footage.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ChannelFootage {
+    pub(crate) channel: ChannelId,
+    pub(crate) runs: Vec<(WallTime, WallTime)>,
+    pub(crate) oldest: Option<WallTime>,
+    pub(crate) newest: Option<WallTime>,
+}
+
+/// A range as a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    /// The moment of media time 0.
+    pub(crate) start: WallTime,
+    pub(crate) end: WallTime,
+    pub(crate) bytes: u64,
+    /// Changes whenever any byte would.
+    pub(crate) etag: String,
+    pub(crate) mime: String,
+    pub(crate) frame_rate: f64,
+    pub(crate) pieces: Vec<Piece>,
+}
+
+/// A part without a gap.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Piece {
+    pub(crate) start: WallTime,
+    pub(crate) end: WallTime,
+    pub(crate) media_start_sec: f64,
+}

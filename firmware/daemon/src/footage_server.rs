@@ -1,0 +1,205 @@
+//! `record`'s side of the footage protocol: a thread a connection, over a Unix socket.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread;
+
+use hal::{ChannelId, StreamId, StreamKind, WallTime};
+use store::{ErrorKind, Movie, Reader, StoreError};
+
+use crate::footage::{ChannelFootage, MAX_READ_BYTES, MAX_RUNS, Piece, Plan, Request, Response, socket_path};
+use crate::ipc;
+
+/// Connections at one time: twice what one `serve` opens, so that one just started beside a dying one fits.
+const MAX_CONNECTIONS: usize = 32;
+/// Plans kept: a player reads one many times; a plan of an hour has some 100 000 samples, 3 MB.
+const MAX_PLANS: usize = 8;
+/// Runs closer than this are shown as one, microseconds.
+const JOIN_GAP_MICROS: i64 = 2_000_000;
+
+/// The footage that can be read now; `None` while there is no disk.
+pub(crate) type SharedReader = Arc<RwLock<Option<Arc<Reader>>>>;
+
+/// Answers questions about footage until the process ends.
+pub(crate) struct FootageServer {
+    reader: SharedReader,
+    plans: Mutex<VecDeque<(PlanKey, Arc<Movie>)>>,
+    connections: AtomicUsize,
+}
+
+type PlanKey = (ChannelId, WallTime, WallTime);
+
+impl FootageServer {
+    /// Listens in `run_dir`.
+    pub(crate) fn start(run_dir: &Path, reader: SharedReader) -> io::Result<()> {
+        let path = socket_path(run_dir);
+        // Left behind by a recorder that was killed; the volume's lock keeps two from running.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        let server = Arc::new(Self { reader, plans: Mutex::default(), connections: AtomicUsize::new(0) });
+        thread::Builder::new().name("footage".to_owned()).spawn(move || {
+            for socket in listener.incoming() {
+                match socket {
+                    Ok(socket) => server.welcome(socket),
+                    Err(error) => tracing::warn!(%error, "a footage connection was not accepted"),
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    fn welcome(self: &Arc<Self>, socket: UnixStream) {
+        if self.connections.fetch_add(1, Ordering::AcqRel) >= MAX_CONNECTIONS {
+            self.connections.fetch_sub(1, Ordering::AcqRel);
+            tracing::warn!("too many footage connections");
+            return;
+        }
+        let server = Arc::clone(self);
+        let spawned = thread::Builder::new().name("footage-reader".to_owned()).spawn(move || {
+            if let Err(error) = server.answer_all(socket) {
+                tracing::debug!(%error, "a footage connection broke");
+            }
+            server.connections.fetch_sub(1, Ordering::AcqRel);
+        });
+        if let Err(error) = spawned {
+            self.connections.fetch_sub(1, Ordering::AcqRel);
+            tracing::warn!(%error, "no thread for a footage connection");
+        }
+    }
+
+    fn answer_all(&self, mut socket: UnixStream) -> io::Result<()> {
+        let mut buffer = Vec::new();
+        while let Some(request) = ipc::read::<Request>(&mut socket)? {
+            buffer.clear();
+            let response = self.answer(request, &mut buffer);
+            ipc::write(&mut socket, &response)?;
+            if matches!(response, Response::Bytes(_)) {
+                socket.write_all(&buffer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer; bytes that shall follow it are left in `buffer`.
+    fn answer(&self, request: Request, buffer: &mut Vec<u8>) -> Response {
+        let reader = self.reader.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(reader) = reader else { return Response::Failed("there is no disk now".to_owned()) };
+        let outcome = match request {
+            Request::Timeline { channels, start, end } => {
+                let footage = channels.iter().map(|channel| channel_footage(&reader, *channel, start, end));
+                footage.collect::<Result<_, _>>().map(Response::Timeline)
+            }
+            Request::Plan { channel, start, end } => {
+                // Footage goes on being written: a plan that is asked for anew is made anew.
+                self.plan(&reader, (channel, start, end)).map(|movie| Response::Plan(describe(&movie)))
+            }
+            Request::Read { channel, start, end, etag, offset, length } => {
+                self.kept_or_planned(&reader, (channel, start, end), &etag).and_then(|movie| match movie {
+                    Some(movie) => read_exactly(&movie, offset, length, buffer),
+                    None => Ok(Response::Changed),
+                })
+            }
+        };
+        outcome.unwrap_or_else(|error| match error.kind() {
+            ErrorKind::NoFootage => Response::NoFootage,
+            ErrorKind::Recycled => Response::Changed,
+            _ => Response::Failed(error.to_string()),
+        })
+    }
+
+    fn plan(&self, reader: &Arc<Reader>, key: PlanKey) -> Result<Arc<Movie>, StoreError> {
+        let movie = Arc::new(Movie::plan(reader, key.0, key.1, key.2)?);
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        // A reader may be in the middle of an older plan of the same range: it is kept beside, by its etag.
+        plans.retain(|(kept, old)| *kept != key || old.etag() != movie.etag());
+        plans.push_front((key, Arc::clone(&movie)));
+        plans.truncate(MAX_PLANS);
+        Ok(movie)
+    }
+
+    /// The movie of that etag; `None` when the same range no longer makes the same file.
+    fn kept_or_planned(
+        &self,
+        reader: &Arc<Reader>,
+        key: PlanKey,
+        etag: &str,
+    ) -> Result<Option<Arc<Movie>>, StoreError> {
+        let kept = {
+            let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+            plans.iter().find(|(kept, movie)| *kept == key && movie.etag() == etag).map(|(_, movie)| Arc::clone(movie))
+        };
+        match kept {
+            Some(movie) => Ok(Some(movie)),
+            None => Ok(Some(self.plan(reader, key)?).filter(|movie| movie.etag() == etag)),
+        }
+    }
+}
+
+fn channel_footage(
+    reader: &Reader,
+    channel: ChannelId,
+    start: WallTime,
+    end: WallTime,
+) -> Result<ChannelFootage, StoreError> {
+    let stream = StreamId::new(channel, StreamKind::Main);
+    let mut runs: Vec<(WallTime, WallTime)> = Vec::new();
+    for run in reader.runs(stream, start, end)? {
+        match runs.last_mut() {
+            Some(last) if run.start.micros_since(last.1) <= JOIN_GAP_MICROS => last.1 = last.1.max(run.end),
+            _ => runs.push((run.start, run.end)),
+        }
+    }
+    // The newest are what people look for.
+    runs.drain(..runs.len().saturating_sub(MAX_RUNS));
+    let bounds = reader.bounds(stream)?;
+    Ok(ChannelFootage {
+        channel,
+        runs,
+        oldest: bounds.map(|(oldest, _)| oldest),
+        newest: bounds.map(|(_, newest)| newest),
+    })
+}
+
+fn describe(movie: &Movie) -> Plan {
+    let pieces: Vec<Piece> = movie
+        .pieces()
+        .iter()
+        .map(|piece| Piece {
+            start: piece.start,
+            end: piece.end,
+            media_start_sec: piece.media_start_micros as f64 / 1e6,
+        })
+        .collect();
+    let first = movie.pieces().first();
+    Plan {
+        // The moment of media time 0, which may lie before the first picture.
+        start: first.map(|p| p.start.offset_micros(-p.media_start_micros)).unwrap_or_default(),
+        end: pieces.last().map(|piece| piece.end).unwrap_or_default(),
+        bytes: movie.len(),
+        etag: movie.etag().to_owned(),
+        mime: movie.mime().to_owned(),
+        frame_rate: movie.frame_rate().unwrap_or(0.0),
+        pieces,
+    }
+}
+
+fn read_exactly(movie: &Movie, offset: u64, length: u32, buffer: &mut Vec<u8>) -> Result<Response, StoreError> {
+    buffer.resize(length.min(MAX_READ_BYTES) as usize, 0);
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match movie.read_at(offset + filled as u64, &mut buffer[filled..])? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    buffer.truncate(filled);
+    Ok(Response::Bytes(filled as u32))
+}

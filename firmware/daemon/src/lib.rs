@@ -1,1 +1,0 @@
-//! The program: roles, settings, IPC, and the API's implementation.

@@ -1,0 +1,205 @@
+//! What the warden and the roles say to one another, and the state that people see.
+//!
+//! The warden speaks first (`ToRole::Configure`); a role answers `Ready`, then sends a `Status` every second,
+//! which is its sign of progress, and may ask for changes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hal::{ChannelId, StreamKind, WallTime};
+use serde::{Deserialize, Serialize};
+
+use crate::role::Role;
+use crate::settings::{Change, ChangeError, Settings};
+
+/// How often a role reports.
+pub(crate) const STATUS_EVERY: Duration = Duration::from_secs(1);
+
+/// From the warden.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum ToRole {
+    /// What to do; again whenever it changes.
+    Configure(Box<RoleConfig>),
+    /// How the whole recorder is; to `serve` alone.
+    Snapshot(Box<Snapshot>),
+    /// The answer to the `Ask` of that number.
+    Answer(u64, Answer),
+    /// Finish what must be finished, and exit.
+    Shutdown,
+}
+
+/// From a role.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum FromRole {
+    /// Configured and at work.
+    Ready,
+    /// Still making progress.
+    Status(RoleStatus),
+    /// A request, with a number for its answer.
+    Ask(u64, Ask),
+    /// Words for whoever stands before the recorder: its console, later its display.
+    Console(String),
+}
+
+/// All that a role is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RoleConfig {
+    /// Rings and sockets, in memory.
+    pub(crate) run_dir: PathBuf,
+    /// The footage volume; `record` alone has it.
+    pub(crate) volume_dir: Option<PathBuf>,
+    /// Its part of the settings.
+    pub(crate) settings: Settings,
+    /// What only `serve` has.
+    pub(crate) serve: Option<ServeSecrets>,
+}
+
+/// The secrets of the network side.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct ServeSecrets {
+    /// The accounts file's text (crate `auth`).
+    pub(crate) accounts: String,
+    /// The certificate, PEM.
+    pub(crate) certificate_pem: String,
+    /// Its private key, PEM.
+    pub(crate) key_pem: String,
+}
+
+impl std::fmt::Debug for ServeSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServeSecrets").finish_non_exhaustive()
+    }
+}
+
+/// What a role may ask of the warden.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Ask {
+    /// Change the settings, atomically.
+    Change(Change),
+    /// Keep this accounts file.
+    KeepAccounts(AccountsText),
+}
+
+/// An accounts file on its way to the disk.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct AccountsText(pub(crate) String);
+
+impl std::fmt::Debug for AccountsText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AccountsText(…)")
+    }
+}
+
+/// The warden's answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Answer {
+    /// The change was made, and kept on disk.
+    Changed(Option<ChannelId>),
+    /// The accounts are on disk.
+    Kept,
+    /// Nothing was changed.
+    Refused(ChangeError),
+}
+
+/// A role's sign of progress.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum RoleStatus {
+    /// From `capture` and `ingest`: the channels that they run.
+    Channels(Vec<ChannelStatus>),
+    /// From `record`.
+    Record(RecordStatus),
+    /// From `serve`.
+    Serve,
+}
+
+/// How a channel is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ChannelStatus {
+    pub(crate) channel: ChannelId,
+    pub(crate) state: ChannelState,
+    pub(crate) since: WallTime,
+    /// What happened and what to do, when there is more to say than `state`.
+    pub(crate) message: String,
+    pub(crate) streams: Vec<StreamStatus>,
+}
+
+/// A channel's condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ChannelState {
+    Ok,
+    Starting,
+    NoSignal,
+    Unreachable,
+    WrongPassword,
+    UnsupportedCodec,
+    NotFound,
+    Stalled,
+    Failed,
+}
+
+/// One stream as it is measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StreamStatus {
+    pub(crate) kind: StreamKind,
+    /// `h264`, `h265`, `aac`, `g711a`, `g711u`.
+    pub(crate) codec: String,
+    /// Video only.
+    pub(crate) width: u16,
+    pub(crate) height: u16,
+    /// Units a second over the last seconds.
+    pub(crate) units_per_sec: f64,
+    pub(crate) bit_rate_bps: u32,
+    /// Audio only.
+    pub(crate) sample_rate: u32,
+    pub(crate) audio_channels: u8,
+}
+
+/// How recording is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RecordStatus {
+    /// The channels with footage in the last seconds.
+    pub(crate) recording: Vec<ChannelId>,
+    /// Empty when all is well.
+    pub(crate) error: String,
+    /// The volume's folder, as the owner knows it.
+    pub(crate) path: String,
+    pub(crate) total_bytes: u64,
+    pub(crate) used_bytes: u64,
+    pub(crate) write_bytes_per_sec: u64,
+    pub(crate) oldest: Option<WallTime>,
+    pub(crate) newest: Option<WallTime>,
+    /// GOPs that the recorder did not get, since it started.
+    pub(crate) lost_gops: u64,
+}
+
+/// A role as the warden sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RoleView {
+    pub(crate) role: Role,
+    pub(crate) state: RoleState,
+    pub(crate) pid: Option<u32>,
+    pub(crate) restarts: u32,
+    pub(crate) since: WallTime,
+    pub(crate) memory_bytes: u64,
+    /// Why it was restarted last, if it was.
+    pub(crate) note: String,
+}
+
+/// A role's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum RoleState {
+    Starting,
+    Running,
+    /// It ended; the warden waits before the next try.
+    Restarting,
+    Stopped,
+}
+
+/// The whole recorder at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    pub(crate) uptime_sec: u64,
+    pub(crate) roles: Vec<RoleView>,
+    pub(crate) channels: Vec<ChannelStatus>,
+    pub(crate) record: RecordStatus,
+}

@@ -1,0 +1,195 @@
+//! The role `record`: owns the disks; records what is on the bus and answers for what is recorded.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use hal::{ByteCount, ChannelId, Clock, MonoTime, StreamKind, SystemClock, WallTime};
+use recorder::{Recorder, RecorderStatus, StatusHandle, StopFlag};
+use store::{Reader, Store, StoreError, StoreOptions};
+
+use crate::control::{Control, Receiver};
+use crate::footage_server::{FootageServer, SharedReader};
+use crate::messages::{RecordStatus, RoleConfig, RoleStatus, STATUS_EVERY, ToRole};
+
+/// A disk that could not be opened is tried again after this.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// A channel counts as recorded while its newest unit is not older than this.
+const FRESH: Duration = Duration::from_secs(5);
+/// Orders that wait; there are few.
+const INBOX: usize = 16;
+
+/// Runs until the warden says otherwise.
+pub(crate) fn run(control: &Control, config: RoleConfig, orders: Receiver) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let volume_dir = config.volume_dir.clone().ok_or("the warden named no volume")?;
+    let (events, inbox) = mpsc::sync_channel(INBOX);
+    orders.spawn(move |order| {
+        let _ = events.send(order);
+    })?;
+    let reader = SharedReader::default();
+    FootageServer::start(&config.run_dir, Arc::clone(&reader))?;
+    let options = StoreOptions {
+        max_bytes: ByteCount(config.settings.storage.max_bytes),
+        segment_bytes: ByteCount(config.settings.storage.segment_bytes),
+    };
+    let mut volume = Volume {
+        dir: volume_dir,
+        run_dir: config.run_dir,
+        options,
+        clock: Arc::clone(&clock),
+        reader,
+        running: None,
+        error: String::new(),
+        retry_at: clock.mono(),
+    };
+    volume.open();
+    control.ready();
+    loop {
+        volume.look_after();
+        control.status(RoleStatus::Record(volume.status()));
+        match inbox.recv_timeout(STATUS_EVERY) {
+            Ok(ToRole::Shutdown) | Err(RecvTimeoutError::Disconnected) => return volume.close().map_err(Into::into),
+            // Nothing that the owner can change while running concerns it.
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// The volume and its recorder, whether they are well or not.
+struct Volume {
+    dir: PathBuf,
+    run_dir: PathBuf,
+    options: StoreOptions,
+    clock: Arc<dyn Clock>,
+    reader: SharedReader,
+    running: Option<Running>,
+    error: String,
+    retry_at: MonoTime,
+}
+
+struct Running {
+    thread: JoinHandle<Result<(), StoreError>>,
+    stop: StopFlag,
+    status: StatusHandle,
+}
+
+impl Volume {
+    fn open(&mut self) {
+        match self.start() {
+            Ok(running) => {
+                self.running = Some(running);
+                self.error.clear();
+            }
+            Err(error) => {
+                let text = error.to_string();
+                if text != self.error {
+                    tracing::error!(%error, "the footage volume cannot be used");
+                }
+                self.error = text;
+                self.retry_at = self.clock.mono() + RETRY_AFTER;
+            }
+        }
+    }
+
+    fn start(&mut self) -> Result<Running, Box<dyn Error + Send + Sync>> {
+        let (store, recovery) = Store::open(&self.dir, self.options, Arc::clone(&self.clock))?;
+        tracing::info!(?recovery, dir = %self.dir.display(), "volume open");
+        set_reader(&self.reader, Some(Arc::new(Reader::open(&self.dir)?)));
+        let recorder = Recorder::new(&self.run_dir, store, Arc::clone(&self.clock));
+        let (status, stop) = (recorder.status(), StopFlag::new());
+        let flag = stop.clone();
+        let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || recorder.run(&flag))?;
+        Ok(Running { thread, stop, status })
+    }
+
+    /// Begins again when the recorder ended, or when the disk could not be opened.
+    fn look_after(&mut self) {
+        if self.running.as_ref().is_some_and(|running| running.thread.is_finished())
+            && let Some(running) = self.running.take()
+        {
+            set_reader(&self.reader, None);
+            self.error = match running.thread.join() {
+                Ok(Ok(())) => "The recorder ended by itself.".to_owned(),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "The recorder made a mistake. Its log has the details.".to_owned(),
+            };
+            tracing::error!(error = self.error, "recording ended and is begun again");
+            self.retry_at = self.clock.mono();
+        }
+        if self.running.is_none() && self.clock.mono() >= self.retry_at {
+            self.open();
+        }
+    }
+
+    fn status(&self) -> RecordStatus {
+        let Some(running) = &self.running else {
+            return RecordStatus {
+                error: self.error.clone(),
+                path: self.dir.display().to_string(),
+                total_bytes: self.options.max_bytes.0,
+                ..RecordStatus::default()
+            };
+        };
+        let status = running.status.get();
+        let (oldest, newest) = self.bounds();
+        RecordStatus {
+            recording: recorded_channels(&status, self.clock.wall()),
+            error: status.last_error.clone().unwrap_or_default(),
+            path: self.dir.display().to_string(),
+            total_bytes: status.volume_max.0,
+            used_bytes: status.volume_used.0,
+            write_bytes_per_sec: status.write_bytes_per_sec,
+            oldest,
+            newest,
+            lost_gops: status.streams.values().map(|stream| stream.lost_gops).sum(),
+        }
+    }
+
+    fn bounds(&self) -> (Option<WallTime>, Option<WallTime>) {
+        let reader = self.reader.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let bounds = reader.and_then(|reader| volume_bounds(&reader).ok()).flatten();
+        (bounds.map(|(oldest, _)| oldest), bounds.map(|(_, newest)| newest))
+    }
+
+    fn close(self) -> Result<(), StoreError> {
+        let Some(running) = self.running else { return Ok(()) };
+        running.stop.stop();
+        running.thread.join().unwrap_or(Ok(()))
+    }
+}
+
+fn volume_bounds(reader: &Reader) -> Result<Option<(WallTime, WallTime)>, StoreError> {
+    let mut all: Option<(WallTime, WallTime)> = None;
+    for stream in reader.streams()? {
+        if let Some((start, end)) = reader.bounds(stream)? {
+            all = Some(all.map_or((start, end), |(oldest, newest)| (oldest.min(start), newest.max(end))));
+        }
+    }
+    Ok(all)
+}
+
+fn recorded_channels(status: &RecorderStatus, now: WallTime) -> Vec<ChannelId> {
+    let fresh = i64::try_from(FRESH.as_micros()).unwrap_or(i64::MAX);
+    let is_fresh = |at: &WallTime| now.micros_since(*at).abs() <= fresh;
+    status
+        .streams
+        .iter()
+        .filter(|(id, stream)| id.kind == StreamKind::Main && stream.last_unit.as_ref().is_some_and(is_fresh))
+        .filter(|_| status.last_error.is_none())
+        .map(|(id, _)| id.channel)
+        .collect()
+}
+
+fn set_reader(shared: &SharedReader, reader: Option<Arc<Reader>>) {
+    *shared.write().unwrap_or_else(std::sync::PoisonError::into_inner) = reader;
+}
+
+/// The volume in `dir`: a recorder's data folder holds it, or it is the volume itself.
+pub(crate) fn volume_in(dir: &Path) -> PathBuf {
+    let inside = dir.join("volume");
+    if inside.join("volume.toml").exists() { inside } else { dir.to_owned() }
+}

@@ -1,0 +1,308 @@
+//! The HTTP API: `web`'s trait over what `serve` has.
+//!
+//! Roles and shapes were checked before a method runs; here is what only the recorder can know.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hal::{ChannelId, StreamKind};
+use web::views::{
+    Camera, CameraInput, Channel, ChannelInput, ChannelTimeline, ClaimInput, LoginInput, NewStreamKey, Piece,
+    RecordingInfo, Run, Session, Settings as SettingsView, State, StreamKey, StreamKeyInput, StreamName, System,
+    Timeline, Transport, Trust,
+};
+use web::{ApiError, Caller, NewSession, Purpose, SessionToken, Span};
+
+use super::house::House;
+use super::recording::{Recording, ask, refusal};
+use super::updates::Updates;
+use super::views::{self, utc, wall};
+use super::watchers::{Via, View, WatchGuard};
+use crate::footage::{Plan, Request, Response};
+use crate::messages::{Answer, Ask};
+use crate::settings::{self, CameraChange, Change, ChangeError};
+
+/// The API over one house.
+pub(super) struct Api(pub(super) Arc<House>);
+
+/// A live view with its place on the list of watchers.
+pub(super) struct LiveView {
+    reader: live::LiveReader,
+    _guard: WatchGuard,
+}
+
+impl web::Live for LiveView {
+    async fn next(&mut self) -> Option<web::LiveMessage> {
+        Some(match self.reader.next().await? {
+            live::Message::Text(text) => web::LiveMessage::Text(text),
+            live::Message::Binary(bytes) => web::LiveMessage::Binary(bytes),
+        })
+    }
+}
+
+impl web::Api for Api {
+    type Live = LiveView;
+    type Updates = Updates;
+    type Recording = Recording;
+
+    async fn state(&self) -> State {
+        State {
+            claimed: self.0.accounts.claimed(),
+            name: self.0.settings.borrow().name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    async fn authenticate(&self, token: &SessionToken, from: SocketAddr) -> Option<Session> {
+        self.0.accounts.authenticate(token, from)
+    }
+
+    fn session_alive(&self, token: &SessionToken) -> bool {
+        self.0.accounts.session_alive(token)
+    }
+
+    async fn claim(&self, input: ClaimInput, from: SocketAddr) -> Result<NewSession, ApiError> {
+        self.0.accounts.claim(input, from).await
+    }
+
+    async fn login(&self, input: LoginInput, from: SocketAddr) -> Result<NewSession, ApiError> {
+        self.0.accounts.login(input, from).await
+    }
+
+    async fn logout(&self, _: Caller, token: &SessionToken) {
+        self.0.accounts.logout(token);
+    }
+
+    async fn channels(&self, _: Caller) -> Result<Vec<Channel>, ApiError> {
+        Ok(views::channels(&self.0.settings.borrow(), &self.0.snapshot.borrow()))
+    }
+
+    async fn set_channel(&self, _: Caller, number: u16, input: ChannelInput) -> Result<Channel, ApiError> {
+        let channel = self.channel(number)?;
+        self.change(Change::Title { channel, title: input.title }).await?;
+        let channels = views::channels(&self.0.settings.borrow(), &self.0.snapshot.borrow());
+        channels.into_iter().find(|c| c.channel == number).ok_or_else(|| no_channel(number))
+    }
+
+    async fn cameras(&self, _: Caller) -> Result<Vec<Camera>, ApiError> {
+        Ok(views::cameras(&self.0.settings.borrow()))
+    }
+
+    async fn add_camera(&self, _: Caller, input: CameraInput) -> Result<Camera, ApiError> {
+        let channel = input.channel.map(ChannelId::try_from).transpose();
+        let channel = channel.map_err(|message| ApiError::invalid("out_of_range", "channel", message))?;
+        let number = self.change(Change::AddCamera { channel, camera: camera_change(input) }).await?;
+        self.camera(number)
+    }
+
+    async fn set_camera(&self, _: Caller, number: u16, input: CameraInput) -> Result<Camera, ApiError> {
+        let channel = ChannelId::try_from(number).map_err(|_| no_camera(number))?;
+        if input.channel.is_some_and(|other| other != number) {
+            let message = "A camera stays on its channel: its footage is there. Remove it and add it anew.";
+            return Err(ApiError::invalid("channel_is_fixed", "channel", message));
+        }
+        self.change(Change::UpdateCamera { channel, camera: camera_change(input) }).await?;
+        self.camera(Some(channel))
+    }
+
+    async fn remove_camera(&self, _: Caller, number: u16) -> Result<(), ApiError> {
+        let channel = ChannelId::try_from(number).map_err(|_| no_camera(number))?;
+        self.change(Change::RemoveCamera { channel }).await.map(drop)
+    }
+
+    async fn live(
+        &self,
+        caller: Caller,
+        number: u16,
+        stream: StreamName,
+        audio: bool,
+    ) -> Result<LiveView, ApiError> {
+        let channel = self.channel(number)?;
+        let kind = match stream {
+            StreamName::Main => StreamKind::Main,
+            StreamName::Sub => StreamKind::Sub,
+        };
+        let guard = self.enter(&caller, channel, kind, Via::Browser)?;
+        Ok(LiveView { reader: self.0.live.open(channel, kind, audio), _guard: guard })
+    }
+
+    async fn timeline(&self, _: Caller, span: Span, number: Option<u16>) -> Result<Timeline, ApiError> {
+        let channels = match number {
+            Some(number) => vec![self.channel(number)?],
+            None => self.0.settings.borrow().channels.iter().map(|channel| channel.number).collect(),
+        };
+        let request = Request::Timeline { channels, start: wall(span.start), end: wall(span.end) };
+        match ask(&self.0.footage, &request).await? {
+            (Response::Timeline(footage), _) => {
+                let channels = footage.into_iter().map(|footage| ChannelTimeline {
+                    channel: footage.channel.get(),
+                    runs: footage.runs.iter().map(|(start, end)| Run { start: utc(*start), end: utc(*end) }).collect(),
+                    oldest: footage.oldest.map(utc),
+                    newest: footage.newest.map(utc),
+                });
+                Ok(Timeline { channels: channels.collect() })
+            }
+            (other, _) => Err(refusal(other)),
+        }
+    }
+
+    async fn recording_info(&self, _: Caller, number: u16, span: Span) -> Result<RecordingInfo, ApiError> {
+        let plan = self.plan(self.channel(number)?, span).await?;
+        let piece = |piece: &crate::footage::Piece| Piece {
+            start: utc(piece.start),
+            end: utc(piece.end),
+            media_start_sec: piece.media_start_sec,
+        };
+        Ok(RecordingInfo {
+            start: utc(plan.start),
+            end: utc(plan.end),
+            bytes: plan.bytes,
+            mime: plan.mime.clone(),
+            frame_rate: plan.frame_rate,
+            pieces: plan.pieces.iter().map(piece).collect(),
+        })
+    }
+
+    async fn recording(
+        &self,
+        caller: Caller,
+        number: u16,
+        span: Span,
+        purpose: Purpose,
+    ) -> Result<Recording, ApiError> {
+        let channel = self.channel(number)?;
+        let via = match purpose {
+            Purpose::Playback => Via::Playback,
+            Purpose::Export => Via::Export,
+        };
+        let guard = self.enter(&caller, channel, StreamKind::Main, via)?;
+        let plan = self.plan(channel, span).await?;
+        let (start, end) = (wall(span.start), wall(span.end));
+        Ok(Recording { client: self.0.footage.clone(), channel, start, end, plan, _guard: guard })
+    }
+
+    async fn system(&self, _: Caller) -> Result<System, ApiError> {
+        Ok(views::system(&self.0.snapshot.borrow(), self.0.clock.wall()))
+    }
+
+    async fn trust(&self, _: Caller) -> Result<Trust, ApiError> {
+        Ok(views::trust(&self.0.settings.borrow(), &self.0.snapshot.borrow(), self.0.watchers.list()))
+    }
+
+    async fn updates(&self, _: Caller) -> Result<Updates, ApiError> {
+        Ok(Updates::new(Arc::clone(&self.0)))
+    }
+
+    async fn stream_keys(&self, _: Caller) -> Result<Vec<StreamKey>, ApiError> {
+        Ok(self.0.accounts.stream_keys())
+    }
+
+    async fn add_stream_key(&self, _: Caller, input: StreamKeyInput) -> Result<NewStreamKey, ApiError> {
+        self.0.accounts.add_stream_key(input.name).await
+    }
+
+    async fn remove_stream_key(&self, _: Caller, name: String) -> Result<(), ApiError> {
+        self.0.accounts.remove_stream_key(&name).await
+    }
+
+    async fn settings(&self, _: Caller) -> Result<SettingsView, ApiError> {
+        let settings = self.0.settings.borrow();
+        Ok(SettingsView {
+            name: settings.name.clone(),
+            time_zone: settings.time_zone.clone(),
+            rtsp_enabled: settings.rtsp.enabled,
+        })
+    }
+
+    async fn set_settings(&self, caller: Caller, input: SettingsView) -> Result<SettingsView, ApiError> {
+        let SettingsView { name, time_zone, rtsp_enabled } = input;
+        self.change(Change::General { name, time_zone, rtsp_enabled }).await?;
+        self.settings(caller).await
+    }
+}
+
+impl Api {
+    /// The channel of that number, when the recorder has one.
+    fn channel(&self, number: u16) -> Result<ChannelId, ApiError> {
+        let channel = ChannelId::new(number).filter(|id| self.0.settings.borrow().channel(*id).is_some());
+        channel.ok_or_else(|| no_channel(number))
+    }
+
+    fn camera(&self, number: Option<ChannelId>) -> Result<Camera, ApiError> {
+        let settings = self.0.settings.borrow();
+        let channel = number.and_then(|number| settings.channel(number));
+        channel.and_then(views::camera).ok_or_else(|| no_camera(number.map_or(0, ChannelId::get)))
+    }
+
+    fn enter(&self, caller: &Caller, channel: ChannelId, stream: StreamKind, via: Via) -> Result<WatchGuard, ApiError> {
+        let view = View { user: caller.user.clone(), from: caller.from.ip(), channel, stream, via };
+        self.0.watchers.enter(view).ok_or_else(|| {
+            let pause = std::time::Duration::from_secs(30);
+            ApiError::too_many("too_many_viewers", pause, "Too many people are watching. Close a view first.")
+        })
+    }
+
+    async fn plan(&self, channel: ChannelId, span: Span) -> Result<Plan, ApiError> {
+        let request = Request::Plan { channel, start: wall(span.start), end: wall(span.end) };
+        match ask(&self.0.footage, &request).await? {
+            (Response::Plan(plan), _) => Ok(plan),
+            (other, _) => Err(refusal(other)),
+        }
+    }
+
+    /// Has the warden change the settings, and waits until this role knows the new ones.
+    async fn change(&self, change: Change) -> Result<Option<ChannelId>, ApiError> {
+        let mut settings = self.0.settings.subscribe();
+        settings.mark_unchanged();
+        match self.0.control.ask(Ask::Change(change)).await {
+            Some(Answer::Changed(channel)) => {
+                // The warden tells everyone; it told this role before or right after the answer.
+                let told = tokio::time::timeout(std::time::Duration::from_secs(2), settings.changed()).await;
+                told.map_err(ApiError::internal)?.map_err(ApiError::internal)?;
+                Ok(channel)
+            }
+            Some(Answer::Refused(error)) => Err(refused_change(error)),
+            Some(Answer::Kept) | None => Err(ApiError::unavailable(
+                "warden_busy",
+                "The recorder is busy; nothing was changed. Try again in a moment.",
+            )),
+        }
+    }
+}
+
+fn camera_change(input: CameraInput) -> CameraChange {
+    CameraChange {
+        title: input.title,
+        url: input.url,
+        user: input.user,
+        password: input.password,
+        transport: match input.transport {
+            Transport::Tcp => settings::Transport::Tcp,
+            Transport::Udp => settings::Transport::Udp,
+        },
+    }
+}
+
+fn refused_change(error: ChangeError) -> ApiError {
+    let message = error.to_string();
+    match error {
+        ChangeError::Invalid { field, message } => {
+            ApiError::invalid("invalid_setting", field.unwrap_or_default(), message)
+        }
+        ChangeError::NotFound(channel) => no_camera(channel.get()),
+        ChangeError::Taken(_) => ApiError::conflict("channel_taken", message).with_field("channel"),
+        ChangeError::Full => ApiError::conflict("no_free_channel", message),
+        ChangeError::NotKept(detail) => {
+            let words = "The recorder cannot write its settings; nothing was changed. The health page says why.";
+            ApiError::unavailable("settings_not_kept", words).with_detail(detail)
+        }
+    }
+}
+
+fn no_channel(number: u16) -> ApiError {
+    ApiError::not_found("no_channel", format!("There is no channel {number}."))
+}
+
+fn no_camera(number: u16) -> ApiError {
+    ApiError::not_found("no_camera", format!("Channel {number} is no network camera."))
+}

@@ -1,0 +1,30 @@
+//! What the RTSP server asks: whose key is that, and who watches.
+
+use std::sync::Arc;
+
+use auth::StreamKeyVerifier;
+use rtsp::{Watch, WatchGuard};
+
+use super::house::House;
+use super::watchers::{Via, View};
+
+/// Decides for RTSP.
+pub(super) struct Gate(pub(super) Arc<House>);
+
+impl rtsp::Gate for Gate {
+    fn stream_key(&self, user: &str) -> Option<StreamKeyVerifier> {
+        self.0.accounts.stream_key(user)
+    }
+
+    fn watching(&self, watch: Watch) -> WatchGuard {
+        let view = View {
+            user: watch.user,
+            from: watch.from.ip(),
+            channel: watch.stream.channel,
+            stream: watch.stream.kind,
+            via: Via::Rtsp,
+        };
+        // RTSP's own limit on clients is below the list's, so there is always room.
+        Box::new(self.0.watchers.enter(view))
+    }
+}

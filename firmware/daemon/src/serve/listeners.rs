@@ -1,0 +1,116 @@
+//! The ports: HTTPS, RTSPS, and plain RTSP while the owner wants it. There are no others.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rtsp::{Server, ServerOptions, UdpPair};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+use tokio_rustls::TlsAcceptor;
+use web::ConnectionLimits;
+
+use super::api::Api;
+use super::gate::Gate;
+use super::house::House;
+use crate::messages::ServeSecrets;
+
+/// A port that another program has is tried again after this.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// TLS as it is spoken on every port: ring's suites, TLS 1.2 and 1.3.
+pub(super) fn tls_config(secrets: &ServeSecrets) -> Result<ServerConfig, Box<dyn std::error::Error + Send + Sync>> {
+    let chain = CertificateDer::pem_slice_iter(secrets.certificate_pem.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_slice(secrets.key_pem.as_bytes())?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?)
+}
+
+/// Serves until `stop`.
+pub(super) async fn serve(house: Arc<House>, tls: ServerConfig, stop: impl Future<Output = ()> + Send) {
+    let settings = house.settings.borrow().clone();
+    let web = bind(&house, "Web", "https", settings.web.address).await;
+    let udp = match UdpPair::bind(settings.rtsp.address.ip(), None) {
+        Ok(pair) => Some(pair),
+        Err(error) => {
+            tracing::warn!(%error, "RTSP goes over TCP only");
+            None
+        }
+    };
+    let options = ServerOptions { udp, ..ServerOptions::default() };
+    let gate = Arc::new(Gate(Arc::clone(&house)));
+    let rtsp = Server::new(Arc::clone(&house.feeds), gate, Arc::clone(&house.clock), options);
+    let secure = TlsAcceptor::from(Arc::new(tls.clone()));
+    let api = Arc::new(Api(Arc::clone(&house)));
+    tokio::select! {
+        () = web::serve(web, &tls, api, ConnectionLimits::default(), stop) => {}
+        () = serve_rtsps(&house, &rtsp, settings.rtsp.tls_address, secure) => {}
+        () = serve_rtsp_while_enabled(&house, &rtsp, settings.rtsp.address) => {}
+    }
+}
+
+async fn serve_rtsps(house: &House, rtsp: &Server, address: SocketAddr, tls: TlsAcceptor) {
+    let listener = bind(house, "RTSPS", "rtsps", address).await;
+    rtsp.serve(listener, Some(tls)).await;
+}
+
+async fn serve_rtsp_while_enabled(house: &House, rtsp: &Server, address: SocketAddr) {
+    let mut settings = house.settings.subscribe();
+    loop {
+        if settings.wait_for(|settings| settings.rtsp.enabled).await.is_err() {
+            return;
+        }
+        let serving = async { rtsp.serve(bind(house, "RTSP", "rtsp", address).await, None).await };
+        tokio::select! {
+            () = serving => return,
+            // Turned off: the future is dropped, and every plain session with it.
+            off = settings.wait_for(|settings| !settings.rtsp.enabled) => if off.is_err() { return },
+        }
+        tracing::info!("plain RTSP is off");
+    }
+}
+
+/// Listens, as soon as nobody else does.
+async fn bind(house: &House, name: &str, scheme: &str, address: SocketAddr) -> TcpListener {
+    let mut told = false;
+    loop {
+        match listen(address) {
+            Ok(listener) => {
+                house.control.console(&format!("{name}: {scheme}://{}", shown(address)));
+                return listener;
+            }
+            Err(error) if !told => {
+                told = true;
+                tracing::error!(%address, %error, "{name} cannot listen");
+                let port = address.port();
+                house.control.console(&format!("{name} cannot listen on port {port}: {error}. It is tried again."));
+            }
+            Err(_) => {}
+        }
+        sleep(RETRY_AFTER).await;
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    // std sets SO_REUSEADDR: a restart need not wait for the old connections' last packets.
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+/// What a person can type: `0.0.0.0` is nobody's address.
+fn shown(address: SocketAddr) -> String {
+    if !address.ip().is_unspecified() {
+        return address.to_string();
+    }
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    format!("{}:{}", host.as_deref().unwrap_or("localhost"), address.port())
+}

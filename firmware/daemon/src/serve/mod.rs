@@ -1,0 +1,21 @@
+//! The role `serve`: everything that listens on the network.
+//!
+//! `run` starts it, `listeners` are its ports, `house` is what its parts share, `api` implements `web::Api`,
+//! `accounts` is who may sign in, `watchers` who is watching, `updates` what pages are told, `views` turns the
+//! recorder's state into the API's words, `gate` decides for RTSP.
+//!
+//! It has no disk and no footage keys: footage comes from `record` through `footage_client`, settings and
+//! accounts are kept by the warden.
+
+mod accounts;
+mod api;
+mod gate;
+mod house;
+mod listeners;
+mod recording;
+mod run;
+mod updates;
+mod views;
+mod watchers;
+
+pub(crate) use run::run;

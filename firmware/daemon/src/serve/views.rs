@@ -1,0 +1,207 @@
+//! The recorder's state in the API's words.
+//!
+//! Sentences for people are made here, in the recorder's time zone: what happened, and what to check.
+
+use hal::{ChannelId, StreamKind, WallTime};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use web::UtcTime;
+use web::views::{
+    Audio, Camera, Channel, ChannelSource, ChannelState, ChannelStateCode, Disk, DiskState, TrustRecording, TrustRoles,
+    RoleState, RoleStatus, Sandbox, Stream, System, Transport, Trust, TrustDisk, Watching,
+};
+
+use super::watchers::{Via, View};
+use crate::messages::{self, ChannelStatus, Snapshot, StreamStatus};
+use crate::settings::{self, Settings};
+
+/// Another type for the same moment.
+pub(super) fn utc(time: WallTime) -> UtcTime {
+    UtcTime::from_unix_micros(time.as_unix_micros())
+}
+
+/// The reverse of [`utc`].
+pub(super) fn wall(time: UtcTime) -> WallTime {
+    WallTime::from_unix_micros(time.as_unix_micros())
+}
+
+/// All channels, in the order of their numbers.
+pub(super) fn channels(settings: &Settings, snapshot: &Snapshot) -> Vec<Channel> {
+    settings.channels.iter().map(|channel| one_channel(settings, channel, snapshot)).collect()
+}
+
+fn one_channel(settings: &Settings, channel: &settings::Channel, snapshot: &Snapshot) -> Channel {
+    let status = snapshot.channels.iter().find(|status| status.channel == channel.number);
+    let stream = |kind| status.and_then(|s| s.streams.iter().find(|s| s.kind == kind));
+    Channel {
+        channel: channel.number.get(),
+        title: channel.title.clone(),
+        source: if channel.camera.is_some() { ChannelSource::Camera } else { ChannelSource::Input },
+        state: channel_state(settings, channel, status),
+        recording: snapshot.record.recording.contains(&channel.number),
+        main: stream(StreamKind::Main).map(video),
+        sub: stream(StreamKind::Sub).map(video),
+        audio: stream(StreamKind::Audio).map(|s| Audio {
+            codec: s.codec.clone(),
+            sample_rate: s.sample_rate,
+            channels: s.audio_channels,
+        }),
+    }
+}
+
+fn video(stream: &StreamStatus) -> Stream {
+    Stream {
+        codec: stream.codec.clone(),
+        width: stream.width,
+        height: stream.height,
+        frame_rate: (stream.units_per_sec * 10.0).round() as f32 / 10.0,
+        bit_rate_bps: u64::from(stream.bit_rate_bps),
+    }
+}
+
+fn channel_state(settings: &Settings, channel: &settings::Channel, status: Option<&ChannelStatus>) -> ChannelState {
+    use messages::ChannelState as S;
+    let Some(status) = status else {
+        return ChannelState {
+            code: ChannelStateCode::Starting,
+            since: UtcTime::default(),
+            message: format!("{} is being started.", channel.title),
+        };
+    };
+    let title = &channel.title;
+    let (code, message) = match status.state {
+        S::Ok => (ChannelStateCode::Ok, String::new()),
+        S::Starting => (ChannelStateCode::Starting, format!("{title} is being started.")),
+        S::NoSignal => {
+            let since = local_time(settings, status.since);
+            let message = format!("{title} has sent no picture since {since}. Check its cable or power.");
+            (ChannelStateCode::NoSignal, message)
+        }
+        S::Unreachable => (ChannelStateCode::Unreachable, status.message.clone()),
+        S::WrongPassword => (ChannelStateCode::WrongPassword, status.message.clone()),
+        S::UnsupportedCodec => (ChannelStateCode::UnsupportedCodec, status.message.clone()),
+        S::NotFound => (ChannelStateCode::NotFound, status.message.clone()),
+        S::Stalled => (ChannelStateCode::Stalled, status.message.clone()),
+        S::Failed => (ChannelStateCode::Failed, status.message.clone()),
+    };
+    ChannelState { code, since: utc(status.since), message }
+}
+
+/// The network cameras.
+pub(super) fn cameras(settings: &Settings) -> Vec<Camera> {
+    settings.channels.iter().filter_map(camera).collect()
+}
+
+/// One channel as a network camera, when it is one.
+pub(super) fn camera(channel: &settings::Channel) -> Option<Camera> {
+    channel.camera.as_ref().map(|camera| Camera {
+        channel: channel.number.get(),
+        title: channel.title.clone(),
+        url: camera.url.clone(),
+        user: camera.user.clone(),
+        has_password: camera.password.is_some(),
+        transport: match camera.transport {
+            settings::Transport::Tcp => Transport::Tcp,
+            settings::Transport::Udp => Transport::Udp,
+        },
+    })
+}
+
+/// The health page.
+pub(super) fn system(snapshot: &Snapshot, now: WallTime) -> System {
+    System {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_sec: snapshot.uptime_sec,
+        time: utc(now),
+        roles: snapshot.roles.iter().map(role).collect(),
+        disks: disk(snapshot).into_iter().collect(),
+        sandbox: Sandbox {
+            level: "processes".to_owned(),
+            message: "Each role is a process of its own and can gain no rights (no_new_privs). They share one user: \
+                      system-call filters and separate users are not in place yet."
+                .to_owned(),
+        },
+    }
+}
+
+fn role(view: &messages::RoleView) -> RoleStatus {
+    RoleStatus {
+        role: view.role.name().to_owned(),
+        state: match view.state {
+            messages::RoleState::Starting => RoleState::Starting,
+            messages::RoleState::Running => RoleState::Running,
+            messages::RoleState::Restarting => RoleState::Restarting,
+            messages::RoleState::Stopped => RoleState::Stopped,
+        },
+        pid: view.pid,
+        restarts: view.restarts,
+        since: utc(view.since),
+        memory_bytes: (view.memory_bytes > 0).then_some(view.memory_bytes),
+        note: (!view.note.is_empty()).then(|| view.note.clone()),
+    }
+}
+
+/// The volume, once the recorder has told of it.
+fn disk(snapshot: &Snapshot) -> Option<Disk> {
+    let record = &snapshot.record;
+    if record.path.is_empty() && record.error.is_empty() {
+        return None;
+    }
+    Some(Disk {
+        path: record.path.clone(),
+        state: if record.error.is_empty() { DiskState::Ok } else { DiskState::Error },
+        message: (!record.error.is_empty()).then(|| record.error.clone()),
+        total_bytes: record.total_bytes,
+        used_bytes: record.used_bytes,
+        write_bytes_per_sec: record.write_bytes_per_sec,
+        oldest: record.oldest.map(utc),
+        newest: record.newest.map(utc),
+    })
+}
+
+/// The trust line.
+pub(super) fn trust(settings: &Settings, snapshot: &Snapshot, watching: Vec<(View, WallTime)>) -> Trust {
+    let running = snapshot.roles.iter().filter(|r| r.state == messages::RoleState::Running).count();
+    let disk = match disk(snapshot) {
+        None => TrustDisk { state: DiskState::Error, message: "The recorder has no disk yet.".to_owned() },
+        Some(disk) => {
+            let message = disk.message.unwrap_or_else(|| "Footage is being kept.".to_owned());
+            TrustDisk { state: disk.state, message }
+        }
+    };
+    let has = |number: ChannelId| snapshot.record.recording.contains(&number);
+    Trust {
+        watching: watching.into_iter().map(|(view, since)| one_watching(view, since)).collect(),
+        disk,
+        roles: TrustRoles { running: running as u32, total: snapshot.roles.len() as u32 },
+        recording: TrustRecording {
+            channels: settings.channels.iter().filter(|c| has(c.number)).count() as u32,
+            total: settings.channels.len() as u32,
+        },
+    }
+}
+
+fn one_watching(view: View, since: WallTime) -> Watching {
+    Watching {
+        user: view.user,
+        from: view.from.to_string(),
+        channel: view.channel.get(),
+        stream: if view.stream == StreamKind::Sub { web::views::StreamName::Sub } else { web::views::StreamName::Main },
+        via: match view.via {
+            Via::Browser => web::views::Via::Browser,
+            Via::Rtsp => web::views::Via::Rtsp,
+            Via::Playback => web::views::Via::Playback,
+            Via::Export => web::views::Via::Export,
+        },
+        since: utc(since),
+    }
+}
+
+/// `14:02`, or with the date when that is another day's.
+fn local_time(settings: &Settings, time: WallTime) -> String {
+    let zone = TimeZone::get(&settings.time_zone).unwrap_or(TimeZone::UTC);
+    match Timestamp::from_microsecond(time.as_unix_micros()) {
+        Ok(moment) => moment.to_zoned(zone).strftime("%-d %B %H:%M").to_string(),
+        Err(_) => "an unknown time".to_owned(),
+    }
+}

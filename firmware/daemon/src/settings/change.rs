@@ -1,0 +1,200 @@
+//! Changes to settings: closed acts, each applied whole or not at all.
+
+use hal::{ChannelId, MAX_CHANNELS};
+use serde::{Deserialize, Serialize};
+
+use super::load::key_text;
+use super::model::{Camera, Channel, Settings, Transport};
+use super::validate::{Key, validate};
+
+/// What a signed-in owner may change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Change {
+    /// The general page.
+    General { name: String, time_zone: String, rtsp_enabled: bool },
+    /// A channel's title.
+    Title { channel: ChannelId, title: String },
+    /// A new network camera; without a number it takes the first free one.
+    AddCamera { channel: Option<ChannelId>, camera: CameraChange },
+    /// Other values for a camera.
+    UpdateCamera { channel: ChannelId, camera: CameraChange },
+    /// The camera goes; its footage stays.
+    RemoveCamera { channel: ChannelId },
+}
+
+/// A camera as the owner gives it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CameraChange {
+    pub(crate) title: String,
+    pub(crate) url: String,
+    pub(crate) user: Option<String>,
+    /// `None` keeps the one that is there.
+    pub(crate) password: Option<String>,
+    pub(crate) transport: Transport,
+}
+
+/// Why a change was refused; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub(crate) enum ChangeError {
+    #[error("{message}")]
+    Invalid { field: Option<String>, message: String },
+    #[error("channel {0} is no network camera")]
+    NotFound(ChannelId),
+    #[error("channel {0} is in use")]
+    Taken(ChannelId),
+    #[error("all {MAX_CHANNELS} channels are in use; remove a camera first")]
+    Full,
+    #[error("the settings could not be kept: {0}")]
+    NotKept(String),
+}
+
+/// `settings` with the change, and the channel it was about.
+pub(crate) fn apply(settings: &Settings, change: Change) -> Result<(Settings, Option<ChannelId>), ChangeError> {
+    let mut next = settings.clone();
+    let channel = match change {
+        Change::General { name, time_zone, rtsp_enabled } => {
+            next.name = name;
+            next.time_zone = time_zone;
+            next.rtsp.enabled = rtsp_enabled;
+            None
+        }
+        Change::Title { channel, title } => {
+            let entry = next.channels.iter_mut().find(|c| c.number == channel);
+            entry.ok_or(ChangeError::NotFound(channel))?.title = title;
+            Some(channel)
+        }
+        Change::AddCamera { channel, camera } => {
+            let number = free_number(settings, channel)?;
+            next.channels.push(Channel {
+                number,
+                title: camera.title.clone(),
+                input: None,
+                camera: Some(merge(camera, None)),
+            });
+            next.channels.sort_by_key(|c| c.number);
+            Some(number)
+        }
+        Change::UpdateCamera { channel, camera } => {
+            let entry = camera_entry(&mut next, channel)?;
+            entry.title.clone_from(&camera.title);
+            entry.camera = Some(merge(camera, entry.camera.take()));
+            Some(channel)
+        }
+        Change::RemoveCamera { channel } => {
+            camera_entry(&mut next, channel)?;
+            next.channels.retain(|c| c.number != channel);
+            Some(channel)
+        }
+    };
+    validate(&next).map_err(|fault| ChangeError::Invalid {
+        field: fault.path.iter().rev().find_map(|key| match key {
+            Key::Name(name) => Some((*name).to_owned()),
+            Key::Index(_) => None,
+        }),
+        message: if fault.path.is_empty() { fault.message } else { sentence(&key_text(&fault.path), &fault.message) },
+    })?;
+    Ok((next, channel))
+}
+
+fn sentence(key: &str, message: &str) -> String {
+    let field = key.rsplit('.').next().unwrap_or(key);
+    format!("{}: {message}", field.replace('_', " "))
+}
+
+fn free_number(settings: &Settings, wanted: Option<ChannelId>) -> Result<ChannelId, ChangeError> {
+    match wanted {
+        Some(number) if settings.channel(number).is_some() => Err(ChangeError::Taken(number)),
+        Some(number) => Ok(number),
+        None => (1..=MAX_CHANNELS)
+            .filter_map(ChannelId::new)
+            .find(|number| settings.channel(*number).is_none())
+            .ok_or(ChangeError::Full),
+    }
+}
+
+fn camera_entry(settings: &mut Settings, channel: ChannelId) -> Result<&mut Channel, ChangeError> {
+    settings
+        .channels
+        .iter_mut()
+        .find(|c| c.number == channel && c.camera.is_some())
+        .ok_or(ChangeError::NotFound(channel))
+}
+
+fn merge(change: CameraChange, old: Option<Camera>) -> Camera {
+    let user = change.user.filter(|user| !user.is_empty());
+    let kept = old.and_then(|camera| camera.password).filter(|_| user.is_some());
+    let password = change.password.or(kept).filter(|password| !password.is_empty());
+    Camera { url: change.url, user, password, transport: change.transport }
+}
+
+/// A password must not reach a log through `{:?}`.
+impl std::fmt::Debug for CameraChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CameraChange").field("title", &self.title).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn camera(url: &str, user: Option<&str>, password: Option<&str>) -> CameraChange {
+        CameraChange {
+            title: "Gate".to_owned(),
+            url: url.to_owned(),
+            user: user.map(str::to_owned),
+            password: password.map(str::to_owned),
+            transport: Transport::Tcp,
+        }
+    }
+
+    fn with_camera() -> Settings {
+        let change =
+            Change::AddCamera { channel: None, camera: camera("rtsp://192.0.2.1/", Some("a"), Some("first")) };
+        apply(&Settings::new(), change).unwrap().0
+    }
+
+    #[test]
+    fn a_new_camera_takes_the_first_free_channel() {
+        let settings = with_camera();
+        assert_eq!(settings.channels[0].number.get(), 1);
+        let again = Change::AddCamera { channel: None, camera: camera("rtsp://192.0.2.2/", None, None) };
+        let (settings, channel) = apply(&settings, again).unwrap();
+        assert_eq!(channel.unwrap().get(), 2);
+        let taken =
+            Change::AddCamera { channel: ChannelId::new(2), camera: camera("rtsp://192.0.2.3/", None, None) };
+        assert_eq!(apply(&settings, taken), Err(ChangeError::Taken(ChannelId::new(2).unwrap())));
+    }
+
+    #[test]
+    fn a_password_is_kept_unless_given_and_goes_with_its_user() {
+        let one = ChannelId::new(1).unwrap();
+        let update = |user, password| {
+            let change =
+                Change::UpdateCamera { channel: one, camera: camera("rtsp://192.0.2.1/b", user, password) };
+            apply(&with_camera(), change).unwrap().0.channels[0].camera.clone().unwrap().password
+        };
+        assert_eq!(update(Some("a"), None).as_deref(), Some("first"));
+        assert_eq!(update(Some("a"), Some("second")).as_deref(), Some("second"));
+        assert_eq!(update(Some("a"), Some("")), None);
+        assert_eq!(update(None, None), None);
+    }
+
+    #[test]
+    fn a_refused_change_names_its_field() {
+        let change = Change::AddCamera { channel: None, camera: camera("ftp://192.0.2.1/", None, None) };
+        let ChangeError::Invalid { field, message } = apply(&Settings::new(), change).unwrap_err() else {
+            panic!("not refused as invalid");
+        };
+        assert_eq!(field.as_deref(), Some("url"));
+        assert!(message.starts_with("url: `ftp:` is not understood"), "{message}");
+    }
+
+    #[test]
+    fn an_input_cannot_be_removed_as_a_camera() {
+        let one = ChannelId::new(1).unwrap();
+        let refused = apply(&Settings::new(), Change::RemoveCamera { channel: one });
+        assert_eq!(refused, Err(ChangeError::NotFound(one)));
+        assert!(apply(&with_camera(), Change::RemoveCamera { channel: one }).unwrap().0.channels.is_empty());
+    }
+}

@@ -1,0 +1,195 @@
+//! The settings file: read with errors that name the line, written whole.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::model::Settings;
+use super::validate::{Fault, Key, validate};
+use crate::files;
+
+/// The largest file read: 64 channels need about 30 KB.
+const MAX_FILE_BYTES: u64 = 256 << 10;
+
+/// Settings that could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    /// The file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is there but wrong.
+    #[error("{name}, line {line}: {key}{message}")]
+    Bad {
+        /// The file's name as the caller gave it.
+        name: String,
+        /// From 1.
+        line: usize,
+        /// The key's path and a colon, or nothing.
+        key: String,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+}
+
+/// Reads and checks a file; `None` when there is none.
+pub(crate) fn load(path: &Path) -> Result<Option<Settings>, SettingsError> {
+    let io_error = |source| SettingsError::Io { path: path.to_owned(), source };
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.len() > MAX_FILE_BYTES => {
+            let limit = format!("{} bytes; settings have at most {MAX_FILE_BYTES}", meta.len());
+            return Err(io_error(io::Error::new(io::ErrorKind::InvalidData, limit)));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error(error)),
+    }
+    let text = std::fs::read_to_string(path).map_err(io_error)?;
+    parse(&path.display().to_string(), &text).map(Some)
+}
+
+/// Checks a text; `name` is for the error.
+pub(crate) fn parse(name: &str, text: &str) -> Result<Settings, SettingsError> {
+    let settings: Settings = toml::from_str(text).map_err(|error| SettingsError::Bad {
+        name: name.to_owned(),
+        line: error.span().map_or(1, |span| line_at(text, span.start)),
+        key: String::new(),
+        message: error.message().to_owned(),
+    })?;
+    validate(&settings).map_err(|fault| SettingsError::Bad {
+        name: name.to_owned(),
+        line: line_of(text, &fault),
+        key: format!("{}: ", key_text(&fault.path)),
+        message: fault.message,
+    })?;
+    Ok(settings)
+}
+
+/// Writes the file whole; the folder must be there.
+pub(crate) fn save(path: &Path, settings: &Settings) -> Result<(), SettingsError> {
+    let io_error = |source| SettingsError::Io { path: path.to_owned(), source };
+    let text = toml::to_string_pretty(settings).map_err(|error| io_error(io::Error::other(error)))?;
+    files::replace(path, text.as_bytes()).map_err(io_error)
+}
+
+/// A path as people write it: `channel[2].camera.url`.
+pub(super) fn key_text(path: &[Key]) -> String {
+    let mut text = String::new();
+    for key in path {
+        match key {
+            Key::Name(name) if text.is_empty() => text.push_str(name),
+            Key::Name(name) => {
+                text.push('.');
+                text.push_str(name);
+            }
+            Key::Index(index) => text.push_str(&format!("[{index}]")),
+        }
+    }
+    text
+}
+
+/// The line of the fault's key, or of the nearest table around it that the file does name.
+fn line_of(text: &str, fault: &Fault) -> usize {
+    let Ok(table) = DeTable::parse(text) else { return 1 };
+    let mut line = 1;
+    let top = DeValue::Table(table.into_inner());
+    let mut value = &top;
+    for key in &fault.path {
+        let next = match (key, value) {
+            (Key::Name(name), DeValue::Table(table)) => {
+                table.get_key_value(*name).map(|(key, value)| (key.span().start, value))
+            }
+            (Key::Index(index), DeValue::Array(array)) => {
+                array.get(*index).map(|value| (value.span().start, value))
+            }
+            _ => None,
+        };
+        let Some((start, found)) = next else { break };
+        line = line_at(text, start);
+        value = found.get_ref();
+    }
+    line
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+version = 1
+name = "Back yard"
+time_zone = "Europe/Berlin"
+
+[rtsp]
+enabled = true
+
+[[channel]]
+number = 1
+title = "Gate"
+input = { source = "sim:sim0", main = { codec = "h264", width = 640, height = 360, frame_rate = 15, bit_rate_bps = 1000000, gop_frames = 30 } }
+
+[[channel]]
+number = 2
+title = "Door"
+[channel.camera]
+url = "rtsp://192.0.2.20/stream1"
+user = "admin"
+password = "secret"
+"#;
+
+    #[test]
+    fn what_is_saved_reads_back_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("settings.toml");
+        assert!(load(&path).unwrap().is_none());
+        let settings = parse("test", GOOD).unwrap();
+        save(&path, &settings).unwrap();
+        assert_eq!(load(&path).unwrap().unwrap(), settings);
+    }
+
+    #[test]
+    fn a_bad_file_is_refused_with_its_line_and_key() {
+        for (from, to, line, words) in [
+            ("version = 1", "version = 9", 2, "version: this program reads version 1"),
+            ("name = \"Back yard\"", "nmae = \"x\"", 3, "unknown field `nmae`"),
+            ("Europe/Berlin", "Europe/Atlantis", 4, "time_zone: `Europe/Atlantis` is no IANA time zone"),
+            ("enabled = true", "enabled = maybe", 7, "string values must be quoted"),
+            ("enabled = true", "enabled = true\naddress = \"0.0.0.0:8443\"", 8, "rtsp.address: port 8443 is web.address's"),
+            ("number = 2", "number = 1", 15, "channel[1].number: channel 1 stands here twice"),
+            ("number = 2", "number = 65", 15, "channel 65 is not between 1 and 64"),
+            ("title = \"Door\"", "title = \"\"", 16, "channel[1].title: a name is needed"),
+            ("rtsp://192.0.2.20/stream1", "http://192.0.2.20/", 18, "begins with rtsp://"),
+            ("rtsp://192.0.2.20/stream1", "rtsp://a:b@192.0.2.20/", 18, "leave user and password out"),
+            ("width = 640", "width = 641", 12, "channel[0].input.main.width: 641 is no picture width"),
+            ("sim:sim0", "sim0", 12, "write backend:input"),
+        ] {
+            let text = GOOD.replacen(from, to, 1);
+            let error = parse("settings.toml", &text).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("settings.toml, line {line}: ")), "{to}: {error}");
+            assert!(error.contains(words), "{to}: {error}");
+        }
+    }
+
+    #[test]
+    fn camera_passwords_reach_ingest_alone_and_no_log() {
+        use crate::role::Role;
+
+        let settings = parse("test", GOOD).unwrap();
+        for role in Role::ALL {
+            let part = settings.for_role(role);
+            let camera = part.channels[1].camera.as_ref().unwrap();
+            let expected = if role == Role::Ingest { "secret" } else { "" };
+            assert_eq!(camera.password.as_deref(), Some(expected), "{role}");
+            assert!(!format!("{part:?}").contains("secret"));
+        }
+    }
+}

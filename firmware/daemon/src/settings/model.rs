@@ -1,0 +1,217 @@
+//! The shape of the settings file.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use hal::{BitsPerSecond, ChannelId, FrameRate, Resolution, StreamConfig, StreamKind, VideoCodec};
+use serde::{Deserialize, Serialize};
+
+use crate::role::Role;
+
+/// The version of this shape; another one is refused.
+pub(crate) const VERSION: u32 = 1;
+
+/// All of the owner's choices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// [`VERSION`].
+    pub(crate) version: u32,
+    /// The recorder's name, 1 to 63 characters.
+    #[serde(default = "default_name")]
+    pub(crate) name: String,
+    /// The IANA time zone that people see.
+    #[serde(default = "default_time_zone")]
+    pub(crate) time_zone: String,
+    #[serde(default)]
+    pub(crate) web: Web,
+    #[serde(default)]
+    pub(crate) rtsp: Rtsp,
+    #[serde(default)]
+    pub(crate) storage: Storage,
+    /// The channels, by number.
+    #[serde(default, rename = "channel")]
+    pub(crate) channels: Vec<Channel>,
+}
+
+/// Where the web UI listens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Web {
+    pub(crate) address: SocketAddr,
+}
+
+/// Where RTSP listens. Off until the owner turns it on: plain RTSP shows video to whoever taps the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Rtsp {
+    pub(crate) enabled: bool,
+    pub(crate) address: SocketAddr,
+    pub(crate) tls_address: SocketAddr,
+}
+
+/// How much footage is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Storage {
+    /// The oldest footage is overwritten beyond this.
+    pub(crate) max_bytes: u64,
+    /// The size of one segment file.
+    pub(crate) segment_bytes: u64,
+}
+
+/// One channel: a board input or a network camera, never both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Channel {
+    pub(crate) number: ChannelId,
+    pub(crate) title: String,
+    #[serde(default)]
+    pub(crate) input: Option<Input>,
+    #[serde(default)]
+    pub(crate) camera: Option<Camera>,
+}
+
+/// A board input and its encoders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Input {
+    /// `backend:input`, such as `gst:test0`.
+    pub(crate) source: String,
+    /// Draw the time on the picture.
+    #[serde(default = "yes")]
+    pub(crate) clock: bool,
+    /// Record sound where there is any.
+    #[serde(default = "yes")]
+    pub(crate) audio: bool,
+    pub(crate) main: Stream,
+    #[serde(default)]
+    pub(crate) sub: Option<Stream>,
+}
+
+/// One encoder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stream {
+    pub(crate) codec: VideoCodec,
+    pub(crate) width: u16,
+    pub(crate) height: u16,
+    /// Frames a second.
+    pub(crate) frame_rate: u32,
+    pub(crate) bit_rate_bps: u32,
+    /// Frames from keyframe to keyframe.
+    pub(crate) gop_frames: u16,
+}
+
+/// A network camera.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Camera {
+    pub(crate) url: String,
+    #[serde(default)]
+    pub(crate) user: Option<String>,
+    /// A secret: it reaches `ingest` alone.
+    #[serde(default)]
+    pub(crate) password: Option<String>,
+    #[serde(default)]
+    pub(crate) transport: Transport,
+}
+
+/// How a camera's packets come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Transport {
+    #[default]
+    Tcp,
+    Udp,
+}
+
+impl Settings {
+    /// What a recorder has before its owner chose anything.
+    pub(crate) fn new() -> Self {
+        Self {
+            version: VERSION,
+            name: default_name(),
+            time_zone: default_time_zone(),
+            web: Web::default(),
+            rtsp: Rtsp::default(),
+            storage: Storage::default(),
+            channels: Vec::new(),
+        }
+    }
+
+    pub(crate) fn channel(&self, number: ChannelId) -> Option<&Channel> {
+        self.channels.iter().find(|c| c.number == number)
+    }
+
+    /// What `role` may know: camera passwords go to `ingest`, and to nobody else.
+    pub(crate) fn for_role(&self, role: Role) -> Self {
+        let mut part = self.clone();
+        if role != Role::Ingest {
+            for camera in part.channels.iter_mut().filter_map(|c| c.camera.as_mut()) {
+                camera.password = camera.password.take().map(|_| String::new());
+            }
+        }
+        part
+    }
+}
+
+impl Stream {
+    /// The same in the HAL's words.
+    pub(crate) fn config(&self, kind: StreamKind) -> StreamConfig {
+        StreamConfig {
+            kind,
+            codec: self.codec,
+            resolution: Resolution { width: self.width, height: self.height },
+            frame_rate: FrameRate { numerator: self.frame_rate, denominator: 1 },
+            bit_rate: BitsPerSecond(self.bit_rate_bps),
+            gop_frames: self.gop_frames,
+        }
+    }
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self { address: any(8443) }
+    }
+}
+
+impl Default for Rtsp {
+    fn default() -> Self {
+        Self { enabled: false, address: any(8554), tls_address: any(8322) }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        // 64 MiB: sixteen channels of 4 Mbit/s seal one in 8 s, and a crash rescans at most that much.
+        Self { max_bytes: 16 << 30, segment_bytes: 64 << 20 }
+    }
+}
+
+/// A password must not reach a log through `{:?}`.
+impl std::fmt::Debug for Camera {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Camera")
+            .field("url", &self.url)
+            .field("user", &self.user)
+            .field("password", &self.password.as_ref().map(|_| "…"))
+            .field("transport", &self.transport)
+            .finish()
+    }
+}
+
+fn any(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))
+}
+
+fn default_name() -> String {
+    "Candor".to_owned()
+}
+
+fn default_time_zone() -> String {
+    "Etc/UTC".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,184 @@
+//! The rules that settings keep, beyond their shape.
+//!
+//! Each fault names the key it is about, so that `load` can find its line and the UI its field.
+
+use std::collections::HashSet;
+
+use jiff::tz::TimeZone;
+
+use super::model::{Camera, Channel, Input, Settings, Stream, VERSION};
+
+/// The longest name or title: what fits on a picture and in a tile's corner.
+const MAX_TITLE_CHARS: usize = 63;
+/// The longest camera URL; RTSP servers in the field stop at 1 KiB or less.
+const MAX_URL_BYTES: usize = 1024;
+/// The longest camera user name or password.
+const MAX_CREDENTIAL_BYTES: usize = 128;
+/// Smaller segments cost a seal and a footer too often.
+const MIN_SEGMENT_BYTES: u64 = 4 << 20;
+/// Larger segments take too long to scan after a power cut.
+const MAX_SEGMENT_BYTES: u64 = 1 << 30;
+/// Fewer segments than this could not hold the oldest while the next is recycled.
+const MIN_SEGMENTS: u64 = 4;
+
+/// One broken rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// The key, as a path into the file.
+    pub(super) path: Vec<Key>,
+    /// What is wrong and what would be right.
+    pub(super) message: String,
+}
+
+/// A step of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Name(&'static str),
+    Index(usize),
+}
+
+/// The first broken rule, if any.
+pub(super) fn validate(settings: &Settings) -> Result<(), Fault> {
+    let top = Path(Vec::new());
+    top.name("version").check(settings.version == VERSION, || {
+        format!("this program reads version {VERSION}, not {}", settings.version)
+    })?;
+    title(&top.name("name"), &settings.name)?;
+    top.name("time_zone").check(TimeZone::get(&settings.time_zone).is_ok(), || {
+        format!("`{}` is no IANA time zone; write one such as Europe/Berlin", settings.time_zone)
+    })?;
+    ports(&top, settings)?;
+    storage(&top.name("storage"), settings)?;
+    let mut numbers = HashSet::new();
+    let mut sources = HashSet::new();
+    for (index, entry) in settings.channels.iter().enumerate() {
+        let at = top.name("channel").index(index);
+        at.name("number").check(numbers.insert(entry.number), || {
+            format!("channel {} stands here twice; give each its own number", entry.number)
+        })?;
+        channel(&at, entry)?;
+        if let Some(input) = &entry.input {
+            at.name("input").name("source").check(sources.insert(&input.source), || {
+                format!("`{}` is used by another channel already", input.source)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn ports(top: &Path, settings: &Settings) -> Result<(), Fault> {
+    let (web, plain, tls) =
+        (settings.web.address, settings.rtsp.address, settings.rtsp.tls_address);
+    let rtsp = top.name("rtsp");
+    rtsp.name("address").check(plain.port() != web.port(), || same_port(plain.port(), "web.address"))?;
+    rtsp.name("tls_address").check(tls.port() != web.port(), || same_port(tls.port(), "web.address"))?;
+    rtsp.name("tls_address").check(tls.port() != plain.port(), || same_port(tls.port(), "rtsp.address"))
+}
+
+fn same_port(port: u16, other: &str) -> String {
+    format!("port {port} is {other}'s already; choose another")
+}
+
+fn storage(at: &Path, settings: &Settings) -> Result<(), Fault> {
+    let storage = &settings.storage;
+    at.name("segment_bytes").check(
+        (MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&storage.segment_bytes),
+        || format!("a segment has {MIN_SEGMENT_BYTES} to {MAX_SEGMENT_BYTES} bytes"),
+    )?;
+    at.name("max_bytes").check(storage.max_bytes >= MIN_SEGMENTS * storage.segment_bytes, || {
+        format!("at least {MIN_SEGMENTS} segments must fit: {} bytes", MIN_SEGMENTS * storage.segment_bytes)
+    })
+}
+
+fn channel(at: &Path, channel: &Channel) -> Result<(), Fault> {
+    title(&at.name("title"), &channel.title)?;
+    match (&channel.input, &channel.camera) {
+        (Some(input), None) => self::input(&at.name("input"), input),
+        (None, Some(camera)) => self::camera(&at.name("camera"), camera),
+        (Some(_), Some(_)) => at.fail("a channel has an input or a camera, not both"),
+        (None, None) => at.fail("a channel needs an input or a camera"),
+    }
+}
+
+fn input(at: &Path, input: &Input) -> Result<(), Fault> {
+    at.name("source").check(input.source.split_once(':').is_some_and(|(b, i)| !b.is_empty() && !i.is_empty()), || {
+        format!("`{}` is no source; write backend:input, such as sim:sim0", input.source)
+    })?;
+    stream(&at.name("main"), &input.main)?;
+    input.sub.as_ref().map_or(Ok(()), |sub| stream(&at.name("sub"), sub))
+}
+
+fn stream(at: &Path, stream: &Stream) -> Result<(), Fault> {
+    for (key, value) in [("width", stream.width), ("height", stream.height)] {
+        at.name(key).check((64..=4096).contains(&value) && value.is_multiple_of(2), || {
+            format!("{value} is no picture {key}; even numbers from 64 to 4096 are")
+        })?;
+    }
+    at.name("frame_rate").check((1..=60).contains(&stream.frame_rate), || {
+        format!("{} frames a second; 1 to 60 can be had", stream.frame_rate)
+    })?;
+    at.name("bit_rate_bps").check((16_000..=50_000_000).contains(&stream.bit_rate_bps), || {
+        format!("{} bit/s; 16000 to 50000000 can be had", stream.bit_rate_bps)
+    })?;
+    at.name("gop_frames").check((1..=600).contains(&stream.gop_frames), || {
+        format!("a keyframe every {} frames; 1 to 600 can be had", stream.gop_frames)
+    })
+}
+
+fn camera(at: &Path, camera: &Camera) -> Result<(), Fault> {
+    let url_at = at.name("url");
+    url_at.check(camera.url.len() <= MAX_URL_BYTES, || format!("a URL has at most {MAX_URL_BYTES} bytes"))?;
+    let parsed = url::Url::parse(&camera.url);
+    let Ok(url) = parsed else {
+        return url_at.fail("this is no URL; write one such as rtsp://192.168.1.20/stream1");
+    };
+    url_at.check(url.scheme() == "rtsp", || {
+        format!("`{}:` is not understood; a camera's URL begins with rtsp://", url.scheme())
+    })?;
+    url_at.check(url.host_str().is_some_and(|host| !host.is_empty()), || {
+        "the URL names no host; write one such as rtsp://192.168.1.20/stream1".to_owned()
+    })?;
+    url_at.check(url.username().is_empty() && url.password().is_none(), || {
+        "leave user and password out of the URL; they have their own fields".to_owned()
+    })?;
+    for (key, value) in [("user", &camera.user), ("password", &camera.password)] {
+        at.name(key).check(value.as_ref().is_none_or(|v| v.len() <= MAX_CREDENTIAL_BYTES), || {
+            format!("at most {MAX_CREDENTIAL_BYTES} bytes")
+        })?;
+    }
+    Ok(())
+}
+
+fn title(at: &Path, text: &str) -> Result<(), Fault> {
+    at.check(!text.trim().is_empty(), || "a name is needed".to_owned())?;
+    at.check(text.chars().count() <= MAX_TITLE_CHARS, || format!("at most {MAX_TITLE_CHARS} characters"))?;
+    at.check(!text.chars().any(char::is_control), || "line breaks and control characters can't be shown".to_owned())
+}
+
+/// Where in the file a rule looks.
+#[derive(Clone)]
+struct Path(Vec<Key>);
+
+impl Path {
+    fn name(&self, key: &'static str) -> Self {
+        self.with(Key::Name(key))
+    }
+
+    fn index(&self, index: usize) -> Self {
+        self.with(Key::Index(index))
+    }
+
+    fn with(&self, key: Key) -> Self {
+        let mut path = self.0.clone();
+        path.push(key);
+        Self(path)
+    }
+
+    fn check(&self, holds: bool, message: impl FnOnce() -> String) -> Result<(), Fault> {
+        if holds { Ok(()) } else { Err(Fault { path: self.0.clone(), message: message() }) }
+    }
+
+    fn fail<T>(&self, message: &str) -> Result<T, Fault> {
+        Err(Fault { path: self.0.clone(), message: message.to_owned() })
+    }
+}

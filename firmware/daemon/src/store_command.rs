@@ -1,0 +1,60 @@
+//! `candor store`: check, rebuild and list a volume while the recorder is off.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use hal::WallTime;
+use jiff::Timestamp;
+
+use crate::args::StoreCommand;
+use crate::record_role::volume_in;
+
+/// Exit code 1 when there is damage.
+pub(crate) fn run(command: &StoreCommand) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    match command {
+        StoreCommand::Check { dir } => {
+            let report = store::check(&volume_in(dir))?;
+            for damage in &report.damages {
+                let offset = damage.offset.map(|offset| format!(", byte {offset}")).unwrap_or_default();
+                println!("{}{offset}: {}", damage.file.display(), damage.what);
+            }
+            println!(
+                "{} segments, {} chunks, {} units, {} bytes: {}",
+                report.segments,
+                report.chunks,
+                report.units,
+                report.bytes.0,
+                match report.damages.len() {
+                    0 => "all as it was written".to_owned(),
+                    1 => "1 damage".to_owned(),
+                    n => format!("{n} damages"),
+                }
+            );
+            Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        StoreCommand::RebuildIndex { dir } => {
+            let rows = store::rebuild_index(&volume_in(dir))?;
+            println!("the index has {rows} rows");
+            Ok(ExitCode::SUCCESS)
+        }
+        StoreCommand::List { dir } => {
+            let volume = store::list(&volume_in(dir))?;
+            println!(
+                "volume {}: {} segments of {} bytes, at most {} bytes",
+                volume.id,
+                volume.segments.len(),
+                volume.segment_bytes.0,
+                volume.max_bytes.0
+            );
+            for run in &volume.runs {
+                println!("{:<10} {} to {}  {} bytes", run.stream.to_string(), text(run.start), text(run.end), run.bytes.0);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn text(time: WallTime) -> String {
+    Timestamp::from_microsecond(time.as_unix_micros())
+        .map_or_else(|_| "an unknown time".to_owned(), |moment| format!("{moment:.3}"))
+}

@@ -1,0 +1,26 @@
+//! `cargo xtask test`: every check and test, the quick ones first.
+
+use crate::steps::run as step;
+use crate::tidy;
+use crate::workspace::Failure;
+
+/// Fails at the first that fails.
+pub(crate) fn run() -> Result<(), Failure> {
+    step("cargo", &["fmt", "--all", "--check"], &[])?;
+    println!("==> tidy");
+    tidy::run()?;
+    // The advisory database is no package of a registry: `cargo deny check advisories` is for a connected machine.
+    step("cargo", &["deny", "--log-level", "error", "check", "bans", "licenses", "sources"], &[])?;
+    step("npm", &["--prefix", "web/ui", "run", "--silent", "check"], &[])?;
+    step("npm", &["--prefix", "web/ui", "run", "--silent", "test"], &[])?;
+    step("cargo", &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
+    step("cargo", &["clippy", "--locked", "-p", "candor", "--no-default-features", "--", "-D", "warnings"], &[])?;
+    step("cargo", &["doc", "--locked", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    step("cargo", &["test", "--locked", "--workspace", "--doc", "--quiet"], &[])?;
+    // The tests drive the programs, so these are built first.
+    step("cargo", &["build", "--locked", "--workspace", "--bins"], &[])?;
+    step("cargo", &["nextest", "run", "--locked", "--workspace"], &[])?;
+    step("npm", &["--prefix", "tests/browser", "run", "--silent", "test"], &[])
+}
+
+

@@ -1,0 +1,55 @@
+//! Crates use only what lies below them: docs/architecture.md's table as data.
+
+use std::path::Path;
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+use crate::workspace::Failure;
+
+/// Each crate with those of ours that it may use. Tests may use more: they are not built into the program.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("board", &[]),
+    ("web", &[]),
+    ("hal", &["board"]),
+    ("hal-sim", &["board", "hal"]),
+    ("hal-gst", &["board", "hal"]),
+    ("media", &["hal"]),
+    ("bus", &["hal"]),
+    ("auth", &["hal"]),
+    ("store", &["media", "hal"]),
+    ("rtsp", &["bus", "media", "auth", "hal"]),
+    ("live", &["bus", "media", "hal"]),
+    ("ingest", &["bus", "media", "hal"]),
+    ("recorder", &["bus", "store", "hal"]),
+    (
+        "candor",
+        &[
+            "board", "web", "hal", "hal-sim", "hal-gst", "media", "bus", "auth", "store", "rtsp", "live", "ingest",
+            "recorder",
+        ],
+    ),
+    // Beside the firmware: what drives and measures it.
+    ("test-camera", &[]),
+    ("tests", &["board", "hal", "hal-sim", "web", "test-camera", "auth", "bus"]),
+    ("xtask", &["auth", "hal", "hal-sim", "bus", "store", "recorder"]),
+];
+
+/// A line for each crate that is not in the table and each arrow that it does not allow.
+pub(super) fn check(root: &Path) -> Result<Vec<String>, Failure> {
+    let metadata = MetadataCommand::new().current_dir(root).no_deps().exec()?;
+    let ours: Vec<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    let mut breaches = Vec::new();
+    for package in &metadata.packages {
+        let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == package.name.as_str()) else {
+            breaches.push(format!("{}: this crate has no place in xtask/src/tidy/layers.rs", package.name));
+            continue;
+        };
+        let used = package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development);
+        for dependency in used.filter(|d| ours.contains(&d.name.as_str())) {
+            if !allowed.contains(&dependency.name.as_str()) {
+                breaches.push(format!("{} uses {}, which does not lie below it", package.name, dependency.name));
+            }
+        }
+    }
+    Ok(breaches)
+}
