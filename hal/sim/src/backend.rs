@@ -30,6 +30,12 @@ pub const MAX_LATE: Duration = Duration::from_secs(1);
 /// The longest sleep. A clock that tests turn cannot wake a sleeper, so it looks for itself.
 const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 
+/// How far apart the readings of wall and monotonic time may be: below the 1 ms that marks carry.
+const CLOCK_SKEW: Duration = Duration::from_micros(500);
+
+/// How often the clock is read again when this thread was interrupted in between.
+const CLOCK_TRIES: u32 = 8;
+
 /// When an input has no signal: for `for_sec` at the end of each `every_sec`, counted from the channel's opening.
 ///
 /// Written `5/60` for 5 s of each 60 s.
@@ -336,15 +342,13 @@ impl Worker {
             .videos
             .iter()
             .zip(&self.streams)
-            .map(|(video, stream)| frames_to_ticks(video.counter().into(), stream, 1_000_000_000) as u64);
+            .map(|(video, stream)| frames_to_ticks(video.counter(), stream, 1_000_000_000) as u64);
         let audio_time = self.audio.as_ref().map(|tick| tick.number() * (1_000_000_000 / UNITS_PER_SEC));
         let Some((next, due)) = video_times.chain(audio_time).enumerate().min_by_key(|&(_, due)| due) else {
             return LONGEST_SLEEP;
         };
         let due = Duration::from_nanos(due);
-        // The wall first: a wait between the two readings must not put the picture into the future.
-        let wall_now = self.clock.wall();
-        let now = self.clock.mono().since(self.start);
+        let (now, wall_now) = self.read_clock();
         if now < due {
             return (due - now).min(LONGEST_SLEEP);
         }
@@ -352,28 +356,31 @@ impl Worker {
         self.report_signal(due, &wall_at);
         let left_out = self.lost || now - due > MAX_LATE;
         let wall = wall_at(due);
-        let unit = match self.videos.get_mut(next) {
-            Some(video) if left_out => {
-                return {
-                    video.skip();
-                    Duration::ZERO
-                };
-            }
-            Some(video) => video.next_unit_at(wall),
-            None => match &mut self.audio {
-                Some(tick) if left_out => {
-                    return {
-                        tick.skip();
-                        Duration::ZERO
-                    };
-                }
-                Some(tick) => tick.next_unit_at(wall),
-                None => return LONGEST_SLEEP,
-            },
-        };
-        let pts = Pts90k(self.origin.0 + unit.pts.0);
-        self.sink.unit(&AccessUnit { pts, ..unit });
+        let (sink, origin) = (&self.sink, self.origin.0);
+        let deliver =
+            |unit: AccessUnit<'_>| sink.unit(&AccessUnit { pts: Pts90k(origin + unit.pts.0), ..unit });
+        match (self.videos.get_mut(next), &mut self.audio) {
+            (Some(video), _) if left_out => video.skip(),
+            (Some(video), _) => deliver(video.next_unit_at(wall)),
+            (None, Some(tick)) if left_out => tick.skip(),
+            (None, Some(tick)) => deliver(tick.next_unit_at(wall)),
+            (None, None) => {}
+        }
         Duration::ZERO
+    }
+
+    /// Both times of one moment, or as near as a busy machine lets them be.
+    fn read_clock(&self) -> (Duration, WallTime) {
+        let mut before = self.clock.mono();
+        for _ in 0..CLOCK_TRIES {
+            let wall = self.clock.wall();
+            let after = self.clock.mono();
+            if after.since(before) < CLOCK_SKEW {
+                return (before.since(self.start), wall);
+            }
+            before = after;
+        }
+        (before.since(self.start), self.clock.wall())
     }
 
     fn report_signal(&mut self, at: Duration, wall_at: &dyn Fn(Duration) -> WallTime) {

@@ -10,15 +10,23 @@ mod audio;
 mod backend;
 mod bits;
 mod clock;
+mod flash;
 mod font;
 pub mod mark;
 mod picture;
+mod pin;
 mod random;
+mod serial;
 mod source;
 mod syntax;
+mod watchdog;
 
 pub use backend::{INPUTS, LossPlan, MAX_LATE, SimBackend, SimOptions};
 pub use clock::SimClock;
+pub use flash::SimFlash;
+pub use pin::{PinBroken, SimPin};
+pub use serial::{BUFFER_BYTES, SimRs485};
 pub use source::{
     MAX_FRAMES_PER_SEC, MAX_GOP_FRAMES, MAX_HEIGHT, MAX_WIDTH, MIN_BIT_RATE, Source, SourceConfig,
 };
+pub use watchdog::{LONGEST_TIMEOUT, SimWatchdog};

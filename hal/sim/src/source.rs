@@ -22,8 +22,8 @@ pub const MAX_HEIGHT: u16 = 2304;
 pub const MAX_FRAMES_PER_SEC: u32 = 120;
 /// The longest GOP, as [`StreamConfig::gop_frames`] has it.
 pub const MAX_GOP_FRAMES: u16 = 600;
-/// The lowest bit rate. Small rates are only kept where title, clock and mark fit in: about 120 kbit/s at 25
-/// pictures a second; below, a picture costs what it must.
+/// The lowest bit rate. Small rates are only kept where title, clock and mark fit in: about 70 kbit/s at 25
+/// pictures a second and a GOP of 2 s; below, a picture costs what it must.
 pub const MIN_BIT_RATE: BitsPerSecond = BitsPerSecond(32_000);
 
 /// What one source is asked for.
@@ -76,7 +76,7 @@ pub struct Source {
     /// Per macroblock the `pictures` in which it was last coded as I_PCM.
     pcm_in: Vec<u32>,
     pictures: u32,
-    counter: u32,
+    counter: u64,
     frame_num: u32,
     idr_pictures: u16,
     keyframe_wanted: bool,
@@ -115,7 +115,7 @@ impl Source {
 
     /// The next picture at its regular time: the configuration's start and one frame's time a picture.
     pub fn next_unit(&mut self) -> AccessUnit<'_> {
-        let micros = frames_to_ticks(self.counter.into(), &self.config.stream, 1_000_000);
+        let micros = frames_to_ticks(self.counter, &self.config.stream, 1_000_000);
         self.next_unit_at(self.config.start.offset_micros(micros))
     }
 
@@ -123,12 +123,12 @@ impl Source {
     pub fn next_unit_at(&mut self, wall: WallTime) -> AccessUnit<'_> {
         let counter = self.counter;
         let stream = self.config.stream;
-        self.counter = counter.wrapping_add(1);
-        self.pictures += 1;
+        self.counter = counter + 1;
+        self.pictures = self.pictures.wrapping_add(1);
         let keyframe = std::mem::take(&mut self.keyframe_wanted)
             || self.frame_num + 1 >= u32::from(stream.gop_frames)
             || self.pictures == 1;
-        self.draw(counter, wall);
+        self.draw(counter as u32, wall);
 
         self.writer.clear();
         let kind = if keyframe {
@@ -163,7 +163,7 @@ impl Source {
         self.credit.spend(self.writer.bytes().len());
         AccessUnit {
             stream: StreamId::new(self.config.channel, stream.kind),
-            pts: Pts90k(frames_to_ticks(counter.into(), &stream, 90_000)),
+            pts: Pts90k(frames_to_ticks(counter, &stream, 90_000)),
             wall,
             keyframe,
             discontinuity: self.pictures == 1,
@@ -173,12 +173,12 @@ impl Source {
 
     /// Goes on by one picture without making it: it is missing, and its number with it.
     pub fn skip(&mut self) {
-        self.counter = self.counter.wrapping_add(1);
+        self.counter += 1;
     }
 
-    /// The number of the next picture.
+    /// The number of the next picture. The mark has its low 32 bits.
     #[must_use]
-    pub fn counter(&self) -> u32 {
+    pub fn counter(&self) -> u64 {
         self.counter
     }
 
