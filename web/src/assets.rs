@@ -24,6 +24,10 @@ struct Ui;
 const INDEX: &str = "index.html";
 /// The app's places (web/ui): each answers with the app's page.
 const PLACES: [&str; 6] = ["live", "playback", "events", "ledger", "settings", "health"];
+/// Places with places in them, one level: a channel enlarged, a topic of the settings.
+const WITH_PARTS: [&str; 2] = ["live", "settings"];
+/// The longest name of such a part.
+const MAX_PART_LEN: usize = 32;
 /// Where the UI's build puts files whose names carry their content's hash.
 const HASHED: &str = "assets/";
 
@@ -48,8 +52,18 @@ pub(crate) async fn answer(request: Request) -> Response {
         return wrong_method().into_response();
     }
     let path = request.uri().path().strip_prefix('/').unwrap_or_default();
-    let name = if path.is_empty() || PLACES.contains(&path) { INDEX } else { path };
+    let name = if path.is_empty() || is_place(path) { INDEX } else { path };
     file(name, request.headers()).unwrap_or_else(|| no_such_page().into_response())
+}
+
+fn is_place(path: &str) -> bool {
+    match path.split_once('/') {
+        None => PLACES.contains(&path),
+        Some((place, part)) => {
+            let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            WITH_PARTS.contains(&place) && (1..=MAX_PART_LEN).contains(&part.len()) && part.bytes().all(plain)
+        }
+    }
 }
 
 /// The answer for a method that an address does not know.

@@ -1,7 +1,7 @@
 //! A recording as an answer: whole, in part, or not at all, read piece by piece.
 //!
 //! At most one piece is in memory a client, and none is read that the client did not make room for. A client
-//! that goes away drops the body, and with it the recording.
+//! that goes away drops the body, and with it the recording; one whose session ends gets no further piece.
 //!
 //! Does not belong here: which bytes are asked for (`range.rs`), what they are (the daemon's).
 
@@ -21,8 +21,12 @@ use crate::error::{ApiError, ErrorKind};
 use crate::limits::MAX_READ_BYTES;
 use crate::range::{Wanted, wanted};
 
-/// Answers with what `asked` asks for of `recording`.
-pub(crate) fn answer<R: Recording>(asked: &HeaderMap, recording: R) -> Result<Response, ApiError> {
+/// Answers with what `asked` asks for of `recording`, for as long as the session is `alive`.
+pub(crate) fn answer<R: Recording>(
+    asked: &HeaderMap,
+    recording: R,
+    alive: impl Fn() -> bool + Send + 'static,
+) -> Result<Response, ApiError> {
     let len = recording.len();
     let etag: ETag = format!("\"{}\"", recording.etag())
         .parse()
@@ -54,20 +58,23 @@ pub(crate) fn answer<R: Recording>(asked: &HeaderMap, recording: R) -> Result<Re
             .map_err(|_| ApiError::internal("a range outside its file"))?;
         headers.typed_insert(part);
     }
-    Ok((status, headers, body(recording, range)).into_response())
+    Ok((status, headers, body(recording, range, alive)).into_response())
 }
 
-fn body<R: Recording>(recording: R, range: Range<u64>) -> Body {
-    Body::from_stream(stream::try_unfold((recording, range), async |(recording, range)| {
+fn body<R: Recording>(recording: R, range: Range<u64>, alive: impl Fn() -> bool + Send + 'static) -> Body {
+    Body::from_stream(stream::try_unfold((recording, range, alive), async |(recording, range, alive)| {
         if range.is_empty() {
             return Ok(None);
+        }
+        if !alive() {
+            return Err(ApiError::unauthorized("not_signed_in", "The session is over."));
         }
         let end = range.end.min(range.start + MAX_READ_BYTES);
         let piece = read(&recording, range.start..end).await.inspect_err(|error| {
             // The head is sent: all that is left is to cut the body short, which the client sees by its length.
             tracing::error!(%error, detail = ?error.detail(), "a recording could not be read to its end");
         })?;
-        Ok::<_, ApiError>(Some((piece, (recording, end..range.end))))
+        Ok::<_, ApiError>(Some((piece, (recording, end..range.end, alive))))
     }))
 }
 

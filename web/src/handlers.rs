@@ -267,7 +267,8 @@ pub(crate) async fn recording<A: Api>(
     let purpose = if download == Switch::On { Purpose::Export } else { Purpose::Playback };
     let headers = request.headers().clone();
     let recording = site.api.recording(user.caller, channel, span, purpose).await?;
-    let mut response = file::answer(&headers, recording)?;
+    let alive = move || site.api.session_alive(&user.token);
+    let mut response = file::answer(&headers, recording, alive)?;
     if purpose == Purpose::Export && response.status().is_success() {
         response.headers_mut().insert(CONTENT_DISPOSITION, attachment(channel, span)?);
     }

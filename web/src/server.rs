@@ -38,10 +38,6 @@ use crate::site::Site;
 const MAX_HEAD_BYTES: usize = 16 << 10;
 /// Header fields; browsers send about 20.
 const MAX_HEADER_FIELDS: usize = 64;
-/// For the whole head of a request, and for the time between two requests.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// For the TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A peer that vanished is noticed after about two of these (RFC 9293 section 3.8.4).
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How long open connections have to end when the server stops; the whole recorder has two seconds.
@@ -49,18 +45,27 @@ const GRACE: Duration = Duration::from_millis(1000);
 /// When no descriptor is left, others must end before accepting makes sense again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How many connections there may be.
+/// How many connections there may be, and how slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// In all. A connection with TLS costs about 40 KiB, so 192 are about 8 MB of a board's memory.
     pub total: usize,
     /// From one address (IPv6: from one /64). A wall of 16 tiles, its page and a recording are about 24.
     pub per_address: usize,
+    /// For the TLS handshake.
+    pub handshake_timeout: Duration,
+    /// For the whole head of a request, and for the time between two requests.
+    pub head_timeout: Duration,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { total: 192, per_address: 64 }
+        Self {
+            total: 192,
+            per_address: 64,
+            handshake_timeout: Duration::from_secs(10),
+            head_timeout: Duration::from_secs(10),
+        }
     }
 }
 
@@ -96,6 +101,7 @@ pub async fn serve<A: Api>(
                         stream,
                         from,
                         place,
+                        limits,
                         acceptor.clone(),
                         router.clone(),
                         closing.subscribe(),
@@ -126,6 +132,7 @@ async fn connection(
     stream: TcpStream,
     from: SocketAddr,
     place: Place,
+    limits: ConnectionLimits,
     acceptor: TlsAcceptor,
     router: Router,
     mut closing: watch::Receiver<bool>,
@@ -133,7 +140,7 @@ async fn connection(
     let socket = SockRef::from(&stream);
     socket.set_tcp_nodelay(true).ok();
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4)).ok();
-    let io = match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+    let io = match timeout(limits.handshake_timeout, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => TokioIo::new(Counted { stream, _place: place }),
         Ok(Err(error)) => return tracing::debug!(%from, %error, "no TLS handshake"),
         Err(_) => return tracing::debug!(%from, "the TLS handshake took too long"),
@@ -145,7 +152,7 @@ async fn connection(
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(limits.head_timeout)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADER_FIELDS)
         .serve_connection(io, service)
@@ -270,7 +277,8 @@ mod tests {
 
     #[test]
     fn places_are_limited_in_all_and_by_address_and_given_back() {
-        let counts = Counts::new(ConnectionLimits { total: 3, per_address: 2 });
+        let counts =
+            Counts::new(ConnectionLimits { total: 3, per_address: 2, ..ConnectionLimits::default() });
         let [a, b]: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()];
         let first = counts.enter(a).unwrap();
         let _second = counts.enter(a).unwrap();

@@ -14,15 +14,37 @@ async fn the_apps_places_are_its_page_and_other_addresses_are_not() {
     assert_eq!(page.status, 200);
     assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
     assert_eq!(page.headers["cache-control"], "no-cache");
-    for place in ["/live", "/playback", "/events", "/ledger", "/settings", "/health", "/index.html"] {
+    for place in [
+        "/live",
+        "/live/3",
+        "/playback",
+        "/events",
+        "/ledger",
+        "/settings",
+        "/settings/cameras",
+        "/health",
+        "/index.html",
+    ] {
         let answer = asked.ask(request(Method::GET, place).bare()).await;
         assert_eq!((answer.status.as_u16(), &answer.body), (200, &page.body), "{place}");
     }
     let shared = asked.ask(request(Method::GET, "/playback?channel=1&at=2026-11-20T10:00:00Z").bare()).await;
     assert_eq!(shared.body, page.body);
-    for path in
-        ["/live/", "/live/1", "/settings.html", "/index", "/index.htm", "/.git/config", "/index.html.gz"]
-    {
+    for path in [
+        "/live/",
+        "/live/3/4",
+        "/live/..",
+        "/live/%2e%2e",
+        "/live/X",
+        "/live/a.js",
+        "/health/1",
+        "/settings/123456789012345678901234567890123",
+        "/settings.html",
+        "/index",
+        "/index.htm",
+        "/.git/config",
+        "/index.html.gz",
+    ] {
         let answer = asked.ask(request(Method::GET, path).bare()).await;
         assert_eq!(answer.refusal(), (404, "no_such_page".into()), "{path}");
     }

@@ -173,6 +173,47 @@ async fn heads_that_are_too_long_or_no_http_are_refused() {
     assert!(running.api.calls.lock().unwrap().is_empty());
 }
 
+/// One that says nothing, one that stops in the middle of a head, one that says nothing more after an answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_too_slow_is_dropped() {
+    let short = Duration::from_millis(500);
+    let limits =
+        ConnectionLimits { handshake_timeout: short, head_timeout: short, ..ConnectionLimits::default() };
+    let running = Running::start(limits).await;
+    let mut silent = TcpStream::connect(running.address).await.unwrap();
+    let mut half = running.connect().await.unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").await.unwrap();
+    let mut idle = running.connect().await.unwrap();
+    idle.write_all(format!("GET /api/v1/state HTTP/1.1\r\nhost: {NAME}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut nothing = Vec::new();
+    timeout(PATIENCE, silent.read_to_end(&mut nothing)).await.expect("dropped").ok();
+    assert!(nothing.is_empty());
+    let answer = read_to_end(&mut half).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(read_to_end(&mut idle).await.starts_with("HTTP/1.1 200 "));
+    assert!(running.works().await);
+}
+
+/// A client that does not read costs what the kernel buffers, and the source is not asked for more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_viewer_holds_back_its_source() {
+    let running = Running::start(ConnectionLimits::default()).await;
+    let (messages, view) = running.watch().await;
+    let mebibyte = bytes::Bytes::from(vec![7; 1 << 20]);
+    let mut taken = 0;
+    // It may take a while to fill what the kernel holds; two seconds without progress are the end of it.
+    while let Ok(sent) =
+        timeout(Duration::from_secs(2), messages.send(LiveMessage::Binary(mebibyte.clone()))).await
+    {
+        sent.unwrap();
+        taken += 1;
+        assert!(taken < 64, "nothing holds it back");
+    }
+    assert!(!messages.is_closed(), "it is slow, not gone");
+    drop(view);
+    timeout(PATIENCE, messages.closed()).await.expect("the source is dropped");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recording_comes_over_the_wire() {
     let running = Running::start(ConnectionLimits::default()).await;
@@ -193,7 +234,8 @@ async fn a_recording_comes_over_the_wire() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_are_limited_and_a_live_view_is_one() {
-    let running = Running::start(ConnectionLimits { total: 8, per_address: 2 }).await;
+    let running =
+        Running::start(ConnectionLimits { total: 8, per_address: 2, ..ConnectionLimits::default() }).await;
     let (_messages, view) = running.watch().await;
     let idle = running.connect().await.unwrap();
     assert!(running.connect().await.is_err(), "a third one");

@@ -140,3 +140,14 @@ async fn a_file_that_cannot_be_read_on_is_cut_short_and_never_filled_up() {
     assert!(body.frame().await.unwrap().is_err());
     assert!(body.frame().await.is_none());
 }
+
+#[tokio::test]
+async fn a_file_ends_with_its_session() {
+    let asked = Asked::new();
+    let response = asked.open(request(Method::GET, &path("")).of(Role::Viewer).bare()).await;
+    let mut body = response.into_body();
+    assert!(body.frame().await.unwrap().is_ok());
+    asked.api.alive.send_modify(Vec::clear);
+    assert!(body.frame().await.unwrap().is_err());
+    assert_eq!(asked.api.footage.reads.lock().unwrap().len(), 1);
+}
