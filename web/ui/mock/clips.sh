@@ -17,5 +17,5 @@ ffmpeg -y -v error -i "$road" -t 28 -c:a aac -ar 48000 $live -r 25 -g 25 -s 1280
 ffmpeg -y -v error -i "$road" -t 28 -an $live -r 25 -g 25 -s 1280x720 clips/road-main-mute.mp4
 ffmpeg -y -v error -i "$people" -t 60 -an $live -r 10 -g 10 -s 640x360 clips/people-sub.mp4
 ffmpeg -y -v error -i "$people" -t 60 -an $live -r 10 -g 10 -s 1280x720 clips/people-main.mp4
-ffmpeg -y -v error -stream_loop -1 -i "$people" -t 3700 -an -c:v libx264 -preset ultrafast -bf 0 -g 10 -r 10 -s 768x432 -crf 30 \
+ffmpeg -y -v error -stream_loop -1 -i "$people" -t 3600 -an -c:v libx264 -preset ultrafast -bf 0 -g 10 -r 10 -s 768x432 -crf 30 \
     -vf "drawtext=text='%{pts\:hms}':fontsize=36:fontcolor=white:box=1:boxcolor=black@0.6:x=20:y=380" clips/hour.mp4

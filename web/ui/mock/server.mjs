@@ -185,7 +185,7 @@ function cut(start, end) {
   if (!cuts.has(key)) {
     const out = join(tmpdir(), `candor-mock-${process.pid}-${key}.mp4`)
     const offset = (start / 1000) % 3600
-    cuts.set(key, run('ffmpeg', ['-y', '-v', 'error', '-ss', String(offset), '-i', join(HERE, 'clips/hour.mp4'), '-t', String(Math.min((end - start) / 1000, 3600)), '-c', 'copy', '-movflags', '+faststart', out]).then(() => out))
+    cuts.set(key, run('ffmpeg', ['-y', '-v', 'error', '-stream_loop', '1', '-ss', String(offset), '-i', join(HERE, 'clips/hour.mp4'), '-t', String(Math.min((end - start) / 1000, 3600)), '-c', 'copy', '-movflags', '+faststart', out]).then(() => out))
   }
   return cuts.get(key)
 }

@@ -1,7 +1,7 @@
 // Tests of time formatting and of dates in the recorder's zone, changes of summer time included.
 import { describe, expect, it } from 'vitest'
 import {
-  clock, clockMillis, dateValue, dayName, duration, full, instant, knownZone, offsetMs, offsetName, rfc3339Short, shortTime,
+  clock, clockMillis, dateValue, dayName, duration, full, instant, knownZone, offsetMs, offsetName, rfc3339Short, shortTime, timeOfDay,
 } from './time'
 
 const BERLIN = 'Europe/Berlin'
@@ -54,6 +54,13 @@ describe('instant', () => {
   it('refuses what is not a date', () => {
     expect(instant('', '11:00', BERLIN)).toBeNull()
     expect(instant('2026-11-20', 'noon', BERLIN)).toBeNull()
+  })
+})
+
+describe('timeOfDay', () => {
+  it('reads what people type and nothing else', () => {
+    expect(['9:05', '14:02:07', '1402', '140207', ' 14.02 '].map(timeOfDay)).toEqual(['09:05:00', '14:02:07', '14:02:00', '14:02:07', '14:02:00'])
+    expect(['', 'noon', '24:00', '9:60', '12:00:99', '123'].map(timeOfDay)).toEqual([null, null, null, null, null, null])
   })
 })
 

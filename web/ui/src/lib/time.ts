@@ -117,6 +117,14 @@ export function instant(date: string, time: string, zone: string): number | null
   return fits.length > 0 ? Math.min(...fits) : before
 }
 
+/** A time of day as people type it, `9:05`, `14:02:07`, `1402`, `140207`, as `14:02:07`; null when it is none. */
+export function timeOfDay(text: string): string | null {
+  const m = /^(\d{1,2})[:.h ](\d{2})(?:[:.m ](\d{2}))?s?$/.exec(text.trim()) ?? /^(\d{2})(\d{2})(\d{2})?$/.exec(text.trim())
+  if (!m) return null
+  const [hour, minute, second] = [Number(m[1]), Number(m[2]), Number(m[3] ?? 0)]
+  return hour < 24 && minute < 60 && second < 60 ? `${two(hour)}:${two(minute)}:${two(second)}` : null
+}
+
 /** `1 d 4 h`, `4 h 10 min`, `3 min 5 s`, `12 s` */
 export function duration(ms: number): string {
   const sec = Math.max(0, Math.round(ms / 1000))

@@ -78,7 +78,10 @@ export function draw(context: CanvasRenderingContext2D, scene: Scene, colours: C
   const crisp = (x: number) => Math.round(x * scale) / scale
 
   // Grid: fine ticks as short strokes in the ruler, labelled ones through all rows.
-  const labelStep = stepFor(view, view.width < 500 ? 76 : 92)
+  // Seconds in a label need more room.
+  const apart = view.width < 500 ? 56 : 80
+  const closest = stepFor(view, apart)
+  const labelStep = closest < 60_000 ? stepFor(view, apart + 24) : closest
   const offset = (ms: number) => offsetMs(ms, scene.zone)
   const fine = ticks(view, stepFor(view, 14), offset)
   const labelled = ticks(view, labelStep, offset)
