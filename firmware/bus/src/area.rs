@@ -21,6 +21,8 @@ use crate::mapping::Mapping;
 const SLEEPER: u32 = 1;
 /// One ring of the bell.
 const RING: u32 = 2;
+/// Wake-ups for nothing in a row that are kept from the caller; more of them are somebody's malice.
+const WAIT_TRIES: u32 = 16;
 /// A format is some 100 bytes: a reader that meets its writer this often meets a dead one.
 const FORMAT_TRIES: u32 = 64;
 
@@ -193,15 +195,22 @@ impl Area {
     /// or a signal came.
     pub(crate) fn wait_bell(&self, seen: u32, timeout: Duration) -> bool {
         let bell = self.map.u32(header::BELL);
-        // The sleeper bit lives in the same word as the count, so that setting it fails when the bell rang.
-        let sleeping = match bell.compare_exchange(seen, seen | SLEEPER, Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(_) => true,
-            Err(now) => now == seen | SLEEPER,
-        };
-        if sleeping && !timeout.is_zero() {
-            self.map.futex_wait(header::BELL, seen | SLEEPER, timeout);
+        for _ in 0..WAIT_TRIES {
+            // The sleeper bit lives in the same word as the count, so that setting it fails when the bell rang.
+            let set = bell.compare_exchange(seen, seen | SLEEPER, Ordering::SeqCst, Ordering::SeqCst);
+            if set.is_err_and(|now| now != seen | SLEEPER) {
+                return true;
+            }
+            let over = timeout.is_zero() || !self.map.futex_wait(header::BELL, seen | SLEEPER, timeout);
+            if self.bell() != seen {
+                return true;
+            }
+            if over {
+                return false;
+            }
+            // Woken by a ring that was heard already: whoever rang was still waking the sleepers of that time.
         }
-        self.bell() != seen
+        true
     }
 
     pub(crate) fn retired(&self) -> bool {

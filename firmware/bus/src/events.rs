@@ -164,6 +164,11 @@ pub enum NextEvent {
         /// How many.
         events: u64,
     },
+    /// An event of a kind that this program does not know: its publisher is newer.
+    Unknown {
+        /// Who published it.
+        publisher: String,
+    },
     /// Nothing new; wait.
     Empty,
 }
@@ -253,30 +258,29 @@ impl EventSubscriber {
     }
 
     fn ask(&mut self, name: &str) -> Option<NextEvent> {
-        let ring = self.rings.get_mut(name)?;
-        let publisher = || name.to_owned();
-        loop {
+        // Twice: a retired ring may have a successor that came while it was still being read.
+        for _ in 0..2 {
+            let ring = self.rings.get_mut(name)?;
+            let publisher = name.to_owned();
             match ring.next(&mut self.data) {
                 Ok(Next::Unit(_)) => match postcard::from_bytes(&self.data) {
-                    Ok(event) => return Some(NextEvent::Event { publisher: publisher(), event }),
-                    // A newer program's kind of event: nothing this one could act on.
-                    Err(error) => tracing::warn!(publisher = name, %error, "an event that cannot be read"),
+                    Ok(event) => return Some(NextEvent::Event { publisher, event }),
+                    Err(_) => return Some(NextEvent::Unknown { publisher }),
                 },
-                Ok(Next::Lost { units, .. }) => {
-                    return Some(NextEvent::Lost { publisher: publisher(), events: units });
-                }
+                Ok(Next::Lost { units, .. }) => return Some(NextEvent::Lost { publisher, events: units }),
                 Ok(Next::Empty) => return None,
-                Ok(Next::Retired) => break,
+                Ok(Next::Retired) => {
+                    self.rings.remove(name);
+                    self.looked = None;
+                    self.look().ok()?;
+                }
                 Err(error) => {
-                    tracing::error!(publisher = name, %error, "left a publisher's events");
-                    break;
+                    // Opened again when a publisher comes.
+                    tracing::error!(publisher, %error, "left a publisher's events");
+                    self.rings.remove(name);
                 }
             }
         }
-        self.rings.remove(name);
-        // A successor may have come while this one was still being read.
-        self.looked = None;
-        self.look().ok()?;
         None
     }
 

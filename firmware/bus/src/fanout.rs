@@ -85,8 +85,8 @@ struct State<T> {
 struct Place {
     /// Index of its next item.
     next: u64,
-    /// That item was let go, and was a keyframe: the GOP before it was handed out whole.
-    between_gops: bool,
+    /// That item was let go, and was a keyframe: so many GOPs before it are accounted for.
+    whole_gops: Option<u64>,
 }
 
 struct Entry<T> {
@@ -151,7 +151,7 @@ impl<T> Fanout<T> {
         let id = state.next_id;
         state.next_id += 1;
         let next = state.keyframe.filter(|&at| at >= state.first).unwrap_or(state.end());
-        state.readers.insert(id, Place { next, between_gops: false });
+        state.readers.insert(id, Place { next, whole_gops: None });
         drop(state);
         FanoutReader {
             shared: Arc::clone(&self.shared),
@@ -208,16 +208,17 @@ impl<T> FanoutReader<T> {
     pub fn try_next(&mut self) -> Option<Item<T>> {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
-        let between_gops = state.readers.get(&self.id).is_some_and(|place| place.between_gops);
-        let item = self.advance(&state, between_gops);
-        state.readers.insert(self.id, Place { next: self.next, between_gops: false });
+        if let Some(whole_gops) = state.readers.get(&self.id).and_then(|place| place.whole_gops) {
+            self.settled_gops = whole_gops;
+        }
+        let item = self.advance(&state);
+        state.readers.insert(self.id, Place { next: self.next, whole_gops: None });
         item
     }
 
-    fn advance(&mut self, state: &State<T>, between_gops: bool) -> Option<Item<T>> {
+    fn advance(&mut self, state: &State<T>) -> Option<Item<T>> {
         if self.next < state.first {
             self.seeking = true;
-            self.settled_gops += u64::from(between_gops);
         }
         if !self.seeking {
             if let Some(entry) = state.entry(self.next) {
@@ -299,7 +300,7 @@ impl<T> State<T> {
         let Some(entry) = self.entries.pop_front() else { return };
         if entry.keyframe {
             for place in self.readers.values_mut().filter(|place| place.next == self.first) {
-                place.between_gops = true;
+                place.whole_gops = Some(entry.gop - 1);
             }
         }
         self.first += 1;

@@ -113,15 +113,18 @@ impl Mapping {
         }
     }
 
-    /// Sleeps while the word at `offset` is `value`, at most `timeout`. May return early for no reason.
-    pub(crate) fn futex_wait(&self, offset: usize, value: u32, timeout: Duration) {
+    /// Sleeps while the word at `offset` is `value`, at most `timeout`. False when the time is over or a signal
+    /// came; true when woken, or when it is another value already.
+    pub(crate) fn futex_wait(&self, offset: usize, value: u32, timeout: Duration) -> bool {
         // The kernel's old timespec: two longs. Not libc's, which on 32-bit musl has a 64-bit time.
         let seconds = libc::c_long::try_from(timeout.as_secs()).unwrap_or(libc::c_long::MAX);
         let timespec: [libc::c_long; 2] = [seconds, libc::c_long::from(timeout.subsec_nanos() as i32)];
         let word = self.u32(offset).as_ptr();
         // SAFETY: `word` is an aligned word of a live mapping and `timespec` outlives the call; the kernel only
         // reads both. Not FUTEX_PRIVATE_FLAG: the word is shared between processes.
-        unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAIT, value, timespec.as_ptr()) };
+        let answer =
+            unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAIT, value, timespec.as_ptr()) };
+        answer == 0 || Errno::last() == Errno::EAGAIN
     }
 
     /// Wakes everybody who sleeps on the word at `offset`, in every process.

@@ -27,7 +27,7 @@ pub(crate) struct RingReader {
     /// Only a keyframe will do, and there is none below `scanned`.
     seeking: bool,
     scanned: u64,
-    /// A unit has been handed out, so that what is skipped from now on is a loss.
+    /// The first unit is known, so that what is skipped from now on is a loss.
     started: bool,
     /// GOPs accounted for, as handed out whole or as lost.
     settled_gops: u64,
@@ -66,18 +66,22 @@ impl RingReader {
         };
         match start {
             Start::Next => {}
-            Start::Oldest => {
-                reader.next = reader.oldest(head);
-                reader.scanned = reader.next;
-            }
+            Start::Oldest => reader.enter((reader.oldest(head)..head).find_map(|at| reader.keyframe(at))),
             Start::LatestKeyframe => {
-                let oldest = reader.oldest(head);
-                let newest = (oldest..head).rev().find(|&sequence| reader.keyframe(sequence).is_some());
-                reader.next = newest.unwrap_or(head);
-                reader.scanned = reader.next;
+                reader.enter((reader.oldest(head)..head).rev().find_map(|at| reader.keyframe(at)));
             }
         }
         Ok(reader)
+    }
+
+    /// Starts at a keyframe; from now on it counts as lost when it is overrun.
+    fn enter(&mut self, keyframe: Option<(u64, SlotEntry)>) {
+        let Some((sequence, entry)) = keyframe else { return };
+        self.next = sequence;
+        self.seeking = false;
+        self.started = true;
+        self.settled_gops = entry.gop.wrapping_sub(1);
+        self.discontinuities = entry.discontinuities;
     }
 
     pub(crate) fn area(&self) -> &Arc<Area> {
@@ -122,8 +126,7 @@ impl RingReader {
         }
         // Twice at most: what is found may be overrun before it is copied, and then the caller is told.
         self.scanned = self.scanned.max(self.oldest(head));
-        let found = (self.scanned..head).find_map(|sequence| Some((sequence, self.keyframe(sequence)?)));
-        let Some((sequence, entry)) = found else {
+        let Some((sequence, entry)) = (self.scanned..head).find_map(|at| self.keyframe(at)) else {
             self.area.check_whole()?;
             self.scanned = head;
             if retired && self.started {
@@ -215,13 +218,13 @@ impl RingReader {
         written <= self.area.geometry().payload_bytes()
     }
 
-    /// The entry of `sequence` if it is a keyframe that can be read under the ring's present format.
-    fn keyframe(&self, sequence: u64) -> Option<SlotEntry> {
+    /// The entry of `sequence` if it is a keyframe that can be read, and in a format that is known.
+    fn keyframe(&self, sequence: u64) -> Option<(u64, SlotEntry)> {
         let entry = self.entry(sequence)?;
         let readable = entry.flags & FLAG_KEYFRAME != 0
-            && entry.format == self.area.format_generation()
+            && (entry.format == self.format.0 || entry.format == self.area.format_generation())
             && self.intact(entry.position);
-        readable.then_some(entry)
+        readable.then_some((sequence, entry))
     }
 
     fn copy(&mut self, sequence: u64, into: &mut Vec<u8>) -> Result<Copied, BusError> {

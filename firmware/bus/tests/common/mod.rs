@@ -78,15 +78,47 @@ pub fn unit(reader: &mut Subscriber, data: &mut Vec<u8>) -> UnitMeta {
     }
 }
 
+/// A child process; killed when it is let go.
+pub struct Process(Child);
+
+impl Process {
+    /// SIGKILL, and its end.
+    pub fn kill(&mut self) {
+        self.0.kill().expect("killed");
+        self.0.wait().expect("its end");
+    }
+
+    /// Its end, in good order.
+    pub fn end(&mut self) {
+        assert!(self.0.wait().expect("its end").success(), "a child failed");
+    }
+
+    /// Until the child has made the file `mark`.
+    pub fn wait_for(&mut self, mark: &Path) {
+        while !mark.exists() {
+            assert!(self.0.try_wait().expect("a child").is_none(), "a child ended early");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// This test binary again, running the ignored test `name` as a process of its own.
-pub fn child(name: &str, dir: &Path, argument: u64) -> Child {
-    Command::new(std::env::current_exe().expect("this binary"))
+pub fn child(name: &str, dir: &Path, argument: u64) -> Process {
+    let child = Command::new(std::env::current_exe().expect("this binary"))
         .args(["--exact", name, "--ignored", "--nocapture", "--test-threads=1"])
         .env("BUS_TEST_DIR", dir)
         .env("BUS_TEST_ARGUMENT", argument.to_string())
         .stdout(Stdio::null())
         .spawn()
-        .expect("a child")
+        .expect("a child");
+    Process(child)
 }
 
 /// What the parent gave to [`child`]; `None` when the test was started by hand.
