@@ -1,16 +1,16 @@
 //! The H.265 sequence parameter set, as far as hvcC, the size and the codec string need it.
 //!
-//! ITU-T H.265 section 7.3.2.2, read up to sps_max_num_reorder_pics; the frame rate is not read, because it
-//! stands behind the reference picture sets, and players take it from the timestamps.
+//! ITU-T H.265 section 7.3.2.2, read in two parts: what must be there, up to sps_max_num_reorder_pics, and then the
+//! way to the VUI's timing, where anything odd costs only the frame rate.
 
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 
 use h264_reader::rbsp::{BitRead, BitReaderError};
-use hal::Resolution;
+use hal::{FrameRate, Resolution};
 
 use crate::error::MediaError;
-use crate::params::{DecoderConfig, SpsFacts};
+use crate::params::{DecoderConfig, SpsFacts, frame_rate};
 use crate::reader::bits;
 
 /// The bytes of a NAL unit header (7.3.1.2).
@@ -21,6 +21,15 @@ const MAX_SUB_LAYERS_MINUS1: u8 = 6;
 
 /// The most pictures in the DPB (A.4.2).
 const MAX_DPB_PICTURES: u32 = 16;
+
+/// num_short_term_ref_pic_sets is at most 64 (7.4.3.2.1).
+const MAX_SHORT_TERM_SETS: u32 = 64;
+
+/// num_long_term_ref_pics_sps is at most 32 (7.4.3.2.1).
+const MAX_LONG_TERM_PICTURES: u32 = 32;
+
+/// aspect_ratio_idc EXTENDED_SAR (table E.1).
+const EXTENDED_SAR: u8 = 255;
 
 /// The fields of hvcC that come from the SPS (ISO/IEC 14496-15 section 8.3.3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,9 +77,10 @@ pub(crate) fn read_sps(nal: &[u8]) -> Result<SpsFacts, MediaError> {
     let mut r = bits(nal, HEADER);
     let sps = Sps::read(&mut r).map_err(|error| bad(format!("{error:?}")))??;
     let resolution = sps.resolution()?;
+    let frame_rate = read_timing(&mut r, sps.poc_lsb_bits).ok().flatten();
     Ok(SpsFacts {
         resolution,
-        frame_rate: None,
+        frame_rate,
         reorder_frames: Some(sps.reorder_pictures),
         rfc6381: sps.config.ptl.rfc6381(),
         config: DecoderConfig::H265(sps.config),
@@ -84,6 +94,8 @@ struct Sps {
     /// conf_win offsets left, right, top, bottom, in chroma units.
     window: [u32; 4],
     reorder_pictures: u8,
+    /// log2 of MaxPicOrderCntLsb.
+    poc_lsb_bits: u32,
 }
 
 impl Sps {
@@ -117,7 +129,10 @@ impl Sps {
         if depths.iter().any(|&minus8| minus8 > 7) {
             return Ok(Err(bad(format!("a bit depth of 8 + {depths:?}"))));
         }
-        r.read_ue("log2_max_pic_order_cnt_lsb_minus4")?;
+        let poc_lsb_bits = r.read_ue("log2_max_pic_order_cnt_lsb_minus4")?.saturating_add(4);
+        if poc_lsb_bits > 16 {
+            return Ok(Err(bad(format!("{poc_lsb_bits} bits of picture order count"))));
+        }
         let every_layer = r.read_bit("sps_sub_layer_ordering_info_present_flag")?;
         let mut reorder_pictures = 0;
         for _ in 0..=if every_layer { sub_layers_minus1 } else { 0 } {
@@ -137,7 +152,7 @@ impl Sps {
             temporal_layers: sub_layers_minus1 + 1,
             temporal_id_nested,
         };
-        Ok(Ok(Self { config, width, height, window, reorder_pictures: reorder_pictures as u8 }))
+        Ok(Ok(Self { config, width, height, window, reorder_pictures: reorder_pictures as u8, poc_lsb_bits }))
     }
 
     fn resolution(&self) -> Result<Resolution, MediaError> {
@@ -184,6 +199,123 @@ fn read_profile_tier_level(
     }
     r.skip(skipped_bits, "sub_layers")?;
     Ok(ptl)
+}
+
+/// From log2_min_luma_coding_block_size_minus3 to the VUI's timing; `None` where there is none, or nonsense before it.
+fn read_timing(r: &mut impl BitRead, poc_lsb_bits: u32) -> Result<Option<FrameRate>, BitReaderError> {
+    for _ in 0..6 {
+        r.read_ue("coding block, transform block and hierarchy sizes")?;
+    }
+    if r.read_bit("scaling_list_enabled_flag")? && r.read_bit("sps_scaling_list_data_present_flag")? {
+        skip_scaling_lists(r)?;
+    }
+    r.skip(2, "amp_enabled_flag, sample_adaptive_offset_enabled_flag")?;
+    if r.read_bit("pcm_enabled_flag")? {
+        r.skip(8, "pcm_sample_bit_depth")?;
+        r.read_ue("log2_min_pcm_luma_coding_block_size_minus3")?;
+        r.read_ue("log2_diff_max_min_pcm_luma_coding_block_size")?;
+        r.skip(1, "pcm_loop_filter_disabled_flag")?;
+    }
+    let sets = r.read_ue("num_short_term_ref_pic_sets")?;
+    if sets > MAX_SHORT_TERM_SETS {
+        return Ok(None);
+    }
+    let mut delta_pocs = 0;
+    for set in 0..sets {
+        match read_short_term_set(r, set, delta_pocs)? {
+            Some(count) => delta_pocs = count,
+            None => return Ok(None),
+        }
+    }
+    if r.read_bit("long_term_ref_pics_present_flag")? {
+        let pictures = r.read_ue("num_long_term_ref_pics_sps")?;
+        if pictures > MAX_LONG_TERM_PICTURES {
+            return Ok(None);
+        }
+        for _ in 0..pictures {
+            r.skip(poc_lsb_bits + 1, "lt_ref_pic_poc_lsb_sps, used_by_curr_pic_lt_sps_flag")?;
+        }
+    }
+    r.skip(2, "sps_temporal_mvp_enabled_flag, strong_intra_smoothing_enabled_flag")?;
+    if r.read_bit("vui_parameters_present_flag")? { read_vui_timing(r) } else { Ok(None) }
+}
+
+/// 7.3.4: scaling_list_data.
+fn skip_scaling_lists(r: &mut impl BitRead) -> Result<(), BitReaderError> {
+    for size in 0..4 {
+        for _ in (0..6).step_by(if size == 3 { 3 } else { 1 }) {
+            if !r.read_bit("scaling_list_pred_mode_flag")? {
+                r.read_ue("scaling_list_pred_matrix_id_delta")?;
+                continue;
+            }
+            if size > 1 {
+                r.read_se("scaling_list_dc_coef_minus8")?;
+            }
+            for _ in 0..64.min(1 << (4 + 2 * size)) {
+                r.read_se("scaling_list_delta_coef")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// 7.3.7: st_ref_pic_set; returns NumDeltaPocs, given that of the set before. `None` for more than a DPB holds.
+fn read_short_term_set(
+    r: &mut impl BitRead,
+    set: u32,
+    delta_pocs_before: u32,
+) -> Result<Option<u32>, BitReaderError> {
+    let mut count = 0;
+    if set > 0 && r.read_bit("inter_ref_pic_set_prediction_flag")? {
+        r.skip(1, "delta_rps_sign")?;
+        r.read_ue("abs_delta_rps_minus1")?;
+        for _ in 0..=delta_pocs_before {
+            let used = r.read_bit("used_by_curr_pic_flag")?;
+            count += u32::from(used || r.read_bit("use_delta_flag")?);
+        }
+    } else {
+        count = r.read_ue("num_negative_pics")?.saturating_add(r.read_ue("num_positive_pics")?);
+        if count > MAX_DPB_PICTURES {
+            return Ok(None);
+        }
+        for _ in 0..count {
+            r.read_ue("delta_poc_minus1")?;
+            r.skip(1, "used_by_curr_pic_flag")?;
+        }
+    }
+    Ok(Some(count).filter(|&count| count <= MAX_DPB_PICTURES))
+}
+
+/// E.2.1: vui_parameters up to vui_time_scale.
+fn read_vui_timing(r: &mut impl BitRead) -> Result<Option<FrameRate>, BitReaderError> {
+    if r.read_bit("aspect_ratio_info_present_flag")? && r.read::<8, u8>("aspect_ratio_idc")? == EXTENDED_SAR {
+        r.skip(32, "sar_width, sar_height")?;
+    }
+    if r.read_bit("overscan_info_present_flag")? {
+        r.skip(1, "overscan_appropriate_flag")?;
+    }
+    if r.read_bit("video_signal_type_present_flag")? {
+        r.skip(4, "video_format, video_full_range_flag")?;
+        if r.read_bit("colour_description_present_flag")? {
+            r.skip(24, "colour description")?;
+        }
+    }
+    if r.read_bit("chroma_loc_info_present_flag")? {
+        r.read_ue("chroma_sample_loc_type_top_field")?;
+        r.read_ue("chroma_sample_loc_type_bottom_field")?;
+    }
+    r.skip(3, "neutral_chroma_indication_flag, field_seq_flag, frame_field_info_present_flag")?;
+    if r.read_bit("default_display_window_flag")? {
+        for _ in 0..4 {
+            r.read_ue("def_disp_win_offset")?;
+        }
+    }
+    if !r.read_bit("vui_timing_info_present_flag")? {
+        return Ok(None);
+    }
+    let units = r.read::<32, u32>("vui_num_units_in_tick")?;
+    let scale = r.read::<32, u32>("vui_time_scale")?;
+    Ok(frame_rate(u64::from(scale), u64::from(units)))
 }
 
 fn bad(reason: String) -> MediaError {

@@ -95,7 +95,7 @@ pub(crate) fn packets(path: &Path, stream: &str) -> Vec<Packet> {
     packets.collect()
 }
 
-/// The packets of a clip's video, told apart by their NAL units without parameter sets.
+/// The packets of a clip's video, told apart by their NAL units without parameter sets and delimiters.
 ///
 /// Not by their bytes: a clip may hide a start code inside of a length-prefixed NAL unit (the footage ends so),
 /// or keep SEI in its sample entry (x265 through FFmpeg does).
@@ -103,7 +103,11 @@ pub(crate) fn video_packets(path: &Path, codec: VideoCodec, dir: &TempDir) -> Ve
     let units = annexb_units(path, codec, dir);
     let packets = packets(path, "v:0").into_iter().zip(units).map(|(packet, unit)| {
         let nals = annexb::nal_units(&unit.data);
-        let pictures: Vec<&[u8]> = nals.filter(|nal| !NalKind::of(codec, nal).is_parameter_set()).collect();
+        let stays = |nal: &&[u8]| {
+            let kind = NalKind::of(codec, nal);
+            !kind.is_parameter_set() && kind != NalKind::Aud
+        };
+        let pictures: Vec<&[u8]> = nals.filter(stays).collect();
         Packet { hash: format!("{pictures:02x?}"), ..packet }
     });
     packets.collect()

@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use hal::{AudioCodec, Pts90k, VideoCodec};
+use hal::{AudioCodec, FrameRate, Pts90k, VideoCodec};
 use tempfile::TempDir;
 
 use super::ffmpeg::{
@@ -78,14 +78,20 @@ fn footage_with_b_frames_comes_out_bit_exact() {
 
 #[test]
 fn h265_with_g711_comes_out_bit_exact() {
-    for (name, codec) in [("pcm_alaw", AudioCodec::G711A), ("pcm_mulaw", AudioCodec::G711U)] {
+    // The second with all that may stand before the frame rate in the SPS.
+    let plain = "log-level=none:keyint=30:bframes=3";
+    let full = "log-level=none:keyint=30:bframes=3:scaling-list=default:sar=5:overscan=show:colorprim=bt709:\
+                chromaloc=1:display-window=0,0,2,2:aud=1";
+    for (name, codec, params) in
+        [("pcm_alaw", AudioCodec::G711A, plain), ("pcm_mulaw", AudioCodec::G711U, full)]
+    {
         let dir = TempDir::new().unwrap();
-        let video =
-            ["-c:v", "libx265", "-x265-params", "log-level=none:keyint=30:bframes=3", "-tag:v", "hvc1"];
+        let video = ["-c:v", "libx265", "-x265-params", params, "-tag:v", "hvc1"];
         let clip = generated(&dir, "clip.mov", &[&video[..], &["-c:a", name, "-ar", "8000"]].concat());
         let (entry, units) = stored(&annexb_units(&clip, VideoCodec::H265, &dir), VideoCodec::H265);
         let SampleEntry::Video(params) = &entry else { unreachable!() };
         assert_eq!((params.resolution.width, params.resolution.height), (322, 182));
+        assert_eq!(params.frame_rate, Some(FrameRate { numerator: 30_000, denominator: 1001 }));
         assert!(params.reorder_frames.unwrap() > 0);
         assert!(params.rfc6381.starts_with("hvc1.1.6.L"), "{}", params.rfc6381);
         let (video, video_bytes) = track(entry, &units, 10, 0);
