@@ -254,12 +254,8 @@ impl Client {
             }
             _ => Vec::new(),
         };
-        let beginnings: Vec<Beginning> = self
-            .legs
-            .iter()
-            .zip(firsts)
-            .map(|(leg, first)| Beginning { track: leg.track, first })
-            .collect();
+        let beginnings: Vec<Beginning> =
+            self.legs.iter().zip(firsts).map(|(leg, first)| Beginning { track: leg.track, first }).collect();
         if let Some(stream) = self.stream {
             let via = if self.connection.secure { Via::Rtsps } else { Via::Rtsp };
             let (peer, user) = (self.connection.peer, self.session.user().unwrap_or_default().to_owned());
@@ -286,7 +282,8 @@ impl Client {
         let leg = &mut self.legs[index];
         match item {
             Item::Item(packets) => {
-                let report = leg.report_due(&packets, now).then(|| rtcp::sender_report(&leg.report, &self.cname));
+                let report =
+                    leg.report_due(&packets, now).then(|| rtcp::sender_report(&leg.report, &self.cname));
                 leg.report.packets = leg.report.packets.wrapping_add(packets.count());
                 leg.report.payload_bytes = leg.report.payload_bytes.wrapping_add(packets.payload_bytes());
                 match leg.delivery {
@@ -339,8 +336,11 @@ impl Client {
 
     fn tick(&mut self) {
         let now = self.now();
-        let heard =
-            self.legs.iter().filter_map(|leg| leg.heard.as_ref()).any(|heard| heard.flag.swap(false, Ordering::Relaxed));
+        let heard = self
+            .legs
+            .iter()
+            .filter_map(|leg| leg.heard.as_ref())
+            .any(|heard| heard.flag.swap(false, Ordering::Relaxed));
         if heard {
             self.session.sign_of_life(now);
         }
@@ -357,11 +357,9 @@ impl Leg {
     fn new(shared: &Arc<Shared>, track: TrackId, live: Arc<LiveTrack>, delivery: Delivery) -> Self {
         let heard = match delivery {
             Delivery::Interleaved { .. } => None,
-            Delivery::Udp { rtcp, .. } => Some(Heard {
-                shared: Arc::clone(shared),
-                address: rtcp,
-                flag: shared.receivers.expect(rtcp),
-            }),
+            Delivery::Udp { rtcp, .. } => {
+                Some(Heard { shared: Arc::clone(shared), address: rtcp, flag: shared.receivers.expect(rtcp) })
+            }
         };
         let report = Report {
             ssrc: live.ssrc,
@@ -406,7 +404,13 @@ impl Leg {
     }
 
     /// Sends a unit, with the pauses that its receiver needs.
-    async fn send_datagrams(&mut self, clock: &dyn Clock, socket: &UdpSocket, unit: &Packets, to: SocketAddr) {
+    async fn send_datagrams(
+        &mut self,
+        clock: &dyn Clock,
+        socket: &UdpSocket,
+        unit: &Packets,
+        to: SocketAddr,
+    ) {
         let pause = self.pace.before_unit(unit.timestamp, clock.mono());
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;

@@ -220,16 +220,12 @@ fn hex(bytes: &[u8]) -> String {
 fn covers(digest_uri: &str, request_uri: &str) -> bool {
     let (own, asked) = (path_of(digest_uri), path_of(request_uri));
     let (own, asked) = (own.trim_end_matches('/'), asked.trim_end_matches('/'));
-    own == asked
-        || (!own.is_empty() && asked.strip_prefix(own).is_some_and(|below| below.starts_with('/')))
+    own == asked || (!own.is_empty() && asked.strip_prefix(own).is_some_and(|below| below.starts_with('/')))
 }
 
-/// The path of an absolute URL, or the text itself.
-fn path_of(uri: &str) -> &str {
-    match uri.split_once("://") {
-        Some((_, rest)) => rest.find('/').map_or("", |slash| &rest[slash..]),
-        None => uri,
-    }
+/// The path of an absolute URL, normalised as that of the request was, or the text itself.
+fn path_of(uri: &str) -> String {
+    rtsp_types::Url::parse(uri).map_or_else(|_| uri.to_owned(), |url| url.path().to_owned())
 }
 
 /// `name=token` and `name="quoted"`, separated by commas (RFC 9110 section 11.2).
@@ -306,7 +302,8 @@ mod tests {
             protection,
         };
         let response = credentials.expected(&StreamKeyVerifier::derive(user, REALM, key), "DESCRIBE");
-        let qop = count.map_or(String::new(), |count| format!(", qop=auth, nc={count:08x}, cnonce=\"c0ffee\""));
+        let qop =
+            count.map_or(String::new(), |count| format!(", qop=auth, nc={count:08x}, cnonce=\"c0ffee\""));
         format!(
             "Digest username=\"{user}\", realm=\"{REALM}\", nonce=\"{nonce}\", uri=\"{URI}\", \
              response=\"{response}\", algorithm={algorithm}{qop}"
@@ -339,7 +336,8 @@ mod tests {
         let unknown = answer("SHA-256", "bert", "the key", &nonce, Some(1));
         assert_eq!(check(&mut challenger, &unknown, at(1)), Verdict::Wrong);
         assert_eq!(challenger.check(None, "DESCRIBE", URI, at(1), &lookup), Verdict::Missing);
-        for junk in ["Basic YW5uYTp0aGUga2V5", "Digest", "Digest a", "Digest username=\"", "Digest =,=,=", ""] {
+        for junk in ["Basic YW5uYTp0aGUga2V5", "Digest", "Digest a", "Digest username=\"", "Digest =,=,=", ""]
+        {
             assert_eq!(check(&mut challenger, junk, at(1)), Verdict::Missing, "{junk}");
         }
     }

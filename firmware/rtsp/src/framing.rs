@@ -29,7 +29,10 @@ const INTERLEAVED_HEADER_BYTES: usize = 4;
 pub(crate) enum Frame {
     Request(Box<Request<Vec<u8>>>),
     /// A packet on an interleaved channel.
-    Interleaved { channel: u8, payload: Vec<u8> },
+    Interleaved {
+        channel: u8,
+        payload: Vec<u8>,
+    },
     /// Not RTSP, but its end is known: the next request can be read.
     Malformed,
     /// Nothing after this can be understood.

@@ -44,5 +44,6 @@ pub(crate) fn is_live_range(range: &str) -> bool {
     let Some(span) = range.trim().strip_prefix("npt=") else { return false };
     let span = span.split(';').next().unwrap_or(span).trim();
     let Some(start) = span.strip_suffix('-') else { return false };
-    start == "now" || (!start.is_empty() && start.bytes().all(|byte| byte.is_ascii_digit() || b".:".contains(&byte)))
+    start == "now"
+        || (!start.is_empty() && start.bytes().all(|byte| byte.is_ascii_digit() || b".:".contains(&byte)))
 }

@@ -164,26 +164,25 @@ mod tests {
 
     #[test]
     fn h264_with_aac() {
-        let video = video(VideoCodec::H264, &[], &[&[0x67, 0x64, 0, 0x1f, 0xac]], &[&[0x68, 0xee, 0x3c, 0x80]]);
-        insta::assert_snapshot!(
-            text(vec![video, audio(AudioCodec::Aac, 48_000, 2, &[0x11, 0x90])], "192.0.2.1")
-        );
+        let video =
+            video(VideoCodec::H264, &[], &[&[0x67, 0x64, 0, 0x1f, 0xac]], &[&[0x68, 0xee, 0x3c, 0x80]]);
+        insta::assert_snapshot!(text(
+            vec![video, audio(AudioCodec::Aac, 48_000, 2, &[0x11, 0x90])],
+            "192.0.2.1"
+        ));
     }
 
     #[test]
     fn h265_with_pcma_over_ipv6() {
-        let video = video(VideoCodec::H265, &[&[0x40, 1, 12]], &[&[0x42, 1, 1]], &[&[0x44, 1, 0xc1], &[0x44, 1]]);
-        insta::assert_snapshot!(
-            text(vec![video, audio(AudioCodec::G711A, 8000, 1, &[])], "2001:db8::1")
-        );
+        let video =
+            video(VideoCodec::H265, &[&[0x40, 1, 12]], &[&[0x42, 1, 1]], &[&[0x44, 1, 0xc1], &[0x44, 1]]);
+        insta::assert_snapshot!(text(vec![video, audio(AudioCodec::G711A, 8000, 1, &[])], "2001:db8::1"));
     }
 
     #[test]
     fn dynamic_pcmu_and_unknown_parameter_sets() {
         let mut video = video(VideoCodec::H264, &[], &[], &[]);
         video.parameter_sets = None;
-        insta::assert_snapshot!(
-            text(vec![video, audio(AudioCodec::G711U, 16_000, 2, &[])], "192.0.2.1")
-        );
+        insta::assert_snapshot!(text(vec![video, audio(AudioCodec::G711U, 16_000, 2, &[])], "192.0.2.1"));
     }
 }

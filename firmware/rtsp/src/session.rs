@@ -187,10 +187,9 @@ impl Session {
             Some(sign) => now.since(sign) >= self.options.timeout,
             None => now.since(self.opened) >= FIRST_REQUEST_TIMEOUT.min(self.options.timeout),
         };
-        let revoked = self
-            .active
-            .as_ref()
-            .is_some_and(|active| self.options.gate.stream_key(&active.user).as_ref() != Some(&active.verifier));
+        let revoked = self.active.as_ref().is_some_and(|active| {
+            self.options.gate.stream_key(&active.user).as_ref() != Some(&active.verifier)
+        });
         if silent || revoked {
             self.close();
         }
@@ -203,7 +202,9 @@ impl Session {
 
     /// Answers [`Action::Describe`].
     pub(crate) fn described(&mut self, now: MonoTime, found: Result<&Presentation, Refusal>) {
-        let Some(Waiting { cseq, url, target, kind: WaitingFor::Describe }) = self.waiting.take() else { return };
+        let Some(Waiting { cseq, url, target, kind: WaitingFor::Describe }) = self.waiting.take() else {
+            return;
+        };
         match found {
             Ok(presentation) => {
                 let response = ok()
@@ -244,10 +245,7 @@ impl Session {
                 let response = ok()
                     .header(headers::CSEQ, cseq)
                     .header(headers::SESSION, session)
-                    .header(
-                        headers::TRANSPORT,
-                        transport::answer(&delivery, &self.options.abilities, ssrc),
-                    )
+                    .header(headers::TRANSPORT, transport::answer(&delivery, &self.options.abilities, ssrc))
                     .empty();
                 self.send(&response);
             }
@@ -274,8 +272,10 @@ impl Session {
                 }
             })
             .collect();
-        let mut response =
-            ok().header(headers::CSEQ, cseq).header(headers::SESSION, session).header(headers::RANGE, "npt=now-");
+        let mut response = ok()
+            .header(headers::CSEQ, cseq)
+            .header(headers::SESSION, session)
+            .header(headers::RANGE, "npt=now-");
         if !info.is_empty() {
             response = response.header(headers::RTP_INFO, info.join(","));
         }
@@ -303,7 +303,8 @@ impl Session {
 
     fn interleaved(&mut self, now: MonoTime, channel: u8, payload: &[u8]) {
         let ours = self.active.as_ref().is_some_and(|active| {
-            let is_rtcp = |delivery| matches!(delivery, Delivery::Interleaved { rtcp, .. } if rtcp == channel);
+            let is_rtcp =
+                |delivery| matches!(delivery, Delivery::Interleaved { rtcp, .. } if rtcp == channel);
             active.tracks.iter().any(|(_, delivery)| is_rtcp(*delivery))
         });
         if ours && rtcp::is_receiver_report(payload) {
@@ -396,13 +397,7 @@ impl Session {
         self.waiting = Some(Waiting { cseq, url, target, kind: WaitingFor::Describe });
     }
 
-    fn setup(
-        &mut self,
-        cseq: String,
-        request: &Request<Vec<u8>>,
-        user: String,
-        verifier: StreamKeyVerifier,
-    ) {
+    fn setup(&mut self, cseq: String, request: &Request<Vec<u8>>, user: String, verifier: StreamKeyVerifier) {
         let Some((url, target)) = target(request) else { return self.answer(&cseq, StatusCode::NotFound) };
         match (&self.active, session_id(request)) {
             (None, None) => {}
@@ -504,7 +499,9 @@ impl Session {
         let status = match (active, target(request)) {
             (None, _) => StatusCode::SessionNotFound,
             (Some(_), None) => StatusCode::NotFound,
-            (Some(active), Some((_, target))) if active.stream != target.stream => StatusCode::SessionNotFound,
+            (Some(active), Some((_, target))) if active.stream != target.stream => {
+                StatusCode::SessionNotFound
+            }
             // On a track of several: RFC 2326 section 11.3.
             (Some(active), Some((_, Target { track: Some(track), .. })))
                 if active.tracks.len() != 1 || active.tracks[0].0 != track =>
@@ -574,3 +571,5 @@ impl Session {
     }
 }
 
+#[cfg(test)]
+mod tests;

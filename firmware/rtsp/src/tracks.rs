@@ -65,7 +65,8 @@ impl Tracks {
             TrackId::Video => FORMAT_WAIT,
             TrackId::Audio => SOUND_WAIT,
         };
-        let format = tokio::time::timeout(wait, formats.wait_for(Option::is_some)).await.ok()?.ok()?.clone()?;
+        let format =
+            tokio::time::timeout(wait, formats.wait_for(Option::is_some)).await.ok()?.ok()?.clone()?;
         let fits = matches!(
             (&format, track),
             (StreamFormat::Video(_), TrackId::Video) | (StreamFormat::Audio(_), TrackId::Audio)

@@ -21,7 +21,20 @@ fn run(command: &mut Command) -> Output {
 
 fn ffmpeg(transport: &str, url: &str) -> Command {
     let mut command = Command::new("ffmpeg");
-    command.args(["-nostdin", "-v", "error", "-rtsp_transport", transport, "-i", url, "-t", "5", "-f", "null", "-"]);
+    command.args([
+        "-nostdin",
+        "-v",
+        "error",
+        "-rtsp_transport",
+        transport,
+        "-i",
+        url,
+        "-t",
+        "5",
+        "-f",
+        "null",
+        "-",
+    ]);
     command
 }
 
@@ -87,42 +100,56 @@ fn ffprobe_names_both_tracks() {
 fn gstreamer_plays() {
     let recorder = street();
     for transport in ["tcp", "udp"] {
-        let location = format!("location=rtsp://{}/ch1/main", recorder.address);
-        let mut command = Command::new("gst-launch-1.0");
-        // -e: an interrupt ends it in order; `timeout` sends one after five seconds.
-        command = {
-            let mut timed = Command::new("timeout");
-            timed.args(["--preserve-status", "-s", "INT", "6"]).arg(command.get_program());
-            timed
-        };
-        command.args(["-q", "-e", "rtspsrc", &location, &format!("protocols={transport}")]);
-        command.args([&format!("user-id={}", common::USER), &format!("user-pw={}", common::KEY), "name=s"]);
-        command.args("s. ! application/x-rtp,media=video ! rtph264depay ! h264parse ! avdec_h264 ! fakesink sync=true".split(' '));
-        command.args("s. ! application/x-rtp,media=audio ! rtpmp4gdepay ! aacparse ! avdec_aac ! fakesink sync=true".split(' '));
-        command.env("GST_DEBUG", "2").env("GST_DEBUG_NO_COLOR", "1");
+        let mut command = Command::new("timeout");
+        command.args(["30", "gst-launch-1.0", "-q", "rtspsrc", "name=s"]);
+        command.arg(format!("location=rtsp://{}/ch1/main", recorder.address));
+        command.arg(format!("protocols={transport}"));
+        command.args([&format!("user-id={}", common::USER), &format!("user-pw={}", common::KEY)]);
+        // Both sinks end by themselves after about five seconds, in real time.
+        command.args("s. ! application/x-rtp,media=video ! rtph264depay ! h264parse ! avdec_h264".split(' '));
+        command.args("! fakesink sync=true num-buffers=60".split(' '));
+        command.args("s. ! application/x-rtp,media=audio ! rtpmp4gdepay ! aacparse ! avdec_aac".split(' '));
+        command.args("! fakesink sync=true num-buffers=220".split(' '));
+        command.env("GST_DEBUG", "1").env("GST_DEBUG_NO_COLOR", "1");
         let output = run(&mut command);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!said.contains("ERROR") && !said.contains("WARN"), "{transport}: {said}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        // It interrupts its own PAUSE when the pipeline stops, and says so.
+        let said: Vec<&str> =
+            text.lines().filter(|line| !line.trim().is_empty() && !line.contains("interrupted")).collect();
+        assert!(output.status.success() && said.is_empty(), "{transport}: {}\n{said:#?}", output.status);
         recorder.wait_until(Duration::from_secs(10), "it left", || recorder.watching() == 0);
     }
     assert_eq!(recorder.gate.seen.lock().unwrap().len(), 2, "both played");
 }
 
+#[test]
+fn ffmpeg_plays_over_tls() {
+    let mut recorder = street();
+    let url = recorder.tls_url("/ch1/main");
+    silent(&mut ffmpeg("tcp", &url));
+    let seen = recorder.gate.seen.lock().unwrap();
+    assert_eq!(seen.iter().map(|watch| watch.via).collect::<Vec<_>>(), [rtsp::Via::Rtsps]);
+}
+
 /// VLC refuses to run as root, so it runs as nobody then.
 #[test]
+#[ignore = "needs a VLC with live555; Debian builds its VLC without (bug 981439), and then it has no RTSP"]
 fn vlc_plays() {
     let recorder = street();
+    let root = run(Command::new("id").arg("-u")).stdout.starts_with(b"0\n");
     for option in ["--rtsp-tcp", "--no-rtsp-tcp"] {
         let home = tempfile::tempdir().unwrap();
-        let mut command = Command::new("vlc-wrapper");
-        command.env("HOME", home.path()).env("XDG_RUNTIME_DIR", home.path());
-        command.args(["-I", "dummy", "--no-interact", "--vout=dummy", "--aout=dummy", option, "--run-time=6"]);
-        command.args(["--rtsp-user", common::USER, "--rtsp-pwd", common::KEY, "--play-and-exit", "-v"]);
-        command.args([&format!("rtsp://{}/ch1/main", recorder.address), "vlc://quit"]);
+        std::fs::set_permissions(home.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let mut command = Command::new("timeout");
+        command.arg("40").env("HOME", home.path()).env("XDG_RUNTIME_DIR", home.path());
+        if root {
+            command.args(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+        }
+        command.args(["cvlc", "--no-interact", "--vout=vdummy", "--aout=adummy", option, "--run-time=6"]);
+        command.args([&recorder.url("/ch1/main"), "vlc://quit"]);
         let output = run(&mut command);
         let said = String::from_utf8_lossy(&output.stderr);
-        eprintln!("{option}: {said}");
-        assert!(output.status.success(), "{said}");
+        assert!(output.status.success() && !said.contains("error"), "{option}: {said}");
         recorder.wait_until(Duration::from_secs(10), "it left", || recorder.watching() == 0);
     }
     assert_eq!(recorder.gate.seen.lock().unwrap().len(), 2, "both played");

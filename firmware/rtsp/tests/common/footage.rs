@@ -55,6 +55,33 @@ impl Clip {
         video(&file, work, VideoCodec::H265, "hevc_mp4toannexb,hevc_metadata=aud=insert", "hevc")
     }
 
+    /// Shaped like H.264 for whoever does not decode: `bytes` a unit, 25 units a second.
+    pub fn noise(codec: VideoCodec, bytes: usize, gop: usize) -> Self {
+        let units = (0..gop)
+            .map(|index| {
+                let (sets, slice): (&[&[u8]], &[u8]) = match codec {
+                    VideoCodec::H264 => {
+                        (&[&[0x67, 0x64, 1, 31, 1], &[0x68, 1, 1]], &[[0x65], [0x41]][index.min(1)])
+                    }
+                    VideoCodec::H265 => (
+                        &[&[0x40, 1, 1], &[0x42, 1, 1], &[0x44, 1, 1]],
+                        &[[0x26, 1], [0x02, 1]][index.min(1)],
+                    ),
+                };
+                let mut data = Vec::new();
+                for set in sets.iter().take(if index == 0 { sets.len() } else { 0 }) {
+                    data.extend_from_slice(&[0, 0, 0, 1]);
+                    data.extend_from_slice(set);
+                }
+                data.extend_from_slice(&[0, 0, 0, 1]);
+                data.extend_from_slice(slice);
+                data.extend((0..bytes).map(|at| (at % 251) as u8 + 1));
+                Coded { pts: Pts90k(index as i64 * 3600), keyframe: index == 0, data }
+            })
+            .collect();
+        Self { format: StreamFormat::Video(codec), units, length: Pts90k(gop as i64 * 3600) }
+    }
+
     fn h264_file(file: &Path, work: &Path) -> Self {
         video(file, work, VideoCodec::H264, "h264_mp4toannexb,h264_metadata=aud=insert", "h264")
     }
@@ -78,8 +105,12 @@ impl Clip {
             at += length;
         }
         let ticks = 1024 * 90_000 / 48_000;
-        let format =
-            AudioFormat { codec: AudioCodec::Aac, sample_rate: 48_000, channels: 2, config: vec![0x11, 0x90] };
+        let format = AudioFormat {
+            codec: AudioCodec::Aac,
+            sample_rate: 48_000,
+            channels: 2,
+            config: vec![0x11, 0x90],
+        };
         sound(format, units, ticks)
     }
 
@@ -110,7 +141,16 @@ fn video(file: &Path, work: &Path, codec: VideoCodec, filter: &str, muxer: &str)
     let bytes = std::fs::read(&raw).unwrap();
     let data = access_units(&bytes, codec);
     let probe = Command::new("ffprobe")
-        .args(["-v", "error", "-select_streams", "v", "-show_entries", "packet=pts_time,flags", "-of", "csv=p=0"])
+        .args([
+            "-v",
+            "error",
+            "-select_streams",
+            "v",
+            "-show_entries",
+            "packet=pts_time,flags",
+            "-of",
+            "csv=p=0",
+        ])
         .arg(file)
         .output()
         .unwrap();

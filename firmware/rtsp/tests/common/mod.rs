@@ -67,7 +67,8 @@ impl Camera {
         let thread = std::thread::spawn(move || {
             let clock = SystemClock::new();
             let epoch = clock.wall();
-            let mut lanes: Vec<Lane> = clips.into_iter().map(|(id, clip)| Lane::new(&dir, id, clip)).collect();
+            let mut lanes: Vec<Lane> =
+                clips.into_iter().map(|(id, clip)| Lane::new(&dir, id, clip)).collect();
             while !theirs.load(Ordering::SeqCst) {
                 let lane = lanes.iter_mut().min_by_key(|lane| lane.due()).unwrap();
                 let due = Duration::from_micros(Pts90k(lane.due()).as_micros() as u64);
@@ -147,7 +148,8 @@ impl Recorder {
     }
 
     pub fn with(mut options: ServerOptions) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let _inside = runtime.enter();
         let dir = tempfile::tempdir().unwrap();
         let gate = Arc::new(OneKey {
@@ -178,6 +180,11 @@ impl Recorder {
         self.cameras.push(Camera::start(self.dir.path(), clips));
     }
 
+    /// A channel that nobody decodes.
+    pub fn noise(&mut self, number: u16, bytes: usize, gop: usize) {
+        self.channel(number, Clip::noise(hal::VideoCodec::H264, bytes, gop), None);
+    }
+
     pub fn stop_cameras(&mut self) {
         self.cameras.clear();
     }
@@ -188,6 +195,23 @@ impl Recorder {
 
     pub fn url(&self, path: &str) -> String {
         format!("rtsp://{USER}:{KEY}@{}{path}", self.address)
+    }
+
+    /// Opens RTSPS with a certificate of its own; the URL for it.
+    pub fn tls_url(&mut self, path: &str) -> String {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = tokio_rustls::rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der())
+            .unwrap();
+        let config = tokio_rustls::rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = self.runtime().block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = self.server.clone();
+        self.runtime().spawn(async move { serving.serve(listener, Some(acceptor)).await });
+        format!("rtsps://{USER}:{KEY}@{address}{path}")
     }
 
     pub fn watching(&self) -> usize {

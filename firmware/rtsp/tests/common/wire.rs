@@ -45,7 +45,18 @@ impl Reply {
 
 impl Wire {
     pub fn connect(address: SocketAddr, path: &str) -> Self {
-        let socket = TcpStream::connect(address).unwrap();
+        Self::over(TcpStream::connect(address).unwrap(), address, path)
+    }
+
+    /// With a small receive buffer, so that the server soon notices that nobody reads.
+    pub fn connect_narrow(address: SocketAddr, path: &str) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(16 << 10).unwrap();
+        socket.connect(&address.into()).unwrap();
+        Self::over(socket.into(), address, path)
+    }
+
+    fn over(socket: TcpStream, address: SocketAddr, path: &str) -> Self {
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let url = format!("rtsp://{address}{path}");
         Self {
@@ -145,6 +156,17 @@ impl Wire {
             self.session = Some(session.split(';').next().unwrap().to_owned());
         }
         Some(Came::Reply(reply))
+    }
+
+    /// The next RTP packet on `channel`.
+    pub fn packet(&mut self, channel: u8) -> Vec<u8> {
+        loop {
+            match self.next() {
+                Came::Packet(on, packet) if on == channel => return packet,
+                Came::Packet(..) => {}
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     /// DESCRIBE and SETUP of the video, interleaved on `channels`.
