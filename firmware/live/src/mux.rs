@@ -156,6 +156,11 @@ impl Muxer {
         }
     }
 
+    /// Whether units become fragments now; if not, they do from the next keyframe on.
+    pub(crate) fn is_showing(&self) -> bool {
+        !self.seeking
+    }
+
     /// What came of it since the last call.
     pub(crate) fn take(&mut self) -> Vec<Fragment> {
         std::mem::take(&mut self.out)
@@ -188,7 +193,6 @@ impl Muxer {
         }
         let mut data = Vec::new();
         let sets = annexb::split_parameter_sets_into(codec, &unit.data, &mut data)?;
-        let had_sets = !sets.is_empty();
         for (seen, known) in
             [(sets.vps, &mut self.sets.vps), (sets.sps, &mut self.sets.sps), (sets.pps, &mut self.sets.pps)]
         {
@@ -212,7 +216,7 @@ impl Muxer {
             return Ok(());
         }
         if unit.meta.keyframe {
-            self.at_keyframe(codec, unit.meta.pts, had_sets)?;
+            self.at_keyframe(codec, unit.meta.pts)?;
         }
         let Some(current) = &mut self.current else { return Ok(()) };
         self.seeking = false;
@@ -274,12 +278,12 @@ impl Muxer {
     }
 
     /// Begins a new generation where something changed that an init segment says.
-    fn at_keyframe(&mut self, codec: VideoCodec, pts: Pts90k, had_sets: bool) -> Result<(), MediaError> {
+    fn at_keyframe(&mut self, codec: VideoCodec, pts: Pts90k) -> Result<(), MediaError> {
         let silent = pts.0 - *self.heard.get_or_insert(pts.0) > AUDIO_LOST_TICKS;
         let audio = self.audio_format.clone().filter(|_| !silent);
         if let Some(current) = &self.current
             && current.audio == audio
-            && (!had_sets || current.params.sets == self.sets)
+            && current.params.sets == self.sets
         {
             return Ok(());
         }

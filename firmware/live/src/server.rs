@@ -135,10 +135,11 @@ async fn run(stream: StreamId, mut video: Source, mut audio: Option<Source>, fan
                             muxer.set_audio_format(audio.format.borrow_and_update().as_ref());
                         }
                     }
+                    let was_showing = muxer.is_showing();
                     if let Err(error) = muxer.video(&unit) {
                         tracing::debug!(%stream, %error, "live video waits for the next keyframe");
                         push(&mut muxer, &fanout);
-                        fanout.lost(1);
+                        fanout.lost(u64::from(was_showing));
                     }
                 }
                 Item::Lost { gops } => {

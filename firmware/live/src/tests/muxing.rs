@@ -3,6 +3,7 @@
 use bus::{Unit, UnitMeta};
 use bytes::Bytes;
 use hal::{Pts90k, StreamFormat, StreamId, StreamKind, VideoCodec, WallTime};
+use mp4_atom::{Decode, Moof};
 use proptest::prelude::*;
 
 use super::clips::{CHANNEL, aac_format};
@@ -66,6 +67,48 @@ fn sound_that_stops_is_left_out_from_the_next_gop_on_until_it_comes_back() {
         with_sound.extend(muxer.take().iter().filter(|fragment| fragment.keyframe).map(has_sound));
     }
     assert_eq!(with_sound, [true, true, true, true, true, false, false, false, true, true]);
+}
+
+/// Decoding time, duration and composition offset of a fragment's sample.
+fn times(fragment: &Fragment) -> (u64, u32, i64) {
+    let moof = Moof::decode(&mut &fragment.bytes[..]).unwrap();
+    let sample = moof.traf[0].trun[0].samples.get(0).unwrap();
+    let start = moof.traf[0].tfdt.as_ref().unwrap().base_media_decode_time;
+    (start, sample.duration.unwrap(), sample.cts.unwrap())
+}
+
+#[test]
+fn every_fragment_lasts_until_the_next_whatever_the_source_does() {
+    // Browsers drop everything up to the next keyframe after a step in decoding times that is more than twice as
+    // long as the last frame (Media Source Extensions, coded frame processing). So: dropped frames, a repeated
+    // time, and more B-frames out of order than the stream announced.
+    let steps =
+        [0, 3600, 7200, 32_400, 36_000, 36_000, 39_600, 64_800, 54_000, 43_200, 46_800, 61_200, 90_000];
+    let mut muxer = muxer();
+    muxer.video(&keyframe(steps[0])).unwrap();
+    for pts in &steps[1..] {
+        muxer.video(&picture(*pts)).unwrap();
+    }
+    let fragments = muxer.take();
+    assert_eq!(fragments.len(), steps.len() - 1);
+    let times: Vec<_> = fragments.iter().map(times).collect();
+    for pair in times.windows(2) {
+        assert_eq!(pair[0].0 + u64::from(pair[0].1), pair[1].0, "{times:?}");
+    }
+    let lead = times[0].0 as i64 + times[0].2;
+    for ((start, _, offset), pts) in times.iter().zip(steps) {
+        assert_eq!(*start as i64 + offset - lead, pts);
+    }
+}
+
+#[test]
+fn parameter_sets_may_come_in_a_unit_of_their_own() {
+    let (sets, slice) = KEYFRAME.split_at(KEYFRAME.len() - 7);
+    let mut muxer = muxer();
+    muxer.video(&unit(StreamKind::Main, 0, false, sets)).unwrap();
+    muxer.video(&unit(StreamKind::Main, 0, true, slice)).unwrap();
+    muxer.video(&picture(3600)).unwrap();
+    assert_eq!(muxer.take().len(), 1);
 }
 
 #[test]
