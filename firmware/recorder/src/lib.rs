@@ -7,8 +7,12 @@
 //! - Nothing that is still in a ring is lost, whoever was killed.
 //! - A failing disk never ends recording; it is retried for as long as it takes.
 
+mod follow;
 mod recorder;
 mod status;
 
 pub use recorder::Recorder;
 pub use status::{RecorderStatus, StatusHandle, StopFlag, StreamStatus};
+
+#[cfg(test)]
+mod tests;

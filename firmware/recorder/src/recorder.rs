@@ -1,40 +1,229 @@
-//! The recording thread.
+//! The recording thread: rings in, commits out.
+//!
+//! Does not belong here: following one ring (`follow`), figures (`status`).
+//!
+//! Invariants
+//! - It never waits for one ring while another fills: rings are drained without waiting.
+//! - While the disk fails, rings are left alone as long as the store has no room: they keep more than memory does.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use hal::Clock;
-use store::{Store, StoreError};
+use bus::ring_path;
+use hal::{ByteCount, ChannelId, Clock, MAX_CHANNELS, MonoTime, StreamId, StreamKind};
+use store::{CommitReport, Store, StoreError};
 
+use crate::follow::Follower;
 use crate::status::{StatusHandle, StopFlag};
 
-/// Drains rings into a store.
+/// How often rings are drained: a ring of a few seconds is never more than a fraction full.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How often footage is made durable; the promise is 2 s at most (docs/architecture.md).
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Over how long rates are measured.
+const RATE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Sealed segments are read back by at least this much between two drains.
+const MIN_SCRUB_BYTES: u64 = 256 << 10;
+
+/// The most damages kept for people to read.
+const MAX_DAMAGES: usize = 16;
+
+/// What is recorded of a channel.
+const KINDS: [StreamKind; 2] = [StreamKind::Main, StreamKind::Audio];
+
+/// Drains the rings of every channel into a store.
 pub struct Recorder {
     bus_dir: PathBuf,
     store: Store,
     clock: Arc<dyn Clock>,
     status: StatusHandle,
+    followers: BTreeMap<StreamId, Follower>,
+    /// Written since the last reading back, so that it keeps pace.
+    to_scrub: u64,
+    rates: Rates,
+}
+
+struct Rates {
+    since: MonoTime,
+    written: u64,
+    streams: BTreeMap<StreamId, u64>,
 }
 
 impl Recorder {
-    /// Records everything that appears in `bus_dir`.
+    /// Records main streams and audio of every channel that appears in `bus_dir`.
     #[must_use]
     pub fn new(bus_dir: &Path, store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { bus_dir: bus_dir.to_owned(), store, clock, status: StatusHandle::default() }
+        let status = StatusHandle::default();
+        let volume = store.status();
+        {
+            let mut status = status.lock();
+            status.volume_max = volume.max_bytes;
+            status.volume_used = volume.used_bytes;
+        }
+        let rates = Rates { since: clock.mono(), written: 0, streams: BTreeMap::new() };
+        Self { bus_dir: bus_dir.to_owned(), store, clock, status, followers: BTreeMap::new(), to_scrub: 0, rates }
     }
 
-    /// For other threads.
+    /// The figures, for other threads.
     #[must_use]
     pub fn status(&self) -> StatusHandle {
         self.status.clone()
     }
 
-    /// Records until `stop` is raised; call it on a thread of its own.
+    /// Records until `stop` is raised, then drains what is in the rings, commits and seals. Call it on a thread of
+    /// its own.
     ///
     /// # Errors
-    /// When the last commit or seal failed.
-    pub fn run(self, stop: &StopFlag) -> Result<(), StoreError> {
-        let _ = (self.bus_dir, self.clock, stop);
-        self.store.finish().map(drop)
+    /// When the last commit failed; everything before it was retried for as long as it took.
+    pub fn run(mut self, stop: &StopFlag) -> Result<(), StoreError> {
+        let mut next_drain = self.clock.mono();
+        let mut next_commit = next_drain + COMMIT_INTERVAL;
+        while !stop.is_raised() {
+            self.drain();
+            let now = self.clock.mono();
+            if now >= next_commit || !self.store.has_room() {
+                // A failure is in the status; the footage is kept and tried again.
+                let _ = self.commit();
+                next_commit = later(next_commit, COMMIT_INTERVAL, self.clock.mono());
+            }
+            self.scrub();
+            self.measure();
+            next_drain = later(next_drain, DRAIN_INTERVAL, self.clock.mono());
+            stop.wait(next_drain.since(self.clock.mono()));
+        }
+        self.drain();
+        self.commit()?;
+        let report = self.store.finish()?;
+        let mut status = self.status.lock();
+        status.written.0 += report.written.0;
+        Ok(())
     }
+
+    /// Takes what is in the rings.
+    fn drain(&mut self) {
+        for stream in self.rings() {
+            if self.followers.get(&stream).is_none_or(|follower| !follower.is_open()) {
+                self.follow(stream);
+            }
+        }
+        let mut again = true;
+        while again {
+            again = false;
+            for follower in self.followers.values_mut() {
+                again |= follower.drain(&mut self.store, &self.status);
+            }
+            // More came in than memory takes: after a restart every ring is full.
+            if !self.store.has_room() && self.commit().is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The streams that have a ring now.
+    fn rings(&self) -> Vec<StreamId> {
+        // No folder yet: nobody has published anything.
+        let Ok(entries) = std::fs::read_dir(&self.bus_dir) else { return Vec::new() };
+        let there: BTreeSet<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        (1..=MAX_CHANNELS)
+            .filter_map(ChannelId::new)
+            .flat_map(|channel| KINDS.map(|kind| StreamId::new(channel, kind)))
+            .filter(|stream| there.contains(&ring_path(&self.bus_dir, *stream)))
+            .collect()
+    }
+
+    fn follow(&mut self, stream: StreamId) {
+        let last = self.store.last(stream);
+        let opened = Follower::open(&self.bus_dir, stream, last);
+        match opened {
+            Ok(Some(follower)) => {
+                let mut status = self.status.lock();
+                let figures = status.streams.entry(stream).or_default();
+                figures.present = true;
+                figures.last_error = None;
+                self.followers.insert(stream, follower);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                let mut status = self.status.lock();
+                status.streams.entry(stream).or_default().last_error = Some(error.to_string());
+            }
+        }
+    }
+
+    fn commit(&mut self) -> Result<CommitReport, StoreError> {
+        let done = self.store.commit();
+        let mut status = self.status.lock();
+        let volume = self.store.status();
+        status.volume_max = volume.max_bytes;
+        status.volume_used = volume.used_bytes;
+        match &done {
+            Ok(report) => {
+                self.to_scrub += report.written.0;
+                self.rates.written += report.written.0;
+                status.commits += 1;
+                status.committed.0 += report.payload.0;
+                status.written.0 += report.written.0;
+                status.last_commit = report.latency;
+                status.slowest_commit = status.slowest_commit.max(report.latency);
+                if report.units > 0 {
+                    status.last_durable = Some(self.clock.wall());
+                }
+                status.last_error = report.index_error.clone();
+                status.last_error_kind = report.index_error.as_ref().map(|_| store::ErrorKind::Index);
+            }
+            Err(error) => {
+                tracing::error!(%error, "footage cannot be made durable; trying again");
+                status.failed_commits += 1;
+                status.last_error = Some(error.to_string());
+                status.last_error_kind = Some(error.kind());
+            }
+        }
+        done
+    }
+
+    /// Reads back as fast as is written.
+    fn scrub(&mut self) {
+        let budget = self.to_scrub.max(MIN_SCRUB_BYTES);
+        let report = self.store.scrub(ByteCount(budget));
+        self.to_scrub = 0;
+        if report.damages.is_empty() {
+            return;
+        }
+        let mut status = self.status.lock();
+        for damage in report.damages {
+            tracing::error!(%damage, "footage reads back wrong");
+            status.damages.push(damage);
+        }
+        let surplus = status.damages.len().saturating_sub(MAX_DAMAGES);
+        status.damages.drain(..surplus);
+    }
+
+    fn measure(&mut self) {
+        let now = self.clock.mono();
+        let micros = u64::try_from(now.since(self.rates.since).as_micros()).unwrap_or(u64::MAX);
+        if micros < RATE_INTERVAL.as_micros() as u64 {
+            return;
+        }
+        let per_second = |bytes: u64| bytes.saturating_mul(1_000_000) / micros;
+        let mut status = self.status.lock();
+        status.write_bytes_per_sec = per_second(self.rates.written);
+        for (stream, figures) in &mut status.streams {
+            let before = self.rates.streams.insert(*stream, figures.bytes.0).unwrap_or(0);
+            let bits = per_second(figures.bytes.0.saturating_sub(before)).saturating_mul(8);
+            figures.bit_rate = hal::BitsPerSecond(u32::try_from(bits).unwrap_or(u32::MAX));
+        }
+        self.rates.written = 0;
+        self.rates.since = now;
+    }
+}
+
+/// The next time after `now` on the grid of `interval`; what was missed is not made up for.
+fn later(last: MonoTime, interval: Duration, now: MonoTime) -> MonoTime {
+    let next = last + interval;
+    if now.since(next) > Duration::ZERO { now + interval } else { next }
 }

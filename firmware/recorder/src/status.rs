@@ -3,8 +3,7 @@
 //! Does not belong here: deciding anything by it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hal::{BitsPerSecond, ByteCount, StreamId, WallTime};
@@ -84,7 +83,13 @@ impl StatusHandle {
 
 /// Asks a running recorder to end; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct StopFlag(Arc<AtomicBool>);
+pub struct StopFlag(Arc<Flag>);
+
+#[derive(Debug, Default)]
+struct Flag {
+    raised: Mutex<bool>,
+    changed: Condvar,
+}
 
 impl StopFlag {
     /// A flag that is not raised.
@@ -93,14 +98,21 @@ impl StopFlag {
         Self::default()
     }
 
-    /// Raises it: the recorder drains what is in the rings, commits, seals and returns within two intervals.
+    /// Raises it: the recorder drains what is in the rings, commits, seals and returns.
     pub fn stop(&self) {
-        self.0.store(true, Ordering::Release);
+        *self.0.raised.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.changed.notify_all();
     }
 
     /// Whether it is raised.
     #[must_use]
     pub fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        *self.0.raised.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until it is raised, at most `timeout`.
+    pub(crate) fn wait(&self, timeout: Duration) {
+        let raised = self.0.raised.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.0.changed.wait_timeout_while(raised, timeout, |raised| !*raised));
     }
 }

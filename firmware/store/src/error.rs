@@ -74,6 +74,11 @@ impl StoreError {
         self.kind
     }
 
+    /// What happened, without the file's name.
+    pub(crate) fn what(&self) -> String {
+        format!("{}{}", self.what, because(self.source.as_ref()))
+    }
+
     /// The file it is about.
     #[must_use]
     pub fn file(&self) -> &Path {

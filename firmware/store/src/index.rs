@@ -163,11 +163,7 @@ impl Index {
     }
 
     /// Replaces everything known of a segment.
-    pub(crate) fn close(
-        &mut self,
-        row: SegmentRow,
-        runs: &[SegmentRun],
-    ) -> Result<(), StoreError> {
+    pub(crate) fn close(&mut self, row: SegmentRow, runs: &[SegmentRun]) -> Result<(), StoreError> {
         self.write(|tx| {
             delete(tx, row.segment)?;
             tx.prepare_cached(UPSERT_SEGMENT)?.execute(params![
@@ -269,13 +265,15 @@ impl Index {
     /// The runs in one segment, in recording order.
     pub(crate) fn runs_in(&self, segment: u64) -> Result<Vec<SegmentRun>, StoreError> {
         self.run(|db| {
-            db.prepare_cached(&format!("{SELECT_RUN} WHERE segment = ?1 ORDER BY channel, kind, first_sequence"))?
-                .query_map([segment as i64], |row| {
-                    let of = stream(row.get("channel")?, row.get("kind")?)
-                        .ok_or(rusqlite::Error::IntegralValueOutOfRange(0, row.get("channel")?))?;
-                    run_row(row, of)
-                })?
-                .collect()
+            db.prepare_cached(&format!(
+                "{SELECT_RUN} WHERE segment = ?1 ORDER BY channel, kind, first_sequence"
+            ))?
+            .query_map([segment as i64], |row| {
+                let of = stream(row.get("channel")?, row.get("kind")?)
+                    .ok_or(rusqlite::Error::IntegralValueOutOfRange(0, row.get("channel")?))?;
+                run_row(row, of)
+            })?
+            .collect()
         })
     }
 
@@ -289,7 +287,10 @@ impl Index {
         work(&self.db).map_err(|error| failed(&self.path, &error))
     }
 
-    fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    fn write<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         let done = self.db.transaction().and_then(|tx| {
             let done = work(&tx)?;
             tx.commit()?;

@@ -29,6 +29,7 @@ mod sample;
 mod scan;
 mod scrub;
 mod segment;
+mod select;
 mod store;
 mod volume;
 mod writer;

@@ -149,7 +149,8 @@ impl<'a> Recovery<'a> {
 
     fn drop_missing(&mut self) -> Result<(), StoreError> {
         let there: BTreeSet<u64> = self.numbers.iter().copied().collect();
-        let missing: Vec<u64> = self.rows.keys().copied().filter(|segment| !there.contains(segment)).collect();
+        let missing: Vec<u64> =
+            self.rows.keys().copied().filter(|segment| !there.contains(segment)).collect();
         self.forget(&missing)
     }
 
@@ -166,7 +167,8 @@ impl<'a> Recovery<'a> {
     fn probe_all(&mut self) -> Result<Vec<Unsealed>, StoreError> {
         let trusted: BTreeSet<u64> = {
             let newest = self.numbers.len().saturating_sub(VERIFY_NEWEST);
-            let sealed = |segment: &&u64| self.rows.get(segment).is_some_and(|row| row.state == State::Sealed);
+            let sealed =
+                |segment: &&u64| self.rows.get(segment).is_some_and(|row| row.state == State::Sealed);
             self.numbers[..newest].iter().filter(sealed).copied().collect()
         };
         let mut unsealed = Vec::new();
@@ -198,7 +200,8 @@ impl<'a> Recovery<'a> {
                     unsealed.push(Unsealed { segment, file, header, closed: false });
                 }
                 Probe::Footless(header) => {
-                    let error = self.volume.damaged(segment, self.volume.segment_bytes, "the footer is damaged");
+                    let error =
+                        self.volume.damaged(segment, self.volume.segment_bytes, "the footer is damaged");
                     self.report.damages.push(error.to_string());
                     unsealed.push(Unsealed { segment, file, header, closed: true });
                 }
@@ -269,16 +272,10 @@ impl<'a> Recovery<'a> {
         let mut scan = Scan::new(&header);
         let mut damaged = closed;
         let walked = (|| {
-            scan.advance(self.volume, &*file, limit)?;
-            loop {
-                let end = scan.end;
-                if !scan.skip_damage(self.volume, &*file, limit)? {
-                    break;
-                }
+            for at in scan.advance_over_damage(self.volume, &*file, limit)? {
                 damaged = true;
-                let error = self.volume.damaged(segment, end, "a commit is damaged; later ones are whole");
+                let error = self.volume.damaged(segment, at, "a commit is damaged; later ones are whole");
                 self.report.damages.push(error.to_string());
-                scan.advance(self.volume, &*file, limit)?;
             }
             if scan.cut_torn(self.volume, &*file)? {
                 // At least its first block was begun.
@@ -297,12 +294,13 @@ impl<'a> Recovery<'a> {
             scan.cut_from(bound);
         }
         self.count_commits(&header, &scan.contents.entries);
+        if let Some(row) = self.rows.get(&segment).filter(|row| row.committed_bytes > scan.end) {
+            let what = format!("{} bytes were durable, {} are whole", row.committed_bytes, scan.end);
+            self.report.damages.push(self.volume.damaged(segment, scan.end, &what).to_string());
+        }
         let whole = file.len().ok() == Some(limit);
         if newest && !damaged && whole && self.next_commit == scan.next_commit {
-            self.index.close(
-                SegmentRow { segment, state: State::Open, committed_bytes: scan.end },
-                &[],
-            )?;
+            self.index.close(SegmentRow { segment, state: State::Open, committed_bytes: scan.end }, &[])?;
             self.rows.remove(&segment);
             self.resume = Some((file, scan));
             return Ok(());
@@ -347,7 +345,9 @@ impl<'a> Recovery<'a> {
             runs.extend(self.index.last(stream)?.map(|run| (stream, run)));
         }
         if let Some((_, scan)) = &self.resume {
-            runs.extend(runs_of(scan.segment, &scan.contents.entries).into_iter().map(|run| (run.stream, run)));
+            runs.extend(
+                runs_of(scan.segment, &scan.contents.entries).into_iter().map(|run| (run.stream, run)),
+            );
         }
         let ends = runs.into_iter().map(|(stream, run)| {
             let format = self.format_of(&run);

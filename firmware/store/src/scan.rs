@@ -65,15 +65,28 @@ impl Scan {
         Ok(())
     }
 
-    /// Looks for a commit behind a damaged one and goes on there; returns whether there was one.
-    ///
-    /// A power cut never makes such a thing: a commit is only written when the one before is durable.
-    pub(crate) fn skip_damage(
+    /// As [`Scan::advance`], and over damaged commits to later ones; returns where damage was.
+    pub(crate) fn advance_over_damage(
         &mut self,
         volume: &Volume,
         file: &dyn DiskFile,
         limit: u64,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Vec<u64>, StoreError> {
+        let mut damaged = Vec::new();
+        loop {
+            self.advance(volume, file, limit)?;
+            let end = self.end;
+            if end >= limit || !self.skip_damage(volume, file, limit)? {
+                return Ok(damaged);
+            }
+            damaged.push(end);
+        }
+    }
+
+    /// Looks for a commit behind a damaged one and goes on there; returns whether there was one.
+    ///
+    /// A power cut never makes such a thing: a commit is only written when the one before is durable.
+    fn skip_damage(&mut self, volume: &Volume, file: &dyn DiskFile, limit: u64) -> Result<bool, StoreError> {
         let mut at = self.end + BLOCK_BYTES;
         while at < limit {
             let later = |number| number > self.next_commit;
@@ -200,8 +213,9 @@ pub(crate) fn read_chunk(
     let damaged = |what| Err(volume.damaged(segment, entry.offset, what));
     let size = entry.header_bytes as usize + entry.payload_bytes as usize;
     let mut bytes = vec![0; size];
-    let got = read_full(file, entry.offset, &mut bytes)
-        .map_err(|error| StoreError::io(&volume.path(segment), Some(entry.offset), "cannot be read", error))?;
+    let got = read_full(file, entry.offset, &mut bytes).map_err(|error| {
+        StoreError::io(&volume.path(segment), Some(entry.offset), "cannot be read", error)
+    })?;
     if got < size {
         return damaged("the chunk is cut short");
     }

@@ -89,7 +89,8 @@ impl Scrubber {
                 Some(Job { segment, file, entries: contents.entries.into() })
             }
             Ok(_) => {
-                let error = self.volume.damaged(segment, self.volume.segment_bytes, "the footer reads back wrong");
+                let error =
+                    self.volume.damaged(segment, self.volume.segment_bytes, "the footer reads back wrong");
                 report.damages.push(error.to_string());
                 None
             }

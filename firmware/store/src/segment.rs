@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use hal::{Pts90k, StreamId, WallTime};
 
-use crate::chunk::{CHUNK_KEYFRAME, ChunkHeader, stream, wall_at};
+use crate::chunk::{ChunkHeader, stream, wall_at};
 use crate::layout::{BLOCK_BYTES, FORMAT_VERSION, Fields, Hash, PutFields, align_up};
 
 const HEADER_MAGIC: [u8; 4] = *b"CSEG";
@@ -255,11 +255,6 @@ impl Entry {
         wall_at(self.wall, self.end_offset)
     }
 
-    /// Whether decoding can start in it.
-    pub(crate) fn has_keyframe(&self) -> bool {
-        self.flags & CHUNK_KEYFRAME != 0
-    }
-
     fn encode(&self, out: &mut Vec<u8>) {
         out.put_u64(self.offset);
         out.put_u32(self.header_bytes);
@@ -337,7 +332,8 @@ pub(crate) fn decode_footer(trailer: &Trailer, list: &[u8]) -> Option<Contents> 
     }
     let (headers, list) = list.split_at_checked(trailer.headers_bytes as usize)?;
     let mut fields = Fields(list);
-    let entries: Vec<Entry> = (0..trailer.entries).map(|_| Entry::decode(&mut fields)).collect::<Option<_>>()?;
+    let entries: Vec<Entry> =
+        (0..trailer.entries).map(|_| Entry::decode(&mut fields)).collect::<Option<_>>()?;
     let sizes: usize = entries.iter().map(|entry| entry.header_bytes as usize).sum();
     (entries.is_sorted_by_key(|entry| entry.offset) && sizes == headers.len())
         .then(|| Contents { entries, headers: headers.to_vec() })

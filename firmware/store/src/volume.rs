@@ -188,13 +188,7 @@ impl Volume {
         })
     }
 
-    fn read(
-        &self,
-        segment: u64,
-        file: &dyn DiskFile,
-        at: u64,
-        count: usize,
-    ) -> Result<Vec<u8>, StoreError> {
+    fn read(&self, segment: u64, file: &dyn DiskFile, at: u64, count: usize) -> Result<Vec<u8>, StoreError> {
         let mut bytes = vec![0; count];
         let got = read_full(file, at, &mut bytes)
             .map_err(|error| StoreError::io(&self.path(segment), Some(at), "cannot be read", error))?;

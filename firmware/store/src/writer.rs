@@ -130,11 +130,7 @@ impl Writer {
 
     /// Makes sure that there is a segment to write to; `true` when the file system was full and the oldest
     /// footage had to make room.
-    pub(crate) fn ensure_segment(
-        &mut self,
-        now: WallTime,
-        scrubber: &Scrubber,
-    ) -> Result<bool, StoreError> {
+    pub(crate) fn ensure_segment(&mut self, now: WallTime, scrubber: &Scrubber) -> Result<bool, StoreError> {
         if self.current.is_some() {
             return Ok(false);
         }
@@ -179,17 +175,19 @@ impl Writer {
             let what = "the new segment's name cannot be made durable";
             return Err(StoreError::io(&self.volume.segments, None, what, error));
         }
-        self.current =
-            Some(Current { segment, file, end: 0, contents: Contents::default(), created: now, indexed: true });
+        self.current = Some(Current {
+            segment,
+            file,
+            end: 0,
+            contents: Contents::default(),
+            created: now,
+            indexed: true,
+        });
         Ok(early)
     }
 
     /// Takes the oldest segment's file; `None` when it had the wrong size and is gone.
-    fn recycle(
-        &mut self,
-        to: u64,
-        scrubber: &Scrubber,
-    ) -> Result<Option<Arc<dyn DiskFile>>, StoreError> {
+    fn recycle(&mut self, to: u64, scrubber: &Scrubber) -> Result<Option<Arc<dyn DiskFile>>, StoreError> {
         let Some(&oldest) = self.existing.first() else {
             let what = "there is no segment to recycle";
             return Err(StoreError::new(ErrorKind::DiskFull, &self.volume.segments, None, what));

@@ -1,0 +1,140 @@
+//! Following one ring: from where the store ends to where the publisher is.
+//!
+//! Does not belong here: when to drain, when to commit (`recorder`).
+//!
+//! Invariants
+//! - A unit that the store has is not given to it again.
+//! - What the ring lost is counted, never passed over.
+
+use std::path::Path;
+
+use bus::{BusError, Next, Start, Subscriber, UnitMeta};
+use hal::{AccessUnit, StreamId};
+use store::{LastUnit, Store};
+
+use crate::status::StatusHandle;
+
+/// Units taken from one ring before the next one's turn.
+const UNITS_A_TURN: usize = 256;
+
+/// The store tells wall times to within 0.1 s (docs/storage.md), and a ring's next life may repeat a pts, but not
+/// within this time.
+const SAME_UNIT_MICROS: i64 = 200_000;
+
+pub(crate) struct Follower {
+    stream: StreamId,
+    /// `None` once the ring is retired.
+    ring: Option<Subscriber>,
+    data: Vec<u8>,
+    /// Units up to this sequence are in the store.
+    stored: Option<u64>,
+}
+
+impl Follower {
+    /// Opens the ring where the store ends; `None` while there is no ring.
+    pub(crate) fn open(
+        dir: &Path,
+        stream: StreamId,
+        last: Option<LastUnit>,
+    ) -> Result<Option<Self>, BusError> {
+        let stored = match last {
+            Some(last) => find(dir, stream, last)?,
+            None => None,
+        };
+        let ring = match Subscriber::open(dir, stream, Start::Oldest) {
+            Err(error) if error.kind() == bus::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        Ok(Some(Self { stream, ring: Some(ring), data: Vec::new(), stored }))
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.ring.is_some()
+    }
+
+    /// Takes up to [`UNITS_A_TURN`] units; whether there may be more.
+    pub(crate) fn drain(&mut self, store: &mut Store, status: &StatusHandle) -> bool {
+        let Some(ring) = &mut self.ring else { return false };
+        for _ in 0..UNITS_A_TURN {
+            if !store.has_room() {
+                return true;
+            }
+            let next = match ring.next(&mut self.data) {
+                Ok(next) => next,
+                Err(error) => {
+                    tracing::warn!(stream = %self.stream, %error, "the ring is opened again");
+                    status.lock().streams.entry(self.stream).or_default().last_error =
+                        Some(error.to_string());
+                    self.ring = None;
+                    return false;
+                }
+            };
+            match next {
+                Next::Unit(meta) => {
+                    if self.stored.is_some_and(|stored| meta.sequence <= stored) {
+                        continue;
+                    }
+                    let unit = AccessUnit {
+                        stream: self.stream,
+                        pts: meta.pts,
+                        wall: meta.wall,
+                        keyframe: meta.keyframe,
+                        discontinuity: meta.discontinuity,
+                        data: &self.data,
+                    };
+                    let taken = store.append(&ring.format(), &unit);
+                    let mut status = status.lock();
+                    let figures = status.streams.entry(self.stream).or_default();
+                    match taken {
+                        Ok(()) => {
+                            figures.units += 1;
+                            figures.bytes.0 += self.data.len() as u64;
+                            figures.last_unit = Some(meta.wall);
+                            figures.last_error = None;
+                        }
+                        Err(error) => {
+                            figures.refused_units += 1;
+                            figures.last_error = Some(error.to_string());
+                        }
+                    }
+                }
+                Next::Lost { units, gops } => {
+                    tracing::warn!(stream = %self.stream, units, gops, "the ring was overwritten before it was read");
+                    let mut status = status.lock();
+                    let figures = status.streams.entry(self.stream).or_default();
+                    figures.lost_units += units;
+                    figures.lost_gops += gops;
+                }
+                Next::Empty => return false,
+                Next::Retired => {
+                    self.ring = None;
+                    status.lock().streams.entry(self.stream).or_default().present = false;
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
+
+/// The sequence of the store's last unit in the ring; `None` when it is not there: then all of the ring is newer.
+///
+/// The ring is looked through without taking anything, so that nothing is passed over while it is searched.
+fn find(dir: &Path, stream: StreamId, last: LastUnit) -> Result<Option<u64>, BusError> {
+    let mut ring = match Subscriber::open(dir, stream, Start::Oldest) {
+        Err(error) if error.kind() == bus::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let mut data = Vec::new();
+    loop {
+        match ring.next(&mut data)? {
+            Next::Unit(meta) if is_same(&meta, last) => return Ok(Some(meta.sequence)),
+            Next::Unit(_) | Next::Lost { .. } => {}
+            Next::Empty | Next::Retired => return Ok(None),
+        }
+    }
+}
+
+fn is_same(meta: &UnitMeta, last: LastUnit) -> bool {
+    meta.pts == last.pts && meta.wall.micros_since(last.wall).abs() <= SAME_UNIT_MICROS
+}

@@ -1,0 +1,148 @@
+//! Which chunks, and which of their units, make up a stretch of time.
+//!
+//! Does not belong here: reading payloads (`reader`), media time (`movie`).
+//!
+//! Invariants
+//! - Units come in recording order, beginning at a keyframe.
+//! - Only headers are looked at, a segment at a time.
+
+use std::collections::VecDeque;
+
+use hal::{StreamId, WallTime};
+
+use crate::chunk::{CHUNK_DISCONTINUITY, ChunkHeader};
+use crate::error::StoreError;
+use crate::reader::Reader;
+use crate::segment::Entry;
+
+/// How far back a keyframe is looked for: 600 frames, the most a GOP may have, at 5 frames a second.
+const MAX_GOP_MICROS: i64 = 120_000_000;
+
+/// A chunk, and the units of it that were asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Selected {
+    pub(crate) segment: u64,
+    pub(crate) entry: Entry,
+    pub(crate) header: ChunkHeader,
+    /// Index of the first unit.
+    pub(crate) first: usize,
+    /// Index behind the last unit.
+    pub(crate) end: usize,
+    /// Where the first unit begins in the payload.
+    pub(crate) skip_bytes: u64,
+}
+
+/// Walks through a stretch of a stream.
+pub(crate) struct Selection<'a> {
+    reader: &'a Reader,
+    stream: StreamId,
+    from: WallTime,
+    to: WallTime,
+    segments: VecDeque<u64>,
+    loaded: VecDeque<Selected>,
+    /// Nothing was given out yet: a keyframe must come first.
+    waiting: bool,
+}
+
+impl<'a> Selection<'a> {
+    pub(crate) fn new(
+        reader: &'a Reader,
+        stream: StreamId,
+        from: WallTime,
+        to: WallTime,
+    ) -> Result<Self, StoreError> {
+        let mut segments = VecDeque::new();
+        for run in reader.segment_runs(stream, from.offset_micros(-MAX_GOP_MICROS), to)? {
+            if segments.back() != Some(&run.segment) {
+                segments.push_back(run.segment);
+            }
+        }
+        let mut selection =
+            Self { reader, stream, from, to, segments, loaded: VecDeque::new(), waiting: true };
+        selection.find_start()?;
+        Ok(selection)
+    }
+
+    /// Loads until the chunk that holds `from` is there, and drops what is not needed before it.
+    fn find_start(&mut self) -> Result<(), StoreError> {
+        let touches = |chunk: &Selected, from| chunk.entry.end() > from;
+        while !self.loaded.back().is_some_and(|chunk| touches(chunk, self.from)) && self.load_segment()? {}
+        let Some(mut begin) = self.loaded.iter().position(|chunk| touches(chunk, self.from)) else {
+            self.loaded.clear();
+            return Ok(());
+        };
+        let first = begin;
+        loop {
+            if last_keyframe(&self.loaded[begin], self.from).is_some() {
+                break;
+            }
+            if begin == 0 || !follows(&self.loaded[begin - 1], &self.loaded[begin]) {
+                // The footage begins between keyframes, or at a keyframe after `from`.
+                begin = first;
+                break;
+            }
+            begin -= 1;
+        }
+        self.loaded.drain(..begin);
+        Ok(())
+    }
+
+    fn load_segment(&mut self) -> Result<bool, StoreError> {
+        let Some(segment) = self.segments.pop_front() else { return Ok(false) };
+        let contents = self.reader.contents(segment)?;
+        let earliest = self.from.offset_micros(-MAX_GOP_MICROS);
+        for (entry, encoded) in contents.iter() {
+            if entry.stream != self.stream || entry.start() >= self.to || entry.end() <= earliest {
+                continue;
+            }
+            let header = ChunkHeader::decode(encoded).map_err(|_| {
+                self.reader.volume.damaged(
+                    segment,
+                    entry.offset,
+                    "the footer's copy of the header is damaged",
+                )
+            })?;
+            let end = header.frames.len();
+            self.loaded.push_back(Selected { segment, entry: *entry, header, first: 0, end, skip_bytes: 0 });
+        }
+        Ok(true)
+    }
+
+    /// The next chunk with its units.
+    pub(crate) fn next(&mut self) -> Result<Option<Selected>, StoreError> {
+        loop {
+            // One more than is given out, to know which one is the last.
+            while self.loaded.len() < 2 && self.load_segment()? {}
+            let Some(mut chunk) = self.loaded.pop_front() else { return Ok(None) };
+            if self.waiting {
+                let keyframe = last_keyframe(&chunk, self.from)
+                    .or_else(|| chunk.header.frames.iter().position(|frame| frame.keyframe));
+                let Some(keyframe) = keyframe else { continue };
+                self.waiting = false;
+                chunk.first = keyframe;
+                chunk.skip_bytes =
+                    chunk.header.frames[..keyframe].iter().map(|frame| u64::from(frame.size)).sum();
+            }
+            if self.loaded.is_empty() {
+                let wanted = |frame: &crate::chunk::Frame| chunk.header.wall_of(frame.pts_offset) < self.to;
+                chunk.end = chunk.header.frames.iter().rposition(wanted).map_or(0, |last| last + 1);
+            }
+            if chunk.first < chunk.end {
+                return Ok(Some(chunk));
+            }
+        }
+    }
+}
+
+/// The last keyframe presented at `from` or before.
+fn last_keyframe(chunk: &Selected, from: WallTime) -> Option<usize> {
+    let header = &chunk.header;
+    header.frames.iter().rposition(|frame| frame.keyframe && header.wall_of(frame.pts_offset) <= from)
+}
+
+/// Whether decoding goes on from `earlier` to `later`.
+fn follows(earlier: &Selected, later: &Selected) -> bool {
+    later.entry.sequence == earlier.entry.sequence + 1
+        && later.entry.flags & CHUNK_DISCONTINUITY == 0
+        && later.entry.format == earlier.entry.format
+}

@@ -1,0 +1,208 @@
+//! Made-up cameras and what the tests ask again and again.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hal::{
+    AccessUnit, AudioCodec, AudioFormat, ByteCount, ChannelId, Clock, MonoTime, Pts90k, StreamFormat,
+    StreamId, StreamKind, VideoCodec, WallTime,
+};
+
+use crate::{Reader, Store, StoreOptions, StoredUnit};
+
+/// 2026-11-20T10:00:00Z.
+pub(crate) const START_MICROS: i64 = 1_795_168_800_000_000;
+
+pub(crate) const BEGINNING: WallTime = WallTime::from_unix_micros(i64::MIN / 4);
+pub(crate) const END: WallTime = WallTime::from_unix_micros(i64::MAX / 4);
+
+/// A clock that stands still.
+pub(crate) struct Still;
+
+impl Clock for Still {
+    fn wall(&self) -> WallTime {
+        WallTime::from_unix_micros(START_MICROS)
+    }
+
+    fn mono(&self) -> MonoTime {
+        MonoTime::from_start(Duration::ZERO)
+    }
+}
+
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(Still)
+}
+
+/// A folder in memory where there is one: these tests sync a lot.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    let shared = Path::new("/dev/shm");
+    if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap()
+}
+
+/// Segments of 64 KiB, so that a test sees many of them.
+pub(crate) fn small(segments: u64) -> StoreOptions {
+    StoreOptions { max_bytes: ByteCount(segments * (64 << 10)), segment_bytes: ByteCount(64 << 10) }
+}
+
+pub(crate) fn open(dir: &Path, segments: u64) -> Store {
+    Store::open(dir, small(segments), clock()).unwrap().0
+}
+
+pub(crate) fn stream(channel: u16, kind: StreamKind) -> StreamId {
+    StreamId::new(ChannelId::new(channel).unwrap(), kind)
+}
+
+/// A unit as it was handed in, and as it must come back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Made {
+    pub(crate) stream: StreamId,
+    pub(crate) pts: Pts90k,
+    pub(crate) wall: WallTime,
+    pub(crate) keyframe: bool,
+    pub(crate) discontinuity: bool,
+    pub(crate) annexb: Vec<u8>,
+    pub(crate) stored: Vec<u8>,
+}
+
+impl Made {
+    pub(crate) fn unit(&self) -> AccessUnit<'_> {
+        AccessUnit {
+            stream: self.stream,
+            pts: self.pts,
+            wall: self.wall,
+            keyframe: self.keyframe,
+            discontinuity: self.discontinuity,
+            data: &self.annexb,
+        }
+    }
+
+    pub(crate) fn is(&self, read: &StoredUnit) -> bool {
+        self.stream == read.stream
+            && self.pts == read.pts
+            && self.wall.micros_since(read.wall).abs() <= 100
+            && self.keyframe == read.keyframe
+            && self.discontinuity == read.discontinuity
+            && self.stored == read.data
+    }
+}
+
+/// A camera of random pictures, the same for the same seed.
+pub(crate) struct Source {
+    pub(crate) stream: StreamId,
+    pub(crate) next: u64,
+    /// Units a second.
+    pub(crate) rate: u64,
+    /// Keyframe to keyframe.
+    pub(crate) gop: u64,
+    pub(crate) bytes: usize,
+    /// Seconds that the wall clock is off.
+    pub(crate) wall_shift_micros: i64,
+    pub(crate) discontinuity: bool,
+    pub(crate) parameter_set: u8,
+}
+
+impl Source {
+    pub(crate) fn new(stream: StreamId, rate: u64, bytes: usize) -> Self {
+        Self {
+            stream,
+            next: 0,
+            rate,
+            gop: rate * 2,
+            bytes,
+            wall_shift_micros: 0,
+            discontinuity: false,
+            parameter_set: 0x1f,
+        }
+    }
+
+    pub(crate) fn format(&self) -> StreamFormat {
+        if self.stream.kind == StreamKind::Audio {
+            StreamFormat::Audio(AudioFormat {
+                codec: AudioCodec::G711A,
+                sample_rate: 8000,
+                channels: 1,
+                config: Vec::new(),
+            })
+        } else {
+            StreamFormat::Video(VideoCodec::H264)
+        }
+    }
+
+    pub(crate) fn make(&mut self) -> Made {
+        let number = self.next;
+        self.next += 1;
+        let ticks = (number * 90_000 / self.rate) as i64;
+        let pts = Pts90k(1_000 + ticks);
+        let wall = WallTime::from_unix_micros(START_MICROS)
+            .offset_micros(Pts90k(ticks).as_micros() + self.wall_shift_micros);
+        let seed =
+            number * 64 + u64::from(self.stream.channel.get()) * 4 + u64::from(self.stream.kind.code());
+        let size = 1 + self.bytes / 2 + noise(seed) as usize % self.bytes;
+        let body: Vec<u8> = (0..size).map(|at| 1 + (noise(seed ^ ((at as u64) << 20)) % 255) as u8).collect();
+        let keyframe = self.stream.kind == StreamKind::Audio || number.is_multiple_of(self.gop);
+        let (annexb, stored) = if self.stream.kind == StreamKind::Audio {
+            (body.clone(), body)
+        } else {
+            let mut annexb = Vec::new();
+            if keyframe {
+                annexb.extend_from_slice(&[0, 0, 0, 1, 0x67, 0x64, 0x00, self.parameter_set, 0xac]);
+                annexb.extend_from_slice(&[0, 0, 0, 1, 0x68, 0xee, 0x3c, 0x80]);
+            }
+            let header = if keyframe { 0x65 } else { 0x41 };
+            annexb.extend_from_slice(&[0, 0, 0, 1, header]);
+            annexb.extend_from_slice(&body);
+            let mut stored = (body.len() as u32 + 1).to_be_bytes().to_vec();
+            stored.push(header);
+            stored.extend_from_slice(&body);
+            (annexb, stored)
+        };
+        let discontinuity = std::mem::take(&mut self.discontinuity);
+        Made { stream: self.stream, pts, wall, keyframe, discontinuity, annexb, stored }
+    }
+
+    /// Hands the next `count` units to the store.
+    pub(crate) fn feed(&mut self, store: &mut Store, count: u64) -> Vec<Made> {
+        (0..count)
+            .map(|_| {
+                let made = self.make();
+                store.append(&self.format(), &made.unit()).unwrap();
+                made
+            })
+            .collect()
+    }
+}
+
+/// splitmix64.
+pub(crate) fn noise(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Everything that a reader tells of a stream.
+pub(crate) fn read_all(reader: &Reader, stream: StreamId) -> Vec<StoredUnit> {
+    reader.units(stream, BEGINNING, END).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// Asserts that `read` is a stretch of `made` without a hole; returns where it begins and ends.
+#[track_caller]
+pub(crate) fn assert_stretch(made: &[Made], read: &[StoredUnit]) -> (usize, usize) {
+    let Some(first) = read.first() else { return (made.len(), made.len()) };
+    let begin = made.iter().position(|made| made.is(first)).expect("what is read was made");
+    let end = begin + read.len();
+    assert!(end <= made.len(), "{} units read from {begin} on, {} made", read.len(), made.len());
+    for (at, (made, read)) in made[begin..end].iter().zip(read).enumerate() {
+        assert!(made.is(read), "unit {at} is not as it was made");
+    }
+    (begin, end)
+}
+
+/// Asserts that everything in the volume is as it was written, and that nothing waits for repair.
+#[track_caller]
+pub(crate) fn assert_clean(dir: &Path) {
+    let report = crate::check(dir).unwrap();
+    assert!(report.is_clean(), "{:#?}", report.damages);
+    assert!(report.notes.is_empty(), "{:#?}", report.notes);
+}
