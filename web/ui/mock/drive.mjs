@@ -228,7 +228,7 @@ try {
     await page.goto(`${base}/playback?ch=1&t=${new Date(early).toISOString()}`)
     await until('plays', () => tid(page, 'playback-video').evaluate((element) => element.readyState >= 2 && element.currentTime > 0))
     await page.evaluate(() => { document.querySelector('[data-testid="playback-video"]').dataset.first = 'yes' })
-    const jump = new Date(early + 476e3)
+    const jump = new Date(early + 466e3)
     await page.locator('input.time').fill(jump.toLocaleTimeString('en-GB', { timeZone: 'Europe/Berlin' }))
     await page.keyboard.press('Enter')
     await until('in the next window', async () => (await wallMs(page)) > early + 481e3)
@@ -237,7 +237,7 @@ try {
     // No footage
     await page.goto(`${base}/playback?ch=4&t=${new Date(Date.now() - 120e3).toISOString()}`)
     await tid(page, 'no-footage').waitFor()
-    check('no footage says so and offers the nearest', await page.getByRole('button', { name: /Footage from/ }).isVisible())
+    check('no footage says so and offers the nearest', await page.getByRole('button', { name: /Footage until/ }).isVisible())
 
     // Export
     await page.goto(`${base}/playback?ch=1&t=${new Date(asked).toISOString()}`)
@@ -255,6 +255,16 @@ try {
     check('an export is saved under the recorder’s name', /^candor-ch1-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ\.mp4$/.test(download.suggestedFilename()) && statSync(file).size > 1000, `${download.suggestedFilename()}, ${statSync(file).size} bytes`)
     check('its end is said', (await tid(page, 'export-progress').getAttribute('data-state')) === 'done')
     await page.keyboard.press('Escape')
+    await page.context().close()
+  }
+
+  // A codec that the browser does not know
+  {
+    const other = await mock(5193, { LOGGED_IN: '1', CHANNELS: '7' })
+    const page = await open()
+    await page.goto(`${other}/playback?ch=7`)
+    await tid(page, 'unplayable').waitFor()
+    check('H.265 says so and offers the export', (await page.getByText('This browser cannot play H.265').isVisible()) && (await tid(page, 'unplayable').getByRole('button', { name: 'Export' }).isVisible()))
     await page.context().close()
   }
 

@@ -16,7 +16,8 @@ const PORT = Number(process.env.PORT ?? 5180)
 const COUNT = Number(process.env.CHANNELS ?? 5)
 const STARTED = Date.now()
 const iso = (ms) => new Date(ms).toISOString()
-const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+// As web/src/security.rs serves it.
+const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; font-src 'self'; manifest-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Data
 

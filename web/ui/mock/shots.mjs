@@ -15,6 +15,16 @@ const PAGES = [
   ['live', '/live'],
   ['large', '/live/2'],
   ['playback', `/playback?ch=1&t=${tMinus(7)}`],
+  ['lost', '/live', { act: async (page) => { await page.waitForTimeout(1500); await page.evaluate(() => fetch('/mock/drop?ms=3500').catch(() => {})); await page.waitForTimeout(3000) }, after: async (page) => { await page.waitForTimeout(1500) } }],
+  ['watching', '/live', { act: async (page) => { await page.waitForTimeout(1200); await page.locator('[data-testid="trust-line"] button').click() } }],
+  ['export', `/playback?ch=1&t=${tMinus(7)}`, { act: async (page) => { await page.waitForTimeout(LIVE_MS); await page.locator('[data-testid="export-button"]').click(); await page.waitForTimeout(1000) } }],
+  ['gap', `/playback?ch=3&t=${tMinus(30)}`, { act: async (page) => { await page.waitForTimeout(LIVE_MS); const box = await page.locator('[data-testid="timeline"]').boundingBox(); const x = await page.evaluate(() => innerWidth < 640 ? 0.27 : 0.264); await page.mouse.move(box.x + box.width * x, box.y + 28 + (box.height - 28) * 0.5); await page.waitForTimeout(300) } }],
+  ['day', `/playback?ch=3&t=${tMinus(30)}`, { act: async (page) => { await page.waitForTimeout(1500); for (let i = 0; i < 5; i++) await page.keyboard.press('-'); await page.waitForTimeout(800) } }],
+  ['none', `/playback?ch=4&t=${tMinus(2)}`],
+  ['camera', '/settings/cameras', { act: async (page) => { await page.getByRole('button', { name: 'Edit Gate' }).click(); await page.waitForTimeout(200) } }],
+  ['remove', '/settings/cameras', { act: async (page) => { await page.getByRole('button', { name: 'Remove Gate' }).click(); await page.waitForTimeout(200) } }],
+  ['key', '/settings/access', { act: async (page) => { await page.fill('#key-name', `desk-${Math.round(Math.random() * 1e4)}`); await page.locator('[data-testid="stream-key-form"] button').click(); await page.waitForTimeout(300) } }],
+  ['keys', '/live', { act: async (page) => { await page.waitForTimeout(300); await page.keyboard.press('?'); await page.waitForTimeout(200) } }],
   ['events', '/events'],
   ['ledger', '/ledger'],
   ['general', '/settings/general'],
@@ -39,10 +49,12 @@ for (const scheme of ['dark', 'light']) {
       if (options.signedOut) await context.request.delete(`${BASE}/api/v1/session`, { headers: { 'X-CSRF-Token': 'c5f3' } })
       else await context.request.post(`${BASE}/api/v1/session`, { data: { user: 'anna', password: 'correct horse battery' } })
       await page.goto(BASE + path)
-      await page.waitForTimeout(/live|large|playback/.test(name) ? LIVE_MS : 700)
+      await page.waitForTimeout(/live|large|playback|none/.test(name) ? LIVE_MS : 700)
+      await options.act?.(page)
       const wide = await page.evaluate(() => [...document.querySelectorAll('*')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && getComputedStyle(e).position !== 'absolute').slice(0, 3).map((e) => e.outerHTML.slice(0, 90)))
       if (wide.length) console.log(`${scheme} ${size} ${name}: wider than the page`, wide)
       await page.screenshot({ path: `${OUT}${name}-${size}-${scheme}.png` })
+      await options.after?.(page)
     }
     await context.close()
   }

@@ -19,7 +19,8 @@ export const KEY_HELP: { place: string; keys: KeyHelp[] }[] = [
   {
     place: 'Live',
     keys: [
-      { keys: ['Enter'], does: 'Enlarge the focused channel' },
+      { keys: ['←', '→'], does: 'Walk over the channels' },
+      { keys: ['Enter'], does: 'Enlarge the focused one' },
       { keys: ['M'], does: 'Sound on or off' },
       { keys: ['P'], does: 'Play back this channel' },
     ],

@@ -22,7 +22,7 @@ export interface PictureReport {
   state: PictureState
   /** MIME type of the stream, once known. */
   mime: string | null
-  /** Browser's time of the last picture, once there was one. */
+  /** Time of the last picture by the clock given, once there was one. */
   lastPictureMs: number | null
 }
 
@@ -37,6 +37,10 @@ const STUCK_SEEK_MS = 2_500
 const STUCK_REBUILD_MS = 7_000
 /** Fragments held while the source buffer is busy; more means that the decoder cannot follow. */
 const MAX_QUEUE_BYTES = 32 << 20
+/** A page that is hidden for this long watches no more, and must not be counted as watching. */
+const HIDDEN_AFTER_MS = 20_000
+/** A codec that cannot be shown may be changed at the camera: look again. */
+const UNSUPPORTED_RETRY_MS = 30_000
 /** Kept when the browser says that its buffer is full. */
 const KEEP_WHEN_FULL_SEC = 5
 
@@ -61,12 +65,14 @@ export class LivePlayer {
   readonly #video: HTMLVideoElement
   readonly #report: (report: PictureReport) => void
   readonly #keepStill: () => void
+  readonly #clock: () => number
   readonly #backoff = new Backoff()
 
   #url: string | null = null
   #socket: WebSocket | null = null
   #retry: ReturnType<typeof setTimeout> | undefined
   #watch: ReturnType<typeof setInterval> | undefined
+  #hidden: ReturnType<typeof setTimeout> | undefined
 
   #source: MediaSource | null = null
   #buffer: SourceBuffer | null = null
@@ -89,10 +95,12 @@ export class LivePlayer {
   #sought = false
 
   /** `keepStill` is called before the element is emptied, while its last picture can still be drawn. */
-  constructor(video: HTMLVideoElement, report: (report: PictureReport) => void, keepStill: () => void = () => {}) {
+  constructor(video: HTMLVideoElement, report: (report: PictureReport) => void, keepStill: () => void, clock: () => number) {
     this.#video = video
     this.#report = report
     this.#keepStill = keepStill
+    this.#clock = clock
+    document.addEventListener('visibilitychange', this.#onVisibility)
     video.addEventListener('error', this.#onVideoError)
     this.#listenForPictures()
   }
@@ -112,6 +120,7 @@ export class LivePlayer {
     this.#url = null
     clearInterval(this.#watch)
     clearTimeout(this.#retry)
+    clearTimeout(this.#hidden)
     this.#closeSocket()
     this.#video.pause()
     this.#set('stopped')
@@ -121,6 +130,7 @@ export class LivePlayer {
   destroy(): void {
     this.stop()
     this.#video.removeEventListener('error', this.#onVideoError)
+    document.removeEventListener('visibilitychange', this.#onVisibility)
     this.#detach()
     this.#video.removeAttribute('src')
     this.#video.load()
@@ -147,6 +157,21 @@ export class LivePlayer {
       else this.#onBinary(event.data)
     }
     socket.onclose = () => { if (socket === this.#socket) this.#reconnect() }
+  }
+
+  #onVisibility = (): void => {
+    clearTimeout(this.#hidden)
+    if (this.#url === null) return
+    if (document.hidden) {
+      this.#hidden = setTimeout(() => {
+        clearTimeout(this.#retry)
+        this.#closeSocket()
+      }, HIDDEN_AFTER_MS)
+    } else if (!this.#socket) {
+      clearTimeout(this.#retry)
+      if (this.#state !== 'unsupported') this.#set('starting')
+      this.#connect()
+    }
   }
 
   #closeSocket(): void {
@@ -195,8 +220,11 @@ export class LivePlayer {
       this.#mime = mime
       this.#closeSocket()
       this.#set('unsupported')
+      clearTimeout(this.#retry)
+      this.#retry = setTimeout(() => this.#connect(), UNSUPPORTED_RETRY_MS)
       return
     }
+    if (this.#state === 'unsupported') this.#set('starting')
     const usable = this.#source?.readyState === 'open' && this.#buffer !== null && this.#video.error === null
     if (usable && mime === this.#mime) return
     this.#keepStill()
@@ -294,13 +322,10 @@ export class LivePlayer {
 
   #look = (): void => {
     const nowMs = performance.now()
-    if (this.#state === 'unsupported' || document.hidden) {
-      // Hidden pages are slowed by the browser; judging them would be unfair.
-      this.#movedMs = nowMs
-      if (document.hidden) return
-    }
     this.#follow()
-    this.#judge(nowMs)
+    // Hidden pages are slowed by the browser; judging them would be unfair.
+    if (document.hidden) this.#movedMs = nowMs
+    else this.#judge(nowMs)
   }
 
   #follow(): void {
@@ -354,7 +379,7 @@ export class LivePlayer {
     const video = this.#video
     const seen = () => {
       if (this.#url === null || !this.#socket || this.#fragmentMs === 0) return
-      this.#pictureMs = Date.now()
+      this.#pictureMs = this.#clock()
       if (this.#state !== 'playing') {
         this.#backoff.succeeded()
         this.#set('playing')
@@ -372,7 +397,7 @@ export class LivePlayer {
   }
 
   #set(state: PictureState): void {
-    if (state === this.#state && state !== 'unsupported') return
+    if (state === this.#state) return
     this.#state = state
     this.#report({ state, mime: this.#mime, lastPictureMs: this.#pictureMs })
   }

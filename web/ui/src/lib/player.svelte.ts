@@ -47,13 +47,14 @@ export class Player {
   note = $state<string | null>(null)
   failure = $state('')
   codec = $state('')
-  /** Footage nearest to a time without any. */
+  /** Nearest to a time without footage: the end of what is before it, the start of what comes after. */
   nearest = $state<{ previousMs: number | null; nextMs: number | null }>({ previousMs: null, nextMs: null })
   atNewest = $state(false)
 
   readonly #footage: Footage
   #videos: [HTMLVideoElement, HTMLVideoElement] | null = null
   #loaded: [Loaded | null, Loaded | null] = [null, null]
+  #startSec: [number, number] = [0, 0]
   #turn = 0
   #preparing = false
   #frameSec = 0
@@ -78,6 +79,11 @@ export class Player {
         video.addEventListener(name, listener)
         undo.push(() => video.removeEventListener(name, listener))
       }
+      video.addEventListener('loadedmetadata', () => {
+        // Not every browser takes a time that was set before it knew the movie.
+        const sec = this.#startSec[slot]
+        if (sec !== undefined && Math.abs(video.currentTime - sec) > 0.5) video.currentTime = sec
+      })
       on('ended', () => void this.#onEnd())
       on('seeked', () => this.#onSeeked())
       on('error', () => this.#onError())
@@ -193,6 +199,7 @@ export class Player {
     this.#wantedSec = null
     this.#setBuffering(true)
     video.src = movieUrl(loaded.channel, loaded.fromMs, loaded.toMs)
+    this.#startSec[this.active] = at
     video.currentTime = at
     this.#frameSec = at
     this.phase = 'ready'
@@ -205,7 +212,7 @@ export class Player {
       this.#footage.neighbour(channel, ms, 1, recorderNow()),
     ])
     if (turn !== this.#turn) return
-    this.nearest = { previousMs: previous?.startMs ?? null, nextMs: next?.startMs ?? null }
+    this.nearest = { previousMs: previous ? Math.min(previous.endMs, ms) : null, nextMs: next?.startMs ?? null }
     this.playing = false
     this.phase = 'no_footage'
   }
@@ -411,6 +418,7 @@ export class Player {
       this.#loaded[other] = next
       idle.muted = true
       idle.src = movieUrl(next.channel, next.fromMs, next.toMs)
+      this.#startSec[other] = next.pieces[0]!.mediaSec
       idle.currentTime = next.pieces[0]!.mediaSec
     } catch {
       // Asked again at the end of this window, where a failure is said.
