@@ -8,45 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::check_flash::check_flash;
 use crate::description::{Board, CaptureBackend, MAX_INPUTS, Memory, Soc};
 use crate::devices::{Duplex, I2cKind, PanelControl, WatchdogKind};
+use crate::fault::{Fault, Step, at, twice};
 use crate::flash::PartitionRole;
-
-/// A step on the way to a value.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Step {
-    Key(&'static str),
-    Item(usize),
-}
-
-impl From<&'static str> for Step {
-    fn from(key: &'static str) -> Self {
-        Self::Key(key)
-    }
-}
-
-impl From<usize> for Step {
-    fn from(item: usize) -> Self {
-        Self::Item(item)
-    }
-}
-
-/// The way to a value: `at!["flash", 0, "size"]`.
-macro_rules! at {
-    ($($step:expr),*) => { [$(Step::from($step)),*] };
-}
-pub(crate) use at;
-
-/// A broken rule.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    pub(crate) place: Vec<Step>,
-    pub(crate) message: String,
-}
-
-impl Fault {
-    pub(crate) fn new(place: impl Into<Vec<Step>>, message: impl Into<String>) -> Self {
-        Self { place: place.into(), message: message.into() }
-    }
-}
 
 /// Every rule; the first that is broken.
 pub(crate) fn check(board: &Board) -> Result<(), Fault> {
@@ -390,10 +353,6 @@ fn check_budget(board: &Board) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-pub(crate) fn twice(what: &str, name: &str) -> String {
-    format!("a second {what} {name}; give each a name of its own")
 }
 
 fn unknown(what: &str, name: &str, table: &str) -> String {

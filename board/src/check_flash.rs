@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::{Fault, Step, at, twice};
+use crate::fault::{Fault, Step, at, twice};
 use crate::flash::{Flash, Partition};
 
 /// Checks one chip; `place` is where it stands.

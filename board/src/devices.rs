@@ -1,4 +1,4 @@
-//! The devices on a board: pins, buses, front ends, inputs, alarms, RS-485, watchdogs, clocks.
+//! The devices on a board: pins, buses, inputs, alarms, lines, watchdogs.
 //!
 //! Buzzers, LEDs, relays and watchdogs are abstract: on some boards they are pins, on others a microcontroller on
 //! a serial line answers for them (`Panel`). Does not belong here: drivers (`hal-linux`, `hal-himpp`).

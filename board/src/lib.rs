@@ -19,6 +19,7 @@ mod check_flash;
 mod description;
 mod devices;
 mod error;
+mod fault;
 mod flash;
 mod parse;
 

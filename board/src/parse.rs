@@ -7,9 +7,10 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use crate::address::Address;
-use crate::check::{Step, check};
+use crate::check::check;
 use crate::description::Board;
 use crate::error::{BoardError, ErrorKind};
+use crate::fault::Step;
 use crate::flash::Flash;
 
 /// The longest description read: the largest we ship is 4 KiB.

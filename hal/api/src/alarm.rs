@@ -10,7 +10,7 @@
 use board::ActiveLevel;
 use embedded_hal::digital::{self, InputPin, OutputPin, StatefulOutputPin};
 
-use crate::{ErrorKind, HalError};
+use crate::error::{ErrorKind, HalError};
 
 /// A digital alarm input.
 pub trait AlarmInput: Send {

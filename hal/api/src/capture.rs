@@ -6,10 +6,11 @@
 //! For backend authors: deliver one access unit a call, Annex B, keyframe flag and PTS set, in decoding order.
 //! Report signal loss from the front end, never by guessing from missing frames.
 
-use crate::{
-    AccessUnit, BitsPerSecond, ChannelId, FrameRate, HalError, Resolution, StreamFormat, StreamId,
-    StreamKind, VideoCodec, WallTime,
-};
+use crate::error::HalError;
+use crate::stream::{ChannelId, StreamFormat, StreamId, StreamKind};
+use crate::time::WallTime;
+use crate::unit::AccessUnit;
+use crate::video::{BitsPerSecond, FrameRate, Resolution, VideoCodec};
 
 /// What one encoder is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,10 @@
 //! Shows channels as tiles straight from the hardware, without the network. Does not belong here: menus (there are
 //! none: a board is configured in a browser).
 
-use crate::{Area, ChannelId, FrameRate, HalError, Resolution};
+use crate::error::HalError;
+use crate::overlay::Area;
+use crate::stream::ChannelId;
+use crate::video::{FrameRate, Resolution};
 
 /// The most tiles on one monitor: 8 by 8.
 pub const MAX_TILES: usize = 64;

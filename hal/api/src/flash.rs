@@ -7,7 +7,7 @@
 //! For driver authors: report a failed erase or program; never retry silently. Do not buffer: when a call returns, the
 //! chip has it.
 
-use crate::HalError;
+use crate::error::HalError;
 
 /// A chip's measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

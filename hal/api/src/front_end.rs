@@ -7,7 +7,8 @@
 //! For driver authors: lock is what the chip says, never what missing frames suggest: the SoC goes on delivering
 //! frames without a signal. Report a format only once the chip holds it steadily; a caller polls each 200 ms or so.
 
-use crate::{ErrorKind, FrameRate, HalError, Resolution};
+use crate::error::{ErrorKind, HalError};
+use crate::video::{FrameRate, Resolution};
 
 /// The transmission standards of analog cameras.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,7 +5,9 @@
 //! For backend authors: the grid covers the whole picture; a cell's level is scaled to 0 to 255 whatever the
 //! hardware counts.
 
-use crate::{ChannelId, HalError, Pts90k, WallTime};
+use crate::error::HalError;
+use crate::stream::ChannelId;
+use crate::time::{Pts90k, WallTime};
 
 /// The most columns or rows: a cell of 16x16 samples in a picture of 4096.
 pub const MAX_GRID_SIDE: u16 = 256;

@@ -1,4 +1,4 @@
-//! Overlay: title, clock and privacy covers, drawn into the picture before it is encoded.
+//! Overlay: title, clock and privacy covers, drawn before encoding.
 //!
 //! What is drawn here is in every recording and cannot be taken out again; that is the point of covers. Does not
 //! belong here: what the browser draws over a picture.
@@ -7,7 +7,9 @@
 //! a second, and place at even samples. Covers come first: if a cover cannot be drawn, report it; never deliver
 //! a picture without it.
 
-use crate::{ChannelId, HalError};
+use crate::error::HalError;
+use crate::stream::ChannelId;
+use crate::video::Resolution;
 
 /// The longest title in characters: what fits a CIF picture (352 samples) in the smallest legible font.
 pub const MAX_TITLE_CHARS: usize = 32;
@@ -41,7 +43,7 @@ impl Area {
     /// Left edge, top edge, width and height in samples of a picture of `picture` samples: outwards to even ones,
     /// so that a cover never covers less than was asked for.
     #[must_use]
-    pub fn in_samples(self, picture: crate::Resolution) -> (u16, u16, u16, u16) {
+    pub fn in_samples(self, picture: Resolution) -> (u16, u16, u16, u16) {
         let (left, width) = outwards(self.left, self.width, picture.width);
         let (top, height) = outwards(self.top, self.height, picture.height);
         (left, top, width, height)
@@ -82,7 +84,6 @@ pub trait Overlay: Send {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Resolution;
 
     #[test]
     fn areas_lie_inside_the_picture() {

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::HalError;
+use crate::error::HalError;
 
 /// The longest frame sent at once: no PTZ protocol has frames above 32 bytes, and a line must not be held long.
 pub const MAX_SERIAL_FRAME_BYTES: usize = 256;

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AudioFormat, VideoCodec};
+use crate::audio::AudioFormat;
+use crate::video::VideoCodec;
 
 /// The most channels a recorder has: what the largest board of the family encodes (Hi3531), twice over.
 pub const MAX_CHANNELS: u16 = 64;

@@ -1,6 +1,7 @@
 //! The access unit: the one thing that flows from cameras to disk and viewers.
 
-use crate::{Pts90k, StreamId, WallTime};
+use crate::stream::StreamId;
+use crate::time::{Pts90k, WallTime};
 
 /// The largest access unit taken from any source. An intra picture of 8 megapixels at high quality is about
 /// 2 MB; whatever is larger than 4 MiB is a broken or hostile source.

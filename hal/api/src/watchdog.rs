@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::HalError;
+use crate::error::HalError;
 
 /// A hardware watchdog.
 pub trait Watchdog: Send {

@@ -1,4 +1,4 @@
-//! What a simulated frame costs: nanoseconds of one core, and the bit rate that came out.
+//! What a simulated frame costs: nanoseconds of one core.
 //!
 //! `cargo run --release -p hal-sim --example frame_cost`
 

@@ -1,4 +1,6 @@
-//! A NOR flash in memory: blocks erase to ones, programming clears bits, power can fail in between.
+//! A NOR flash in memory whose power can fail in the middle.
+//!
+//! Erasing sets the bits of whole blocks, programming clears bits.
 //!
 //! Clones share the chip: one goes to the code under test, one stays with the test. Does not belong here: wear, and
 //! the time that erasing takes.

@@ -1,4 +1,4 @@
-//! The source: the same bytes each time, the bit rate asked for, keyframes when wanted.
+//! The source: equal bytes each time, the bit rate, keyframes when wanted.
 
 use hal::{
     BitsPerSecond, ChannelId, ErrorKind, FrameRate, Resolution, StreamConfig, StreamKind, VideoCodec,
