@@ -75,7 +75,7 @@ pub(crate) struct Muxer {
     current: Option<Generation>,
     /// mfhd's number.
     sequence: u32,
-    /// When sound was last heard; while there was none, when it was first missed.
+    /// When sound was last heard; `None`: never.
     heard: Option<i64>,
     /// When the last keyframe is presented.
     last_keyframe: Option<i64>,
@@ -156,6 +156,11 @@ impl Muxer {
         }
     }
 
+    /// Whether there is a sound format that browsers play.
+    pub(crate) fn expects_sound(&self) -> bool {
+        self.audio_format.is_some()
+    }
+
     /// Whether units become fragments now; if not, they do from the next keyframe on.
     pub(crate) fn is_showing(&self) -> bool {
         !self.seeking
@@ -209,7 +214,8 @@ impl Muxer {
             // The timeline begins anew, and with it everything that counts on it.
             self.flush();
             self.current = None;
-            self.heard = None;
+            // Sound is taken to have jumped along.
+            self.heard = self.heard.map(|_| unit.meta.pts.0);
             self.seeking = true;
         }
         if data.is_empty() || (self.seeking && !unit.meta.keyframe) {
@@ -279,7 +285,7 @@ impl Muxer {
 
     /// Begins a new generation where something changed that an init segment says.
     fn at_keyframe(&mut self, codec: VideoCodec, pts: Pts90k) -> Result<(), MediaError> {
-        let silent = pts.0 - *self.heard.get_or_insert(pts.0) > AUDIO_LOST_TICKS;
+        let silent = self.heard.is_none_or(|heard| pts.0 - heard > AUDIO_LOST_TICKS);
         let audio = self.audio_format.clone().filter(|_| !silent);
         if let Some(current) = &self.current
             && current.audio == audio

@@ -20,8 +20,9 @@ use crate::mux::{Fragment, Init, Muxer};
 /// A slow viewer's backlog: as long as the feed's own, 6 MiB or 10 s of 25 frames and 50 units of sound a second.
 const LIMITS: Limits = Limits { bytes: 6 << 20, items: 750 };
 
-/// How long a picture waits for the sound's format to be known.
-const AUDIO_FORMAT_WAIT: Duration = Duration::from_millis(300);
+/// How long the first picture waits for the sound: for its format, and then for a unit of it, because browsers show
+/// nothing of a movie whose sound does not come.
+const SOUND_WAIT: Duration = Duration::from_millis(300);
 
 /// A new viewer who has nothing after this long is told to wait. Longer than the wait for the sound.
 const FIRST_WAIT: Duration = Duration::from_millis(700);
@@ -125,9 +126,8 @@ async fn run(stream: StreamId, mut video: Source, mut audio: Option<Source>, fan
             item = video.units.next() => match item {
                 Item::Item(unit) => {
                     if std::mem::take(&mut first) && let Some(audio) = &mut audio {
-                        // Whatever comes of it is asked below. The units wait in the feed meanwhile.
-                        let known = audio.format.wait_for(Option::is_some);
-                        let _ = timeout(AUDIO_FORMAT_WAIT, known).await;
+                        // The pictures wait in the feed meanwhile.
+                        let _ = timeout(SOUND_WAIT, first_sound(audio, &mut muxer)).await;
                     }
                     if unit.meta.keyframe {
                         muxer.set_video_format(video.format.borrow_and_update().as_ref());
@@ -162,6 +162,19 @@ async fn run(stream: StreamId, mut video: Source, mut audio: Option<Source>, fan
         push(&mut muxer, &fanout);
     }
     fanout.close();
+}
+
+/// Until sound has been heard, or will not be.
+async fn first_sound(audio: &mut Source, muxer: &mut Muxer) {
+    if let Ok(format) = audio.format.wait_for(Option::is_some).await {
+        muxer.set_audio_format(format.as_ref());
+    }
+    if muxer.expects_sound()
+        && let Item::Item(unit) = audio.units.next().await
+        && let Err(error) = muxer.audio(&unit)
+    {
+        tracing::debug!(%error, "live sound left out");
+    }
 }
 
 fn push(muxer: &mut Muxer, fanout: &Fanout<Fragment>) {

@@ -56,6 +56,7 @@ fn has_sound(fragment: &Fragment) -> bool {
 fn sound_that_stops_is_left_out_from_the_next_gop_on_until_it_comes_back() {
     let mut muxer = muxer();
     let mut with_sound = Vec::new();
+    muxer.audio(&sound(0)).unwrap();
     for second in 0..10_i64 {
         let at = second * 90_000;
         muxer.video(&keyframe(at)).unwrap();

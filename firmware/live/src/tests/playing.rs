@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hal::{StreamFormat, StreamId, StreamKind, VideoCodec};
+use hal::{StreamFormat, StreamKind, VideoCodec};
 
 use super::clips::{
     Bus, CHANNEL, ClipUnit, Row, aac_format, aac_units, binary, decoded, footage, generated, rows, save,
@@ -95,26 +95,21 @@ async fn sound_and_picture_share_a_timeline() {
     let mut sound_ring = bus.publisher(StreamKind::Audio, &format);
     let mut viewer = bus.live.open(CHANNEL, StreamKind::Main, true);
 
-    // The picture begins, then both go on as they were recorded.
+    // Both begin, then go on as they were recorded. What is heard before the picture is not sent.
+    sound_ring.publish(&sound[0]);
     picture_ring.publish(&video[0]);
     picture_ring.publish(&video[1]);
     let init = words(&mut viewer).await;
     assert!(init.contains("mp4a.40.2"), "{init}");
     let mut parts = vec![binary(&mut viewer).await, binary(&mut viewer).await];
-    // A reader of sound begins with the newest unit, so the first must have been taken before the second comes.
-    let mut probe = bus.feeds.get(StreamId::new(CHANNEL, StreamKind::Audio)).reader();
     let mut sounds = sound.iter().filter(|unit| unit.pts > video[1].pts).peekable();
     let first_sound = *sounds.peek().unwrap();
     let (mut pictures_out, mut sounds_out, mut sounds_in) = (1, 0, 0);
     for unit in &video[2..100] {
         while let Some(sound) = sounds.next_if(|sound| sound.pts <= unit.pts) {
             sound_ring.publish(sound);
-            if sounds_in == 0 {
-                probe.next().await;
-                // The task that was woken with this one has its turn.
-                tokio::task::yield_now().await;
-                tokio::task::yield_now().await;
-            } else {
+            // The first is held until the second comes.
+            if sounds_in > 0 {
                 parts.push(binary(&mut viewer).await);
                 sounds_out += 1;
             }

@@ -175,6 +175,20 @@ async fn without_sound_that_browsers_play_there_is_only_the_picture() {
 }
 
 #[tokio::test]
+async fn a_microphone_that_says_nothing_does_not_hold_the_picture() {
+    let bus = Bus::new();
+    let units = units(&bus);
+    let _silent = bus.publisher(StreamKind::Audio, &aac_format(1));
+    let mut ring = bus.publisher(StreamKind::Main, &H264);
+    let mut viewer = bus.live.open(CHANNEL, StreamKind::Main, true);
+    ring.publish(&units[0]);
+    ring.publish(&units[1]);
+    assert!(!words(&mut viewer).await.contains("mp4a"));
+    binary(&mut viewer).await;
+    binary(&mut viewer).await;
+}
+
+#[tokio::test]
 async fn sound_that_comes_later_joins_at_a_keyframe() {
     let bus = Bus::new();
     let units = units(&bus);
@@ -187,10 +201,12 @@ async fn sound_that_comes_later_joins_at_a_keyframe() {
     for _ in 0..10 {
         binary(&mut viewer).await;
     }
-    let _sound = bus.publisher(StreamKind::Audio, &aac_format(1));
-    let mut format = bus.feeds.get(hal::StreamId::new(CHANNEL, StreamKind::Audio)).watch_format();
-    tokio::time::timeout(PATIENCE, format.wait_for(Option::is_some)).await.unwrap().unwrap();
-    for unit in &units[10..22] {
+    let mut probe = bus.feeds.get(hal::StreamId::new(CHANNEL, StreamKind::Audio)).reader();
+    let mut sound_ring = bus.publisher(StreamKind::Audio, &aac_format(1));
+    sound_ring.publish(&ClipUnit { pts: units[10].pts, keyframe: true, data: vec![0x21, 0x00] });
+    assert!(matches!(tokio::time::timeout(PATIENCE, probe.next()).await, Ok(bus::Item::Item(_))));
+    // Several GOPs: sound and picture are taken in any order.
+    for unit in &units[10..100] {
         ring.publish(unit);
     }
     let init = loop {
