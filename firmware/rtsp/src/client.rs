@@ -27,7 +27,7 @@ use crate::packet::Packets;
 use crate::payload::TrackId;
 use crate::rtcp::{self, Report};
 use crate::sdp::{Presentation, TrackDescription};
-use crate::server::{Shared, UdpPair};
+use crate::server::Shared;
 use crate::session::{Action, Beginning, Options, Refusal, Session};
 use crate::tracks::LiveTrack;
 use crate::transport::{Abilities, Delivery};
@@ -147,12 +147,18 @@ struct Heard {
 impl Client {
     fn new(shared: Arc<Shared>, connection: Connection) -> Self {
         let now = shared.clock.mono();
+        let peer = connection.peer;
         // Over TLS nothing is sent in clear.
         let udp = shared.options.udp.as_ref().filter(|_| !connection.secure);
+        let reached = udp.and_then(|pair| Some((pair.ports(), pair.reach(peer.ip())?)));
         let options = Options {
             gate: Arc::clone(&shared.gate),
+            peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
             local: connection.local,
-            abilities: Abilities { peer: connection.peer.ip(), udp_ports: udp.map(UdpPair::ports) },
+            abilities: Abilities {
+                peer: reached.map_or(peer.ip(), |(_, peer)| peer),
+                udp_ports: reached.map(|(ports, _)| ports),
+            },
             timeout: shared.options.session_timeout,
             turned_away: connection.turned_away,
         };

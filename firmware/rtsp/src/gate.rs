@@ -41,4 +41,10 @@ pub trait Gate: Send + Sync {
 
     /// Somebody begins to watch; the guard is dropped when that ends.
     fn watching(&self, watch: Watch) -> WatchGuard;
+
+    /// Somebody showed credentials that prove nothing; for counting and for the log. A connection is closed after
+    /// a few of them.
+    fn refused(&self, from: SocketAddr) {
+        tracing::warn!(%from, "RTSP request with a wrong stream key");
+    }
 }

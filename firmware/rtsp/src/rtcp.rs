@@ -27,7 +27,7 @@ pub(crate) fn sender_report(report: &Report, cname: &str) -> Vec<u8> {
         .rtp_timestamp(report.timestamp)
         .packet_count(report.packets)
         .octet_count(report.payload_bytes);
-    compound(Compound::builder().add_packet(sender).add_packet(description(report.ssrc, cname)))
+    compound(&Compound::builder().add_packet(sender).add_packet(description(report.ssrc, cname)))
 }
 
 /// Sent when a stream ends while somebody watches (RFC 3550 section 6.6).
@@ -39,7 +39,7 @@ pub(crate) fn goodbye(report: &Report, cname: &str) -> Vec<u8> {
         .octet_count(report.payload_bytes);
     let bye = Bye::builder().add_source(report.ssrc);
     compound(
-        Compound::builder().add_packet(sender).add_packet(description(report.ssrc, cname)).add_packet(bye),
+        &Compound::builder().add_packet(sender).add_packet(description(report.ssrc, cname)).add_packet(bye),
     )
 }
 
@@ -62,7 +62,7 @@ fn description(ssrc: u32, cname: &str) -> rtcp_types::SdesBuilder<'_> {
     Sdes::builder().add_chunk(SdesChunk::builder(ssrc).add_item(SdesItem::builder(SdesItem::CNAME, cname)))
 }
 
-fn compound(builder: rtcp_types::CompoundBuilder<'_>) -> Vec<u8> {
+fn compound(builder: &rtcp_types::CompoundBuilder<'_>) -> Vec<u8> {
     // It can only fail for a CNAME over 255 bytes, and ours is 32.
     let size = builder.calculate_size().unwrap_or(0);
     let mut bytes = vec![0; size];
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn receiver_reports_are_signs_of_life() {
         let receiver = ReceiverReport::builder(5);
-        let bytes = compound(Compound::builder().add_packet(receiver).add_packet(description(5, "x")));
+        let bytes = compound(&Compound::builder().add_packet(receiver).add_packet(description(5, "x")));
         assert!(is_receiver_report(&bytes));
         assert!(!is_receiver_report(&[0x80, 0, 0, 0, 1, 2, 3, 4]), "a hole-punching RTP packet");
         assert!(!is_receiver_report(&[]));

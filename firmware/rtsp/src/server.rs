@@ -76,6 +76,7 @@ pub struct UdpPair {
     pub(crate) rtp: UdpSocket,
     pub(crate) rtcp: UdpSocket,
     ports: (u16, u16),
+    ipv4: bool,
 }
 
 impl UdpPair {
@@ -93,10 +94,21 @@ impl UdpPair {
             }
             let Some(above) = at.checked_add(1) else { continue };
             if let Ok(rtcp) = udp_socket(address, above) {
-                return Ok(Self { rtp, rtcp, ports: (at, above) });
+                return Ok(Self { rtp, rtcp, ports: (at, above), ipv4: address.is_ipv4() });
             }
         }
         Err(RtspError::NoPorts { address })
+    }
+
+    /// `peer` in the sockets' own address family; `None` where they can not reach it: an IPv6 peer from IPv4, or
+    /// a link-local one, whose interface a bare address does not name.
+    pub(crate) fn reach(&self, peer: IpAddr) -> Option<IpAddr> {
+        match (self.ipv4, peer.to_canonical()) {
+            (true, IpAddr::V4(peer)) => Some(peer.into()),
+            (true, IpAddr::V6(_)) => None,
+            (false, IpAddr::V4(peer)) => Some(peer.to_ipv6_mapped().into()),
+            (false, IpAddr::V6(peer)) => (!peer.is_unicast_link_local()).then_some(peer.into()),
+        }
     }
 
     /// RTP and RTCP port.
@@ -244,6 +256,9 @@ impl Place {
         if all >= options.max_clients + MAX_TURNED_AWAY
             || *own >= options.max_clients_per_address + MAX_TURNED_AWAY
         {
+            if *own == 0 {
+                clients.remove(&peer.ip());
+            }
             return None;
         }
         *own += 1;
@@ -321,4 +336,35 @@ fn udp_socket(address: IpAddr, port: u16) -> Result<UdpSocket, RtspError> {
 
 fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> RtspError {
     move |source| RtspError::Io { what, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn ports_come_in_pairs_and_a_taken_one_is_named() {
+        let address: IpAddr = "127.0.0.1".parse().unwrap();
+        let pair = UdpPair::bind(address, None).unwrap();
+        let (rtp, rtcp) = pair.ports();
+        assert!(rtp % 2 == 0 && rtcp == rtp + 1);
+        let error = UdpPair::bind(address, Some(rtp)).unwrap_err();
+        assert_eq!(error.kind(), crate::error::ErrorKind::NoPorts);
+    }
+
+    #[tokio::test]
+    async fn peers_are_reached_in_the_family_of_the_sockets() {
+        let reach = |own: &str, peer: &str| {
+            let pair = UdpPair::bind(own.parse().unwrap(), None).unwrap();
+            pair.reach(peer.parse().unwrap()).map(|address| address.to_string())
+        };
+        assert_eq!(reach("127.0.0.1", "::ffff:192.0.2.1").as_deref(), Some("192.0.2.1"));
+        assert_eq!(reach("127.0.0.1", "2001:db8::1"), None);
+        // A machine may have no IPv6 at all.
+        if UdpPair::bind("::".parse().unwrap(), None).is_ok() {
+            assert_eq!(reach("::", "192.0.2.1").as_deref(), Some("::ffff:192.0.2.1"));
+            assert_eq!(reach("::", "2001:db8::1").as_deref(), Some("2001:db8::1"));
+            assert_eq!(reach("::", "fe80::1"), None);
+        }
+    }
 }

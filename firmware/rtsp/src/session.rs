@@ -10,6 +10,7 @@
 //! belongs to its connection and its user; buffers, faults, wrong keys and requests a second are bounded.
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use auth::StreamKeyVerifier;
 use bytes::Bytes;
 use hal::{MonoTime, StreamId};
 use ring::rand::SystemRandom;
-use rtsp_types::{Method, Request, Response, StatusCode, Url, Version, headers};
+use rtsp_types::{HeaderValue, Method, Request, Response, StatusCode, Url, Version, headers};
 
 use crate::bucket::Bucket;
 use crate::digest::{Challenger, Verdict, random_hex};
@@ -84,8 +85,9 @@ pub(crate) struct Beginning {
 /// How a connection differs from another.
 pub(crate) struct Options {
     pub(crate) gate: Arc<dyn Gate>,
+    pub(crate) peer: SocketAddr,
     /// The address that the client reached.
-    pub(crate) local: std::net::IpAddr,
+    pub(crate) local: IpAddr,
     pub(crate) abilities: Abilities,
     pub(crate) timeout: Duration,
     /// Too many clients: say so at the first request and close.
@@ -358,7 +360,7 @@ impl Session {
     ) -> Option<(String, StreamKeyVerifier)> {
         let method: &str = request.method().into();
         let uri = request.request_uri().map_or("*", |url| url.as_str());
-        let header = request.header(&headers::AUTHORIZATION).map(|value| value.as_str());
+        let header = request.header(&headers::AUTHORIZATION).map(HeaderValue::as_str);
         let gate = Arc::clone(&self.options.gate);
         let verdict = self.challenger.check(header, method, uri, now, &|user| gate.stream_key(user));
         let stale = match verdict {
@@ -371,6 +373,7 @@ impl Session {
             Verdict::Stale => true,
             Verdict::Wrong => {
                 self.wrong_keys += 1;
+                gate.refused(self.options.peer);
                 false
             }
         };

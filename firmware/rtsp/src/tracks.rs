@@ -28,8 +28,9 @@ const SOUND_WAIT: Duration = Duration::from_millis(150);
 /// How long DESCRIBE waits for a keyframe with parameter sets, once there is a ring.
 const PARAMETER_SETS_WAIT: Duration = Duration::from_secs(2);
 
-/// What slow clients of a stream may lag behind: as much as the feed keeps, and the packets' headers.
-const VIDEO_LIMITS: Limits = Limits { bytes: 6 << 20, items: 600 };
+/// What slow clients of a stream may lag behind: 4 s at 8 Mbit/s, and a GOP for new ones to start in. A board with
+/// 64 MB holds this for every stream that has a slow client.
+const VIDEO_LIMITS: Limits = Limits { bytes: 4 << 20, items: 600 };
 const AUDIO_LIMITS: Limits = Limits { bytes: 512 << 10, items: 512 };
 
 /// All streams that somebody is connected to.

@@ -19,22 +19,15 @@ fn run(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
+/// How long each plays; CANDOR_PLAY_SEC=20 for a thorough run.
+fn play_sec() -> u32 {
+    std::env::var("CANDOR_PLAY_SEC").ok().and_then(|text| text.parse().ok()).unwrap_or(5)
+}
+
 fn ffmpeg(transport: &str, url: &str) -> Command {
     let mut command = Command::new("ffmpeg");
-    command.args([
-        "-nostdin",
-        "-v",
-        "error",
-        "-rtsp_transport",
-        transport,
-        "-i",
-        url,
-        "-t",
-        "5",
-        "-f",
-        "null",
-        "-",
-    ]);
+    command.args(["-nostdin", "-v", "error", "-rtsp_transport", transport, "-i", url]);
+    command.args(["-t", &play_sec().to_string(), "-f", "null", "-"]);
     command
 }
 
@@ -101,15 +94,15 @@ fn gstreamer_plays() {
     let recorder = street();
     for transport in ["tcp", "udp"] {
         let mut command = Command::new("timeout");
-        command.args(["30", "gst-launch-1.0", "-q", "rtspsrc", "name=s"]);
+        command.args(["60", "gst-launch-1.0", "-q", "rtspsrc", "name=s"]);
         command.arg(format!("location=rtsp://{}/ch1/main", recorder.address));
         command.arg(format!("protocols={transport}"));
         command.args([&format!("user-id={}", common::USER), &format!("user-pw={}", common::KEY)]);
-        // Both sinks end by themselves after about five seconds, in real time.
+        // Both sinks end by themselves, in real time.
         command.args("s. ! application/x-rtp,media=video ! rtph264depay ! h264parse ! avdec_h264".split(' '));
-        command.args("! fakesink sync=true num-buffers=60".split(' '));
+        command.args(format!("! fakesink sync=true num-buffers={}", 12 * play_sec()).split(' '));
         command.args("s. ! application/x-rtp,media=audio ! rtpmp4gdepay ! aacparse ! avdec_aac".split(' '));
-        command.args("! fakesink sync=true num-buffers=220".split(' '));
+        command.args(format!("! fakesink sync=true num-buffers={}", 44 * play_sec()).split(' '));
         command.env("GST_DEBUG", "1").env("GST_DEBUG_NO_COLOR", "1");
         let output = run(&mut command);
         let text = String::from_utf8_lossy(&output.stderr);

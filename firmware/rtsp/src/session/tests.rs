@@ -16,6 +16,7 @@ const TCP: &str = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n";
 
 struct Anna {
     revoked: std::sync::atomic::AtomicBool,
+    refused: std::sync::atomic::AtomicUsize,
 }
 
 impl Gate for Anna {
@@ -26,6 +27,11 @@ impl Gate for Anna {
 
     fn watching(&self, _: Watch) -> WatchGuard {
         Box::new(())
+    }
+
+    fn refused(&self, from: std::net::SocketAddr) {
+        assert_eq!(from.port(), 50_000);
+        self.refused.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
     }
 }
 
@@ -49,9 +55,10 @@ impl Talk {
     }
 
     fn with(turned_away: bool) -> Self {
-        let gate = Arc::new(Anna { revoked: false.into() });
+        let gate = Arc::new(Anna { revoked: false.into(), refused: 0.into() });
         let options = Options {
             gate: Arc::clone(&gate) as Arc<dyn Gate>,
+            peer: "10.0.0.9:50000".parse().unwrap(),
             local: "10.0.0.1".parse().unwrap(),
             abilities: Abilities { peer: "10.0.0.9".parse().unwrap(), udp_ports: Some((8000, 8001)) },
             timeout: SESSION_TIMEOUT,
@@ -218,6 +225,8 @@ fn a_few_wrong_keys_end_the_connection() {
         assert_eq!(status(&talk.ask("DESCRIBE", URL, "")), 401);
     }
     assert_eq!(talk.done, ["Close"]);
+    let refused = talk.gate.refused.load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(refused, usize::from(MAX_WRONG_KEYS));
     assert!(talk.said.iter().all(|answer| !answer.contains("anna") && !answer.contains("another")));
 }
 
