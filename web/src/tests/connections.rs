@@ -121,15 +121,18 @@ async fn read_to_end(stream: &mut TlsStream<TcpStream>) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// The next message that is not a ping.
+/// The next message that is not a ping; pings do not prolong the patience.
 async fn next(view: &mut WebSocketStream<TlsStream<TcpStream>>) -> Option<Message> {
-    loop {
-        match timeout(PATIENCE, view.next()).await.expect("a message") {
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            Some(Ok(message)) => return Some(message),
-            Some(Err(_)) | None => return None,
+    let message = async {
+        loop {
+            match view.next().await {
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(message)) => return Some(message),
+                Some(Err(_)) | None => return None,
+            }
         }
-    }
+    };
+    timeout(PATIENCE, message).await.expect("a message")
 }
 
 async fn close_code(view: &mut WebSocketStream<TlsStream<TcpStream>>) -> CloseCode {
