@@ -22,7 +22,7 @@ use crate::video::ParameterSets;
 /// How long DESCRIBE waits for a stream that has no ring yet: a camera that is just connecting has one by then.
 const FORMAT_WAIT: Duration = Duration::from_secs(2);
 
-/// Sound is there when its video is, or is not there at all; a feed finds a ring within milliseconds.
+/// Sound is there when its video is, or is not there at all; a feed opens a ring that is there in milliseconds.
 const SOUND_WAIT: Duration = Duration::from_millis(150);
 
 /// How long DESCRIBE waits for a keyframe with parameter sets, once there is a ring.
@@ -59,6 +59,10 @@ impl Tracks {
     pub(crate) async fn open(&self, stream: StreamId, track: TrackId) -> Option<Arc<LiveTrack>> {
         if let Some(live) = self.find(stream) {
             return Some(live);
+        }
+        // Most channels have no sound, and their viewers shall not wait for it.
+        if track == TrackId::Audio && !bus::ring_path(self.feeds.dir(), stream).exists() {
+            return None;
         }
         let feed = self.feeds.get(stream);
         let mut formats = feed.watch_format();
