@@ -93,6 +93,11 @@ impl RingReader {
         &self.format
     }
 
+    /// Records and payload bytes since the file was made.
+    pub(crate) fn published(&self) -> (u64, u64) {
+        (self.area.head().load(Ordering::Acquire), self.area.reserved().load(Ordering::Relaxed))
+    }
+
     pub(crate) fn request_keyframe(&self) {
         self.area.keyframe_request().store(1, Ordering::Release);
     }

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hal::{AccessUnit, MAX_UNIT_BYTES, StreamFormat, StreamId};
+use hal::{AccessUnit, ByteCount, MAX_UNIT_BYTES, StreamFormat, StreamId};
 
 use crate::area::Area;
 use crate::error::BusError;
@@ -158,6 +158,14 @@ impl Subscriber {
     #[must_use]
     pub fn format(&self) -> StreamFormat {
         self.format.clone()
+    }
+
+    /// Units and bytes published since the ring was made, whoever published them; for rates. The bytes are those
+    /// of the payload area: up to 7 a unit more than the units', and the rest of the area at each wrap.
+    #[must_use]
+    pub fn published(&self) -> (u64, ByteCount) {
+        let (units, bytes) = self.ring.published();
+        (units, ByteCount(bytes))
     }
 
     /// Asks the publisher for a keyframe.

@@ -1,4 +1,4 @@
-//! The board's description, and the settings that a recorder of that board begins with.
+//! The board's description, and the settings that a recorder begins with.
 
 use std::error::Error;
 use std::fs;

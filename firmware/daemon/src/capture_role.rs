@@ -1,4 +1,4 @@
-//! The role `capture`: runs the board's inputs and publishes what their encoders make.
+//! The role `capture`: runs the board's inputs and publishes their units.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -14,6 +14,7 @@ use hal::{
 use crate::backend::Backends;
 use crate::bus_sink::BusSink;
 use crate::control::{Control, Receiver};
+use crate::meter::Meters;
 use crate::messages::{ChannelState, ChannelStatus, RoleConfig, RoleStatus, STATUS_EVERY, ToRole};
 use crate::settings::{Channel, Input};
 
@@ -39,7 +40,13 @@ pub(crate) fn run(control: &Control, config: RoleConfig, orders: Receiver) -> Re
     })?;
     let sink = Arc::new(BusSink::new(config.run_dir.clone(), Arc::clone(&clock), wishes(events)?));
     let mut capture =
-        Capture { clock: Arc::clone(&clock), backends: Backends::new(&clock), sink, channels: BTreeMap::new() };
+        Capture {
+            clock: Arc::clone(&clock),
+            backends: Backends::new(&clock),
+            meters: Meters::new(config.run_dir.clone()),
+            sink,
+            channels: BTreeMap::new(),
+        };
     capture.configure(&config);
     control.ready();
     let mut report_at = clock.mono();
@@ -74,6 +81,7 @@ fn wishes(events: SyncSender<Event>) -> std::io::Result<SyncSender<StreamId>> {
 struct Capture {
     clock: Arc<dyn Clock>,
     backends: Backends,
+    meters: Meters,
     sink: Arc<BusSink>,
     channels: BTreeMap<ChannelId, Running>,
 }
@@ -101,7 +109,7 @@ impl Capture {
             .iter()
             .filter_map(|channel| channel.input.as_ref().map(|input| (channel.number, wanted(channel, input))))
             .collect();
-        let sink = &self.sink;
+        let (sink, meters) = (&self.sink, &mut self.meters);
         self.channels.retain(|number, running| {
             let kept = wanted.get(number).is_some_and(|(source, config)| {
                 *source == running.source && *config == running.config
@@ -110,6 +118,7 @@ impl Capture {
                 // The encoders stop first, then their rings end.
                 running.state = Err(Refusal::new("stopped", WallTime::default(), MonoTime::default()));
                 sink.remove(*number);
+                meters.forget(*number);
             }
             kept
         });
@@ -162,11 +171,12 @@ impl Capture {
         }
     }
 
-    fn status(&self) -> Vec<ChannelStatus> {
+    fn status(&mut self) -> Vec<ChannelStatus> {
+        let now = self.clock.mono();
         self.channels
             .iter()
             .map(|(number, running)| match &running.state {
-                Ok(_) => self.sink.status(*number),
+                Ok(_) => ChannelStatus { streams: self.meters.look(*number, now), ..self.sink.status(*number) },
                 Err(refusal) => ChannelStatus {
                     channel: *number,
                     state: ChannelState::Failed,

@@ -1,4 +1,4 @@
-//! A role's line to the warden: its standard input, which is one end of a socket pair.
+//! A role's line to the warden: a socket pair's end as standard input.
 //!
 //! The warden hands the socket over as descriptor 0, so a role needs no path and no address to find it, and
 //! when the warden ends, however it ends, the role reads end-of-file and stops as if asked to.

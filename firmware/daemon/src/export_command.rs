@@ -1,4 +1,4 @@
-//! `candor export`: a range of a channel's footage as an MP4 file, also while the recorder runs.
+//! `candor export`: a range of a channel's footage as an MP4 file.
 
 use std::error::Error;
 use std::fs::OpenOptions;

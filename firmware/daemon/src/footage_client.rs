@@ -1,4 +1,6 @@
-//! `serve`'s side of the footage protocol: one connection a question in flight, kept for the next.
+//! `serve`'s side of the footage protocol: one connection a question in flight.
+//!
+//! A connection is kept for the next question.
 
 use std::io;
 use std::path::{Path, PathBuf};

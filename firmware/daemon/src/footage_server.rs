@@ -1,4 +1,4 @@
-//! `record`'s side of the footage protocol: a thread a connection, over a Unix socket.
+//! `record`'s side of the footage protocol: a thread a connection.
 
 use std::collections::VecDeque;
 use std::fs;

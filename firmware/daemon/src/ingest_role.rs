@@ -2,19 +2,17 @@
 //!
 //! One task a camera; what goes wrong with one is its own affair.
 
-use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use hal::{ChannelId, Clock, StreamKind, SystemClock};
-use ingest::{Camera, CameraConfig, CameraHandle, CameraSettings, CameraState, CameraStatus, Secret};
+use hal::{ChannelId, Clock, SystemClock};
+use ingest::{CameraConfig, CameraSettings, CameraState, CameraStatus, Cameras, Secret};
 use tokio::sync::mpsc;
 use tokio::time::interval;
 
-use crate::bus_sink::{audio_name, video_name};
 use crate::control::{Control, Receiver};
-use crate::messages::{ChannelState, ChannelStatus, RoleConfig, RoleStatus, STATUS_EVERY, StreamStatus, ToRole};
+use crate::messages::{ChannelState, ChannelStatus, RoleConfig, RoleStatus, STATUS_EVERY, ToRole};
+use crate::meter::Meters;
 use crate::settings::{self, Settings};
 
 /// Orders that wait; there are few.
@@ -31,59 +29,45 @@ async fn ingest(control: Control, config: RoleConfig, orders: Receiver) -> Resul
     orders.spawn(move |order| {
         let _ = events.blocking_send(order);
     })?;
-    let mut cameras = Cameras {
-        run_dir: config.run_dir,
-        clock: Arc::new(SystemClock::new()),
-        running: BTreeMap::new(),
-    };
-    cameras.configure(&config.settings);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let mut cameras = Cameras::new(config.run_dir.clone(), Arc::clone(&clock));
+    let mut meters = Meters::new(config.run_dir);
+    cameras.set(configs(&config.settings)).await?;
     control.ready();
     let mut report = interval(STATUS_EVERY);
     loop {
         tokio::select! {
             order = inbox.recv() => match order {
-                Some(ToRole::Configure(config)) => cameras.configure(&config.settings),
+                Some(ToRole::Configure(config)) => cameras.set(configs(&config.settings)).await?,
                 Some(ToRole::Shutdown) | None => return Ok(()),
                 Some(_) => {}
             },
-            _ = report.tick() => control.status(RoleStatus::Channels(cameras.status())),
+            _ = report.tick() => {
+                let now = clock.mono();
+                let statuses = cameras.statuses();
+                let list = statuses.into_iter().map(|(channel, status)| {
+                    let streams = meters.look(channel, now);
+                    ChannelStatus { channel, state: state(&status), since: status.since, message: status.message, streams }
+                });
+                control.status(RoleStatus::Channels(list.collect()));
+            }
         }
     }
 }
 
-struct Cameras {
-    run_dir: PathBuf,
-    clock: Arc<dyn Clock>,
-    running: BTreeMap<ChannelId, (settings::Camera, CameraHandle)>,
-}
-
-impl Cameras {
-    /// Ends what is no longer wanted, begins what is new, leaves the rest alone.
-    fn configure(&mut self, settings: &Settings) {
-        let wanted: BTreeMap<ChannelId, settings::Camera> =
-            settings.channels.iter().filter_map(|c| Some((c.number, c.camera.clone()?))).collect();
-        self.running.retain(|channel, (camera, _)| wanted.get(channel) == Some(camera));
-        for (channel, camera) in wanted {
-            if self.running.contains_key(&channel) {
-                continue;
+/// The network cameras among the channels.
+fn configs(settings: &Settings) -> Vec<CameraConfig> {
+    let cameras = settings.channels.iter().filter_map(|channel| Some((channel.number, channel.camera.as_ref()?)));
+    cameras
+        .filter_map(|(channel, camera)| match CameraConfig::new(camera_settings(channel, camera)) {
+            Ok(config) => Some(config),
+            // The settings were checked when they were taken, by rules at least as strict.
+            Err(error) => {
+                tracing::error!(%channel, %error, "the camera's settings are not taken");
+                None
             }
-            match CameraConfig::new(camera_settings(channel, &camera)) {
-                Ok(config) => {
-                    let handle = Camera::spawn(config, self.run_dir.clone(), Arc::clone(&self.clock));
-                    self.running.insert(channel, (camera, handle));
-                }
-                // The settings were checked when they were taken, by rules at least as strict.
-                Err(error) => tracing::error!(%channel, %error, "the camera's settings are not taken"),
-            }
-        }
-    }
-
-    fn status(&self) -> Vec<ChannelStatus> {
-        let one = |(channel, (_, handle)): (&ChannelId, &(settings::Camera, CameraHandle))| {
-            channel_status(*channel, &handle.status().borrow())
-        };
-        self.running.iter().map(one).collect()
-    }
+        })
+        .collect()
 }
 
 fn camera_settings(channel: ChannelId, camera: &settings::Camera) -> CameraSettings {
@@ -99,8 +83,8 @@ fn camera_settings(channel: ChannelId, camera: &settings::Camera) -> CameraSetti
     }
 }
 
-fn channel_status(channel: ChannelId, status: &CameraStatus) -> ChannelStatus {
-    let state = match &status.state {
+fn state(status: &CameraStatus) -> ChannelState {
+    match &status.state {
         CameraState::Connecting => ChannelState::Starting,
         CameraState::Streaming { .. } => ChannelState::Ok,
         CameraState::Unreachable => ChannelState::Unreachable,
@@ -108,7 +92,5 @@ fn channel_status(channel: ChannelId, status: &CameraStatus) -> ChannelStatus {
         CameraState::NotFound => ChannelState::NotFound,
         CameraState::UnsupportedCodec => ChannelState::UnsupportedCodec,
         CameraState::Stalled => ChannelState::Stalled,
-    };
-    let _ = (StreamKind::Main, audio_name, video_name, None::<StreamStatus>);
-    ChannelStatus { channel, state, since: status.since, message: status.message.clone(), streams: Vec::new() }
+    }
 }

@@ -1,4 +1,4 @@
-//! The role `record`: owns the disks; records what is on the bus and answers for what is recorded.
+//! The role `record`: owns the disks; records, and answers for what is recorded.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

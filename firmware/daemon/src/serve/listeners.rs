@@ -1,4 +1,4 @@
-//! The ports: HTTPS, RTSPS, and plain RTSP while the owner wants it. There are no others.
+//! The ports: HTTPS, RTSPS, and plain RTSP while the owner wants it.
 
 use std::future::Future;
 use std::io;

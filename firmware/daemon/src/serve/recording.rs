@@ -1,4 +1,6 @@
-//! A recording as a file that is made while it is read: `record` makes the bytes, here they only pass.
+//! A recording as a file that is made while it is read.
+//!
+//! `record` makes the bytes; here they only pass.
 
 use std::ops::Range;
 

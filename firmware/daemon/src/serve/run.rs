@@ -1,4 +1,4 @@
-//! The role's life: put the house together, open the ports, follow the warden's words.
+//! The role's life: open the ports, follow the warden's words.
 
 use std::error::Error;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! The recorder's identity: a P-256 key and a self-signed certificate, made at the first start.
+//! The recorder's identity: a P-256 key and a self-signed certificate.
 //!
-//! Nothing is shared between recorders and nothing is derived from a serial number: the key is random, stays
+//! Made at the first start. Nothing is shared between recorders and nothing is derived from a serial number: the key is random, stays
 //! in its file and goes to `serve` alone. The fingerprint is for people to compare with what a browser shows.
 
 use std::fs;

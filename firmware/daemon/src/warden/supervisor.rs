@@ -1,4 +1,4 @@
-//! One role's life: started, listened to, started again when it ends or stops making progress.
+//! One role's life: started, listened to, started again when it ends.
 
 use std::io;
 use std::os::fd::OwnedFd;
