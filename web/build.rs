@@ -1,4 +1,4 @@
-//! Collects the browser app for embedding: what its build made, else a page that says how to build it.
+//! Collects the browser app for embedding; a placeholder page if there is none.
 //!
 //! The files are copied to OUT_DIR, so that the crate always embeds from one place and a missing UI build is
 //! not an error.

@@ -1,4 +1,4 @@
-//! The operations: each turns a request that the gate let through into one call of the API.
+//! The operations: each turns an admitted request into one call of the API.
 //!
 //! Does not belong here: who may call (`routes.rs`), and what a call does (the daemon's).
 
@@ -23,7 +23,7 @@ use crate::views::{
     Camera, CameraInput, Channel, ChannelInput, ClaimInput, LoginInput, NewStreamKey, RecordingInfo, Session,
     Settings, State, StreamKey, StreamKeyInput, StreamName, System, Timeline, Trust,
 };
-use crate::{cookie, file, live_socket, openapi, update_stream};
+use crate::{cookie, file, live_socket, update_stream};
 
 type Answer = Result<Response, ApiError>;
 type User = Extension<SignedIn>;
@@ -42,13 +42,6 @@ enum Switch {
 #[utoipa::path(get, path = "/state", tag = "session", responses((status = 200, body = State)))]
 pub(crate) async fn state<A: Api>(Shared(site): Shared<Site<A>>) -> Answer {
     Ok(json(StatusCode::OK, &site.api.state().await))
-}
-
-/// This document.
-#[utoipa::path(get, path = "/openapi.json", tag = "session",
-    responses((status = 200, content_type = "application/json", body = serde_json::Value)))]
-pub(crate) async fn open_api() -> Answer {
-    Ok(json(StatusCode::OK, openapi::document()))
 }
 
 /// Makes the first owner and signs them in. Gone once there is one.

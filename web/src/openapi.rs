@@ -1,4 +1,4 @@
-//! The OpenAPI document: from the handlers' and views' declarations, completed from the table of routes.
+//! The OpenAPI document: declared by handlers and views, completed by routes.
 //!
 //! Who may call and which refusals every call has is not written by hand, so that it cannot drift. The golden
 //! file web/openapi.json is compared in a test.
@@ -7,11 +7,14 @@
 
 use std::sync::OnceLock;
 
+use axum::response::Response;
+use http::StatusCode;
 use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, PathItem, Ref, ResponseBuilder, Server};
 
+use crate::answer::json;
 use crate::error::{ErrorBody, ErrorDetail};
 use crate::routes::{Access, BASE, ROUTES, Route};
 use crate::{cookie, handlers};
@@ -21,7 +24,7 @@ use crate::{cookie, handlers};
     info(title = "Candor", description = "The recorder's API. Errors have one shape: ErrorBody."),
     paths(
         handlers::state,
-        handlers::open_api,
+        answer,
         handlers::claim,
         handlers::login,
         handlers::session,
@@ -48,6 +51,13 @@ use crate::{cookie, handlers};
     components(schemas(ErrorBody, ErrorDetail))
 )]
 struct Declared;
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", operation_id = "open_api", tag = "session",
+    responses((status = 200, content_type = "application/json", body = serde_json::Value)))]
+pub(crate) async fn answer() -> Response {
+    json(StatusCode::OK, document())
+}
 
 /// The document, made once.
 pub(crate) fn document() -> &'static utoipa::openapi::OpenApi {

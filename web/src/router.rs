@@ -1,4 +1,4 @@
-//! The router, built from the table of routes: every route gets its handler behind the gate.
+//! The router, built from the table: every route's handler behind the gate.
 //!
 //! Does not belong here: a route that is not in the table, or a handler without the gate.
 
@@ -9,10 +9,10 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use crate::api::Api;
 use crate::assets::{self, wrong_method};
 use crate::gate::{gate, no_such_page};
-use crate::handlers;
 use crate::routes::{BASE, Op, ROUTES, Route};
 use crate::security::around;
 use crate::site::Site;
+use crate::{handlers, openapi};
 
 /// The whole site: the API and the browser app.
 pub(crate) fn router<A: Api>(site: Site<A>) -> Router {
@@ -30,7 +30,7 @@ fn handler<A: Api>(route: &Route) -> MethodRouter<Site<A>> {
     let method = MethodFilter::try_from(route.method.clone()).expect("the table has common methods only");
     match route.op {
         Op::State => on(method, handlers::state::<A>),
-        Op::OpenApi => on(method, handlers::open_api),
+        Op::OpenApi => on(method, openapi::answer),
         Op::Claim => on(method, handlers::claim::<A>),
         Op::Login => on(method, handlers::login::<A>),
         Op::GetSession => on(method, handlers::session),

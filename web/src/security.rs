@@ -1,4 +1,4 @@
-//! What stands before and around every answer: the security headers, and requests that nobody honest sends.
+//! Around every answer: security headers, and requests nobody honest sends.
 //!
 //! Does not belong here: who may do what (`gate.rs`).
 

@@ -1,4 +1,4 @@
-//! What every handler shares: the API's implementation and the sign that the server is closing.
+//! What every handler shares: the API, and the sign that the server closes.
 //!
 //! Does not belong here: anything that a request changes.
 

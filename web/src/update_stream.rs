@@ -1,6 +1,7 @@
-//! Changes as server-sent events (HTML standard, section 9.2): `channels`, `trust`, `system`.
+//! Changes as server-sent events: `channels`, `trust`, `system`.
 //!
-//! Of each kind the newest waits, and at most one a second is sent, the first at once.
+//! HTML standard, section 9.2. Of each kind the newest waits, and at most one a second is sent, the first at
+//! once.
 //!
 //! Does not belong here: what has changed (the daemon's).
 

@@ -1,4 +1,4 @@
-//! Who may call what: the whole table, route by route, against a second table that was written by hand.
+//! Who may call what: every route, against a second table made by hand.
 //!
 //! Does not belong here: what a call answers when it may be made.
 

@@ -1,4 +1,4 @@
-//! The browser app: whatever the UI's build made is served as it should be, and nothing else.
+//! The browser app: what the UI's build made is served, and nothing else.
 //!
 //! Does not belong here: what is in the files.
 

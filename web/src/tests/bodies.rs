@@ -1,4 +1,4 @@
-//! Bodies, queries and paths that cannot be taken: each is refused clearly, and reaches nobody.
+//! Bodies, queries and paths that cannot be taken: refused clearly.
 //!
 //! Does not belong here: who may call.
 

@@ -1,4 +1,4 @@
-//! A recorder in memory: four users, one channel, one recording, and a list of what it was asked.
+//! A recorder in memory: users, a channel, a recording, a list of calls.
 //!
 //! Does not belong here: any check of requests; whatever arrives here has passed the gate.
 

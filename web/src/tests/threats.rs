@@ -1,4 +1,4 @@
-//! Published requests that opened other recorders: here each is refused, and reaches nobody.
+//! Published requests that opened other recorders: here each is refused.
 //!
 //! Asked without a session, as viewer and as owner, before and after claiming.
 //!

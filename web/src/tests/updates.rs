@@ -1,4 +1,4 @@
-//! Server-sent events: at once, then at most one a second of each kind, until the session ends.
+//! Server-sent events: at once, then at most one a second of each kind.
 //!
 //! Time stands still here and is moved by the runtime, so that a second is exactly one.
 //!
