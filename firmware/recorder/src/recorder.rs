@@ -66,7 +66,15 @@ impl Recorder {
             status.volume_used = volume.used_bytes;
         }
         let rates = Rates { since: clock.mono(), written: 0, streams: BTreeMap::new() };
-        Self { bus_dir: bus_dir.to_owned(), store, clock, status, followers: BTreeMap::new(), to_scrub: 0, rates }
+        Self {
+            bus_dir: bus_dir.to_owned(),
+            store,
+            clock,
+            status,
+            followers: BTreeMap::new(),
+            to_scrub: 0,
+            rates,
+        }
     }
 
     /// The figures, for other threads.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
+use nix::sys::statvfs::statvfs;
 use nix::sys::uio::pwritev;
 
 /// Why a file is opened.
@@ -60,6 +61,11 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// The system's.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Room that this process may still use in the folder's file system.
+    ///
+    /// # Errors
+    /// The system's.
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
     /// A small file as text.
     ///
     /// # Errors
@@ -186,6 +192,12 @@ impl Disk for RealDisk {
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         fs::create_dir_all(dir)
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let system = statvfs(dir)?;
+        // The fields are as wide as a machine word: 32 bits on a board.
+        Ok(u64::from(system.blocks_available()).saturating_mul(u64::from(system.fragment_size())))
     }
 
     fn read_text(&self, path: &Path) -> io::Result<String> {

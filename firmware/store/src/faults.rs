@@ -312,6 +312,10 @@ impl Disk for FaultDisk {
         lock(&self.0).real.create_dir(dir)
     }
 
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        lock(&self.0).real.free_bytes(dir)
+    }
+
     fn read_text(&self, path: &Path) -> io::Result<String> {
         lock(&self.0).real.read_text(path)
     }

@@ -77,8 +77,8 @@ pub struct Movie {
 impl Movie {
     /// Plans the movie of a channel's main stream, with its audio where there is some, from `start` to `end`.
     ///
-    /// It begins at `start`, or at the first footage after it, to the tick: what must be decoded before is in the
-    /// file, and an edit list hides it. Where footage is missing the last picture stays until it goes on, so that
+    /// It begins with the picture that is shown at `start`, or with the first one after it: see [`Movie::start`].
+    /// What must be decoded before is in the file, and an edit list hides it to the tick. Where footage is missing the last picture stays until it goes on, so that
     /// media time remains wall time. Audio of another codec or sample rate than the stretch begins with is left out.
     ///
     /// # Errors
@@ -101,14 +101,15 @@ impl Movie {
         }
         let video = select(reader, StreamId::new(channel, StreamKind::Main), start, end)?;
         let audio = select(reader, StreamId::new(channel, StreamKind::Audio), start, end)?;
-        let first = video.first().or(audio.first()).ok_or_else(|| {
+        if video.is_empty() && audio.is_empty() {
             let what = format!("channel {channel} has no footage in this time");
-            StoreError::new(ErrorKind::NoFootage, dir, None, what)
-        })?;
-        let start = start.max(first.header.wall_of(first.header.frames[first.first].pts_offset));
+            return Err(StoreError::new(ErrorKind::NoFootage, dir, None, what));
+        }
+        let leading = if video.is_empty() { &audio } else { &video };
+        let start = first_shown(leading, start);
 
         let mut timeline = Timeline { start, end, pieces: Vec::new() };
-        let mut plans = Vec::new();
+        let mut plans: Vec<ChunkPlan> = Vec::new();
         let mut tracks = vec![TrackPlan::new(&reader.volume), TrackPlan::new(&reader.volume)];
         for chunk in &video {
             let shift = timeline.place(chunk);
@@ -124,8 +125,15 @@ impl Movie {
         }
         let end = end.min(timeline.pieces.last().map_or(start, |piece| piece.end));
 
-        // Interleaved by time, so that a player reads forward.
-        plans.sort_by_key(|plan: &ChunkPlan| (plan.media, plan.track));
+        // Interleaved by time, so that a player reads forward; within a track in decoding order, which is not
+        // that of the presentations where there are B-frames.
+        let mut latest = [i64::MIN; 2];
+        for plan in &mut plans {
+            let latest = &mut latest[plan.track];
+            *latest = plan.media.max(*latest);
+            plan.media = *latest;
+        }
+        plans.sort_by_key(|plan| (plan.media, plan.track));
         let mut offset = 0;
         let mut extents = Vec::with_capacity(plans.len());
         for plan in &plans {
@@ -274,6 +282,19 @@ fn select(
 ) -> Result<Vec<Selected>, StoreError> {
     let mut selection = Selection::new(reader, stream, from, to)?;
     std::iter::from_fn(|| selection.next().transpose()).collect()
+}
+
+/// When the picture that is shown at `start` appeared; the first one after it, where footage begins later.
+///
+/// An edit that begins within a picture's time is shown differently by every player; one that begins with a picture
+/// is not.
+fn first_shown(chunks: &[Selected], start: WallTime) -> WallTime {
+    fn times(chunk: &Selected) -> impl Iterator<Item = WallTime> {
+        chunk.header.frames[chunk.first..chunk.end].iter().map(|frame| chunk.header.wall_of(frame.pts_offset))
+    }
+    let before = chunks.iter().take_while(|chunk| chunk.entry.start() <= start);
+    let shown = before.flat_map(times).filter(|&wall| wall <= start).max();
+    shown.or_else(|| chunks.iter().take(1).flat_map(times).min()).unwrap_or(start)
 }
 
 fn ticks(micros: i64) -> i64 {

@@ -202,8 +202,7 @@ impl Store {
     /// Makes everything appended durable.
     ///
     /// # Errors
-    /// `DiskFull`, `Unwritable`, `Io`: what was appended is kept, and the next commit tries again. `Index` when
-    /// the oldest segment cannot be recycled because the index does not answer.
+    /// `DiskFull`, `Unwritable`, `Io`: what was appended is kept, and the next commit tries again.
     pub fn commit(&mut self) -> Result<CommitReport, StoreError> {
         let begun = self.clock.mono();
         for state in self.streams.values_mut() {

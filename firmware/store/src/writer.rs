@@ -4,10 +4,11 @@
 //!
 //! Invariants
 //! - One batch is one sequential write and one `fdatasync`; it begins on a block of its own.
-//! - The index forgets a segment before its file is reused.
+//! - The index forgets a segment before its file is reused, unless the index itself fails.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
+use std::path::Path;
 use std::sync::Arc;
 
 use hal::{StreamId, WallTime};
@@ -24,6 +25,10 @@ use crate::runs::{SegmentRun, runs_of};
 use crate::scrub::Scrubber;
 use crate::segment::{Contents, SegmentHeader, encode_footer, footer_bytes};
 use crate::volume::Volume;
+
+/// What is left free for the index: SQLite's log is 4 MiB before it is folded in, and the database grows by about
+/// 100 bytes a run.
+const INDEX_ROOM_BYTES: u64 = 8 << 20;
 
 /// The most chunks in one batch; the count is 16 bits on disk.
 const MAX_BATCH_CHUNKS: usize = 4096;
@@ -47,10 +52,10 @@ struct Current {
     indexed: bool,
 }
 
-/// A segment that is closed, but not yet in the index.
-struct Unindexed {
-    row: SegmentRow,
-    runs: Vec<SegmentRun>,
+/// What the index does not know yet.
+enum Unindexed {
+    Closed(SegmentRow, Vec<SegmentRun>),
+    Recycled(u64),
 }
 
 pub(crate) struct Writer {
@@ -142,7 +147,7 @@ impl Writer {
             self.free.pop();
             file
         } else if self.files() < self.max_segments() {
-            match self.volume.disk.create(&path, self.volume.segment_bytes) {
+            match self.create(&path) {
                 Ok(file) => Some(file),
                 Err(error)
                     if matches!(
@@ -186,14 +191,27 @@ impl Writer {
         Ok(early)
     }
 
+    fn create(&self, path: &Path) -> std::io::Result<Arc<dyn DiskFile>> {
+        let free = self.volume.disk.free_bytes(&self.volume.segments)?;
+        if free < self.volume.segment_bytes + INDEX_ROOM_BYTES {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.volume.disk.create(path, self.volume.segment_bytes)
+    }
+
     /// Takes the oldest segment's file; `None` when it had the wrong size and is gone.
     fn recycle(&mut self, to: u64, scrubber: &Scrubber) -> Result<Option<Arc<dyn DiskFile>>, StoreError> {
         let Some(&oldest) = self.existing.first() else {
             let what = "there is no segment to recycle";
             return Err(StoreError::new(ErrorKind::DiskFull, &self.volume.segments, None, what));
         };
-        self.unindexed.retain(|unindexed| unindexed.row.segment != oldest);
-        self.index.forget(&[oldest])?;
+        self.unindexed
+            .retain(|unindexed| !matches!(unindexed, Unindexed::Closed(row, _) if row.segment == oldest));
+        if let Err(error) = self.index.forget(&[oldest]) {
+            // Recording goes on: readers are told when they ask for it, and opening the volume drops its rows.
+            tracing::error!(%error, segment = oldest, "the index still tells of a recycled segment");
+            self.unindexed.push_front(Unindexed::Recycled(oldest));
+        }
         scrubber.forget(oldest);
         let file = self.reuse(oldest, to)?;
         self.existing.remove(&oldest);
@@ -369,17 +387,18 @@ impl Writer {
             self.sealed.push(segment);
         }
         self.existing.insert(segment);
-        self.unindexed.push_back(Unindexed {
-            row: SegmentRow { segment, state, committed_bytes: current.end },
-            runs: runs_of(segment, &current.contents.entries),
-        });
+        let row = SegmentRow { segment, state, committed_bytes: current.end };
+        self.unindexed.push_back(Unindexed::Closed(row, runs_of(segment, &current.contents.entries)));
         written.map(|()| footer.len() as u64)
     }
 
     /// Tells the index what became durable.
     pub(crate) fn update_index(&mut self) -> Result<(), StoreError> {
         while let Some(next) = self.unindexed.front() {
-            self.index.close(next.row, &next.runs)?;
+            match next {
+                Unindexed::Closed(row, runs) => self.index.close(*row, runs)?,
+                Unindexed::Recycled(segment) => drop(self.index.forget(&[*segment])?),
+            }
             self.unindexed.pop_front();
         }
         if let Some(current) = self.current.as_mut().filter(|current| !current.indexed) {

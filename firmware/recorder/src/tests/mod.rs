@@ -1,0 +1,290 @@
+//! The recorder between real rings and a real store: restarts, kills, a failing disk.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bus::{Publisher, RingSpec};
+use hal::{
+    AccessUnit, AudioCodec, AudioFormat, ByteCount, ChannelId, Clock, Pts90k, StreamFormat, StreamId,
+    StreamKind, SystemClock, VideoCodec, WallTime,
+};
+use store::faults::{Fault, FaultDisk, Loss};
+use store::{ErrorKind, Reader, Store, StoreError, StoreOptions};
+
+use crate::{Recorder, RecorderStatus, StatusHandle, StopFlag};
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const OPTIONS: StoreOptions =
+    StoreOptions { max_bytes: ByteCount(256 << 20), segment_bytes: ByteCount(1 << 20) };
+
+const BEGINNING: WallTime = WallTime::from_unix_micros(0);
+const END: WallTime = WallTime::from_unix_micros(i64::MAX / 4);
+
+fn scratch() -> tempfile::TempDir {
+    let shared = Path::new("/dev/shm");
+    if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap()
+}
+
+/// A camera that publishes into a ring.
+struct Camera {
+    publisher: Publisher,
+    stream: StreamId,
+    next: i64,
+}
+
+impl Camera {
+    fn new(bus: &Path, channel: u16, kind: StreamKind) -> Self {
+        let stream = StreamId::new(ChannelId::new(channel).unwrap(), kind);
+        let format = if kind == StreamKind::Audio {
+            StreamFormat::Audio(AudioFormat {
+                codec: AudioCodec::G711U,
+                sample_rate: 8000,
+                channels: 1,
+                config: Vec::new(),
+            })
+        } else {
+            StreamFormat::Video(VideoCodec::H264)
+        };
+        let spec = RingSpec { payload_bytes: 4 << 20, slots: 1024 };
+        Self { publisher: Publisher::create(bus, stream, &format, spec).unwrap(), stream, next: 0 }
+    }
+
+    fn bytes(stream: StreamId, number: i64) -> Vec<u8> {
+        let body = |byte: u8| vec![byte | 1; 400 + number as usize % 700];
+        if stream.kind == StreamKind::Audio {
+            return body(number as u8);
+        }
+        let mut unit = Vec::new();
+        if number % 20 == 0 {
+            unit.extend_from_slice(b"\0\0\0\x01\x67\x64\x00\x1f\xac\0\0\0\x01\x68\xee\x3c\x80");
+        }
+        unit.extend_from_slice(&[0, 0, 0, 1, if number % 20 == 0 { 0x65 } else { 0x41 }]);
+        unit.extend_from_slice(&body(number as u8));
+        unit
+    }
+
+    /// 10 units a second on its own timeline, whatever the wall clock says.
+    fn publish(&mut self, count: i64) {
+        for _ in 0..count {
+            let number = self.next;
+            self.next += 1;
+            let data = Self::bytes(self.stream, number);
+            self.publisher
+                .publish(&AccessUnit {
+                    stream: self.stream,
+                    pts: Pts90k(number * 9_000),
+                    wall: WallTime::from_unix_micros(1_795_168_800_000_000 + number * 100_000),
+                    keyframe: self.stream.kind == StreamKind::Audio || number % 20 == 0,
+                    discontinuity: false,
+                    data: &data,
+                })
+                .unwrap();
+        }
+    }
+}
+
+struct Running {
+    status: StatusHandle,
+    stop: StopFlag,
+    thread: JoinHandle<Result<(), StoreError>>,
+}
+
+fn start(bus: &Path, store: Store) -> Running {
+    let recorder = Recorder::new(bus, store, Arc::new(SystemClock::new()));
+    let (status, stop) = (recorder.status(), StopFlag::new());
+    let flag = stop.clone();
+    let thread = std::thread::spawn(move || recorder.run(&flag));
+    Running { status, stop, thread }
+}
+
+fn open(dir: &Path) -> Store {
+    Store::open(dir, OPTIONS, Arc::new(SystemClock::new())).unwrap().0
+}
+
+impl Running {
+    #[track_caller]
+    fn until(&self, what: &str, done: impl Fn(&RecorderStatus) -> bool) -> RecorderStatus {
+        wait_until(what, || Some(self.status.get()).filter(|status| done(status)))
+    }
+
+    fn end(self) {
+        self.stop.stop();
+        self.thread.join().unwrap().unwrap();
+    }
+}
+
+/// Asks again and again: the recorder has no event that tells of its figures.
+#[track_caller]
+fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let clock = SystemClock::new();
+    let begun = clock.mono();
+    while clock.mono().since(begun) < PATIENCE {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("waited for {what} in vain");
+}
+
+/// Every unit from number 0 on is there once, bit-exact and in order.
+#[track_caller]
+fn assert_all(volume: &Path, stream: StreamId, count: i64) {
+    let reader = Reader::open(volume).unwrap();
+    let units: Vec<_> = reader.units(stream, BEGINNING, END).unwrap().map(Result::unwrap).collect();
+    for (number, unit) in units.iter().enumerate() {
+        assert_eq!(unit.pts, Pts90k(number as i64 * 9_000), "{stream}: unit {number}");
+        let sent = Camera::bytes(stream, number as i64);
+        let coded =
+            &sent[sent.len() - (unit.data.len() - if stream.kind == StreamKind::Audio { 0 } else { 4 })..];
+        assert!(unit.data.ends_with(coded), "{stream}: unit {number}");
+    }
+    assert_eq!(units.len() as i64, count, "{stream}");
+    assert_eq!(reader.runs(stream, BEGINNING, END).unwrap().len(), 1);
+}
+
+#[test]
+fn records_rings_as_they_appear_and_seals_at_the_end() {
+    let (bus, volume) = (scratch(), scratch());
+    let mut front = Camera::new(bus.path(), 1, StreamKind::Main);
+    let mut sound = Camera::new(bus.path(), 1, StreamKind::Audio);
+    // The pre-record buffer: all of this is from before the recorder ran.
+    front.publish(100);
+    sound.publish(100);
+    let running = start(bus.path(), open(volume.path()));
+    running.until("what was in the rings", |status| status.committed.0 > 100_000);
+    let mut gate = Camera::new(bus.path(), 7, StreamKind::Main);
+    let mut sub = Camera::new(bus.path(), 7, StreamKind::Sub);
+    gate.publish(50);
+    sub.publish(50);
+    front.publish(30);
+    let status = running.until("the new ring", |status| {
+        status.streams.get(&gate.stream).is_some_and(|figures| figures.units == 50)
+            && status.streams[&front.stream].units == 130
+    });
+    assert!(!status.streams.contains_key(&sub.stream), "sub streams are not recorded");
+    assert!(status.streams.values().all(|figures| figures.present && figures.lost_gops == 0));
+    assert_eq!(status.last_error, None);
+    // A publisher that ends and begins again.
+    drop(gate);
+    running.until("the ring's end", |status| !status.streams[&sub_main(7)].present);
+    front.publish(1);
+    running.end();
+    assert_all(volume.path(), front.stream, 131);
+    assert_all(volume.path(), sound.stream, 100);
+    assert_all(volume.path(), sub_main(7), 50);
+    let report = store::check(volume.path()).unwrap();
+    assert!(report.is_clean() && report.notes.is_empty(), "{report:#?}");
+    assert!(store::list(volume.path()).unwrap().segments.iter().all(|segment| segment.sealed));
+
+    // Again, on the same rings: nothing comes twice.
+    let running = start(bus.path(), open(volume.path()));
+    front.publish(9);
+    running.until("what is new", |status| status.streams.get(&front.stream).is_some_and(|it| it.units == 9));
+    running.end();
+    assert_all(volume.path(), front.stream, 140);
+    assert_all(volume.path(), sound.stream, 100);
+}
+
+fn sub_main(channel: u16) -> StreamId {
+    StreamId::new(ChannelId::new(channel).unwrap(), StreamKind::Main)
+}
+
+#[test]
+fn a_failing_disk_is_told_and_loses_nothing_that_the_rings_keep() {
+    for (fault, kind) in [(Fault::Enospc, ErrorKind::DiskFull), (Fault::Eio, ErrorKind::Io)] {
+        let (bus, volume) = (scratch(), scratch());
+        let disk = FaultDisk::new(Loss::Everything);
+        let clock = Arc::new(SystemClock::new());
+        let (store, _) = Store::open_on(Arc::new(disk.clone()), volume.path(), OPTIONS, clock).unwrap();
+        let mut camera = Camera::new(bus.path(), 1, StreamKind::Main);
+        camera.publish(60);
+        let running = start(bus.path(), store);
+        running.until("the first commit", |status| status.committed.0 > 0);
+        disk.fail_next(u64::MAX, fault);
+        camera.publish(60);
+        let status = running.until("the failure", |status| status.failed_commits >= 2);
+        assert_eq!(status.last_error_kind, Some(kind), "{:?}", status.last_error);
+        assert!(status.last_error.unwrap().contains("segments"));
+        disk.heal();
+        let before = status.commits;
+        let status = running.until("the recovery", |status| status.commits > before + 1);
+        assert_eq!(status.last_error, None);
+        camera.publish(10);
+        running.end();
+        assert_all(volume.path(), camera.stream, 130);
+    }
+}
+
+#[test]
+fn what_a_ring_lost_is_counted() {
+    let (bus, volume) = (scratch(), scratch());
+    let mut camera = Camera::new(bus.path(), 1, StreamKind::Main);
+    camera.publish(20);
+    let disk = FaultDisk::new(Loss::Everything);
+    let clock = Arc::new(SystemClock::new());
+    let options = StoreOptions { max_bytes: ByteCount(256 << 20), segment_bytes: ByteCount(64 << 20) };
+    let (store, _) = Store::open_on(Arc::new(disk.clone()), volume.path(), options, clock).unwrap();
+    let running = start(bus.path(), store);
+    running.until("the first commit", |status| status.committed.0 > 0);
+    // Far more than the ring holds, in one go.
+    disk.fail_next(u64::MAX, Fault::Enospc);
+    camera.publish(60_000);
+    let status = running.until("the loss", |status| status.streams[&camera.stream].lost_gops > 0);
+    assert!(status.streams[&camera.stream].lost_units > 100);
+    disk.heal();
+    running.end();
+    assert!(store::check(volume.path()).unwrap().is_clean());
+}
+
+const BUS: &str = "CANDOR_RECORDER_TEST_BUS";
+const VOLUME: &str = "CANDOR_RECORDER_TEST_VOLUME";
+
+/// The recording process, until it is killed.
+#[test]
+#[ignore = "started by the test below"]
+fn child() {
+    let (Some(bus), Some(volume)) = (std::env::var_os(BUS), std::env::var_os(VOLUME)) else { return };
+    let recorder = Recorder::new(bus.as_ref(), open(volume.as_ref()), Arc::new(SystemClock::new()));
+    recorder.run(&StopFlag::new()).unwrap();
+}
+
+#[test]
+fn a_killed_recorder_loses_nothing_that_is_still_in_the_rings() {
+    let (bus, volume) = (scratch(), scratch());
+    let mut camera = Camera::new(bus.path(), 1, StreamKind::Main);
+    let mut sound = Camera::new(bus.path(), 1, StreamKind::Audio);
+    for life in 1..=4 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "tests::child"])
+            .env(BUS, bus.path())
+            .env(VOLUME, volume.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        camera.publish(40);
+        sound.publish(40);
+        // Something of this life is durable; what comes after it is in memory or in the ring at the kill.
+        let already = camera.next - 40;
+        wait_until("a commit", || {
+            let (_, end) = Reader::open(volume.path()).ok()?.bounds(camera.stream).ok()??;
+            (end.as_unix_micros() > 1_795_168_800_000_000 + already * 100_000).then_some(())
+        });
+        camera.publish(25 + life);
+        sound.publish(25);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let running = start(bus.path(), open(volume.path()));
+    running.until("the rest", |status| status.last_durable.is_some() && status.streams.len() == 2);
+    running.end();
+    assert_all(volume.path(), camera.stream, camera.next);
+    assert_all(volume.path(), sound.stream, sound.next);
+    assert!(store::check(volume.path()).unwrap().is_clean());
+}
