@@ -101,6 +101,7 @@ pub struct CameraOptions {
 pub struct TestCamera {
     port: u16,
     main_loop: glib::MainLoop,
+    context: glib::MainContext,
     thread: Option<JoinHandle<()>>,
     silent: Arc<AtomicBool>,
 }
@@ -131,12 +132,12 @@ impl TestCamera {
         let context = glib::MainContext::new();
         let main_loop = glib::MainLoop::new(Some(&context), false);
         let (sender, started) = mpsc::channel();
-        let running = main_loop.clone();
+        let (running, theirs) = (main_loop.clone(), context.clone());
         let thread = std::thread::Builder::new()
             .name("test-camera".into())
-            .spawn(move || serve(&server, &context, &running, &sender))
+            .spawn(move || serve(&server, &theirs, &running, &sender))
             .map_err(|error| CameraError::new(ErrorKind::GStreamer, error.to_string()))?;
-        let mut camera = Self { port: 0, main_loop, thread: Some(thread), silent };
+        let mut camera = Self { port: 0, main_loop, context, thread: Some(thread), silent };
         camera.port = started.recv_timeout(START_TIMEOUT).ok().flatten().ok_or_else(|| {
             CameraError::new(ErrorKind::Port, format!("port {} of 127.0.0.1 cannot be had", options.port))
         })?;
@@ -163,7 +164,13 @@ impl TestCamera {
 
 impl Drop for TestCamera {
     fn drop(&mut self) {
-        self.main_loop.quit();
+        // From within the loop: an order to quit that comes before the loop runs would be lost.
+        let main_loop = self.main_loop.clone();
+        let quit = glib::idle_source_new(None, glib::Priority::HIGH, move || {
+            main_loop.quit();
+            glib::ControlFlow::Break
+        });
+        quit.attach(Some(&self.context));
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
