@@ -11,14 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
 
-use auth::{Accounts, AccountsConfig, UserName};
-use hal::{Clock, SystemClock};
 use nix::sys::signal::{self, SigSet, Signal};
 use nix::unistd::Pid;
 use serde::Serialize;
 
 use crate::demo_settings::{self, Ports};
 use crate::steps;
+use crate::stream_key;
 use crate::workspace::{Failure, root, target};
 
 /// The user name that goes with the demo's stream key.
@@ -60,7 +59,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         rtsps: format!("rtsps://127.0.0.1:{}", ports.rtsps),
         setup_code: None,
         stream_user: STREAM_USER.to_owned(),
-        stream_key: make_stream_key(&data.join("accounts.toml"))?,
+        stream_key: stream_key::make(&data.join("accounts.toml"), STREAM_USER)?,
         data: data.clone(),
     };
     let json = dir.join("demo.json");
@@ -114,19 +113,6 @@ fn check_free(ports: Ports) -> Result<(), Failure> {
         })?;
     }
     Ok(())
-}
-
-/// A fresh key at every start, in place of the last demo's.
-fn make_stream_key(accounts_file: &Path) -> Result<String, Failure> {
-    let name: UserName = STREAM_USER.parse()?;
-    let mut accounts = match fs::read_to_string(accounts_file) {
-        Ok(text) => Accounts::try_from(&toml::from_str::<AccountsConfig>(&text)?)?,
-        Err(_) => Accounts::default(),
-    };
-    let _ = accounts.remove_stream_key(&name);
-    let key = accounts.make_stream_key(name, SystemClock::new().wall())?;
-    fs::write(accounts_file, toml::to_string_pretty(&AccountsConfig::from(&accounts))?)?;
-    Ok(key)
 }
 
 fn program(name: &str) -> PathBuf {

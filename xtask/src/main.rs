@@ -2,9 +2,13 @@
 //!
 //! This file turns a command into a call and an error into an exit code.
 
+mod bench;
+mod bench_record;
 mod demo;
 mod demo_settings;
+mod processes;
 mod steps;
+mod stream_key;
 mod test;
 mod tidy;
 mod workspace;
@@ -27,6 +31,8 @@ enum Command {
     Demo(demo::Args),
     /// Run every test and check
     Test,
+    /// Measure, beside a peer in the same run; a table, and figures in target/bench/NAME.json
+    Bench(bench::Args),
     /// Check layers, import circles, file heads, lengths and links
     Tidy,
 }
@@ -35,6 +41,7 @@ fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Test => test::run(),
+        Command::Bench(args) => bench::run(&args),
         Command::Tidy => tidy::run(),
     };
     match outcome {

@@ -1,0 +1,37 @@
+//! `cargo xtask bench NAME`: the registry of benchmarks.
+
+use std::fs;
+
+use serde::Serialize;
+
+use crate::bench_record;
+use crate::workspace::{Failure, target};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What to measure
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Sixteen simulated channels of 4 Mbit/s to disk, beside ffmpeg recording the same streams
+    Record(bench_record::Args),
+}
+
+/// Measures, prints, and keeps the figures.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    match &args.what {
+        What::Record(args) => keep("record", &bench_record::run(args)?),
+    }
+}
+
+fn keep(name: &str, figures: &impl Serialize) -> Result<(), Failure> {
+    let dir = target().join("bench");
+    fs::create_dir_all(&dir)?;
+    let path = dir.join(format!("{name}.json"));
+    fs::write(&path, serde_json::to_string_pretty(figures)?)?;
+    println!("figures: {}", path.display());
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! What processes use, read from /proc (proc(5)).
+
+use std::fs;
+
+use crate::workspace::Failure;
+
+/// CPU seconds, of user and kernel together, that `pid` has used.
+pub(crate) fn cpu_seconds(pid: u32) -> Result<f64, Failure> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name in parentheses may hold spaces; fields are counted from behind it. utime and stime are 14 and 15.
+    let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)?.unwrap_or(100) as f64;
+    Ok((field(14) + field(15)) / per_second)
+}
+
+/// Resident bytes that are its own or a file's, without shared memory.
+pub(crate) fn resident_bytes(pid: u32) -> Result<u64, Failure> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    Ok(1024 * (number(&status, "RssAnon:") + number(&status, "RssFile:")))
+}
+
+/// Bytes that it caused to be sent to the storage layer.
+pub(crate) fn written_bytes(pid: u32) -> Result<u64, Failure> {
+    Ok(number(&fs::read_to_string(format!("/proc/{pid}/io"))?, "write_bytes:"))
+}
+
+/// The processes whose parent is `pid`, with their command lines.
+pub(crate) fn children(pid: u32) -> Result<Vec<(u32, Vec<String>)>, Failure> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(child) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        // It may end between the listing and the reading.
+        let Ok(status) = fs::read_to_string(format!("/proc/{child}/status")) else { continue };
+        if number(&status, "PPid:") == u64::from(pid) {
+            let line = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+            let words = line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+            found.push((child, words.collect()));
+        }
+    }
+    Ok(found)
+}
+
+fn number(text: &str, key: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(key));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
