@@ -309,8 +309,14 @@ async function api(request, answer, url) {
     const a = range ? Number(range[1]) : 0
     const b = range && range[2] ? Math.min(Number(range[2]), size - 1) : size - 1
     answer.writeHead(range ? 206 : 200, { ...headers, 'Content-Length': b - a + 1, ...(range ? { 'Content-Range': `bytes ${a}-${b}/${size}` } : {}) })
-    // Slow downloads can be watched: SLOW=1.
-    createReadStream(path, { start: a, end: b, highWaterMark: process.env.SLOW ? 16384 : 65536 }).pipe(answer)
+    if (!process.env.SLOW || !url.searchParams.get('download')) return void createReadStream(path, { start: a, end: b }).pipe(answer)
+    // SLOW=1: downloads at about 1 MB/s, so that they can be watched and cancelled.
+    for await (const part of createReadStream(path, { start: a, end: b })) {
+      if (answer.destroyed) return
+      answer.write(part)
+      await new Promise((done) => setTimeout(done, 60))
+    }
+    answer.end()
     return
   }
   fail(answer, 404, 'unknown', 'There is nothing at this address.')

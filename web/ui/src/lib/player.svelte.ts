@@ -14,8 +14,11 @@ const BEFORE_MS = 120_000
 const AFTER_MS = 480_000
 /** The next window is opened when this much of the present one is left to watch. */
 const AHEAD_SEC = 20
-/** Footage younger than this may still be on its way to the disk. */
-const SETTLED_MS = 2_500
+/**
+ * Footage younger than this may still be on its way to the disk; a window that ends in it would change between two
+ * requests for its parts.
+ */
+export const SETTLED_MS = 4_000
 /** A movie is not expected to stand for longer than this without the viewer being told. */
 const BUFFERING_WORD_MS = 400
 
