@@ -100,15 +100,15 @@ impl Movie {
             ));
         }
         let video = select(reader, StreamId::new(channel, StreamKind::Main), start, end)?;
+        let start = first_shown(&video, start);
         let audio = select(reader, StreamId::new(channel, StreamKind::Audio), start, end)?;
         if video.is_empty() && audio.is_empty() {
             let what = format!("channel {channel} has no footage in this time");
             return Err(StoreError::new(ErrorKind::NoFootage, dir, None, what));
         }
-        let leading = if video.is_empty() { &audio } else { &video };
-        let start = first_shown(leading, start);
+        let start = if video.is_empty() { first_shown(&audio, start) } else { start };
 
-        let mut timeline = Timeline { start, end, pieces: Vec::new() };
+        let mut timeline = Timeline { start, pieces: Vec::new() };
         let mut plans: Vec<ChunkPlan> = Vec::new();
         let mut tracks = vec![TrackPlan::new(&reader.volume), TrackPlan::new(&reader.volume)];
         for chunk in &video {
@@ -152,9 +152,8 @@ impl Movie {
             offset += plan.bytes;
         }
         let frame_rate = tracks[0].frame_rate();
-        // A picture stays until the end; sound ends when it ends.
-        let ends = [Some(ticks(end.micros_since(start))), None];
-        let tracks: Vec<Track> = tracks.into_iter().zip(ends).map(|(track, end)| track.finish(end)).collect();
+        let tracks: Vec<Track> =
+            tracks.into_iter().map(|track| track.finish(ticks(end.micros_since(start)))).collect();
         let header = movie_header(&tracks, offset).map_err(|error| {
             StoreError::new(ErrorKind::Damaged, dir, None, format!("no movie can be made of it: {error}"))
         })?;
@@ -167,7 +166,7 @@ impl Movie {
             extents,
             start,
             end,
-            pieces: timeline.pieces.iter().map(Mapping::piece).collect(),
+            pieces: timeline.pieces.iter().filter_map(|piece| piece.piece(start, end)).collect(),
             frame_rate,
             kept: Mutex::default(),
         })
@@ -301,7 +300,7 @@ fn ticks(micros: i64) -> i64 {
     Pts90k::from_micros(micros).0
 }
 
-/// One piece, and how its presentation times become media time.
+/// One piece, as far as it is in the file, and how its presentation times become media time.
 struct Mapping {
     start: WallTime,
     end: WallTime,
@@ -312,15 +311,17 @@ struct Mapping {
 }
 
 impl Mapping {
-    fn piece(&self) -> Piece {
-        let media_start_micros = Pts90k(self.media_start).as_micros();
-        Piece { start: self.start, end: self.end, media_start_micros }
+    /// What of it is shown between `from` and `to`.
+    fn piece(&self, from: WallTime, to: WallTime) -> Option<Piece> {
+        let (start, end) = (self.start.max(from), self.end.min(to));
+        let hidden = start.micros_since(self.start);
+        let media_start_micros = Pts90k(self.media_start).as_micros() + hidden;
+        (start < end).then_some(Piece { start, end, media_start_micros })
     }
 }
 
 struct Timeline {
     start: WallTime,
-    end: WallTime,
     pieces: Vec<Mapping>,
 }
 
@@ -334,14 +335,13 @@ impl Timeline {
     fn place(&mut self, chunk: &Selected) -> i64 {
         let entry = &chunk.entry;
         let wanted = self.wall_shift(chunk);
-        let end = entry.end().min(self.end);
         if let Some(piece) = self.pieces.last_mut() {
             let goes_on = entry.flags & CHUNK_DISCONTINUITY == 0
                 && entry.sequence == piece.sequence + 1
                 && entry.start().micros_since(piece.end).abs() <= RUN_GAP_MICROS
                 && (wanted - piece.shift).abs() <= MAX_STRAY_TICKS;
             if goes_on {
-                piece.end = piece.end.max(end);
+                piece.end = piece.end.max(entry.end());
                 piece.sequence = entry.sequence;
                 return piece.shift;
             }
@@ -355,11 +355,10 @@ impl Timeline {
         let begins = first.iter().map(|frame| frame.pts_offset).min().unwrap_or(0);
         let begins_pts = entry.pts.0 + i64::from(begins);
         let shift = wanted.max(earliest.saturating_sub(begins_pts));
-        let start = chunk.header.wall_of(begins).max(self.start);
         self.pieces.push(Mapping {
-            start,
-            end: end.max(start),
-            media_start: (begins_pts + shift).max(0),
+            start: chunk.header.wall_of(begins),
+            end: entry.end(),
+            media_start: begins_pts + shift,
             shift,
             sequence: entry.sequence,
         });
@@ -469,14 +468,19 @@ impl TrackPlan {
         Some(Pts90k::PER_SECOND as f64 / *gap as f64)
     }
 
-    fn finish(self, end: Option<i64>) -> Track {
-        let last = self.samples.iter().map(|sample| sample.pts.0).max().unwrap_or(0);
+    /// A picture stays until the end; sound ends when it ends.
+    fn finish(self, end: i64) -> Track {
+        let sound_end = match self.samples[..] {
+            [.., before, last] => last.pts.0 + (last.pts.0 - before.pts.0),
+            _ => i64::MIN,
+        };
+        let video = self.entries.first().is_some_and(|(_, entry)| entry.is_video());
         Track {
             entries: self.entries.into_iter().map(|(_, entry)| entry).collect(),
             samples: self.samples,
             chunks: self.chunks,
             start: Pts90k(0),
-            end: end.filter(|&end| end > last).map(Pts90k),
+            end: (video || sound_end >= end).then_some(Pts90k(end)),
         }
     }
 }

@@ -18,6 +18,10 @@ use crate::segment::Entry;
 /// How far back a keyframe is looked for: 600 frames, the most a GOP may have, at 5 frames a second.
 const MAX_GOP_MICROS: i64 = 120_000_000;
 
+/// How far behind `to` chunks are looked at: with B-frames a picture is decoded before others that are shown
+/// earlier, but never by more than the 16 pictures of a decoder's memory, at 8 frames a second.
+const MAX_REORDER_MICROS: i64 = 2_000_000;
+
 /// A chunk, and the units of it that were asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Selected {
@@ -52,7 +56,8 @@ impl<'a> Selection<'a> {
         to: WallTime,
     ) -> Result<Self, StoreError> {
         let mut segments = VecDeque::new();
-        for run in reader.segment_runs(stream, from.offset_micros(-MAX_GOP_MICROS), to)? {
+        let (earliest, latest) = (from.offset_micros(-MAX_GOP_MICROS), to.offset_micros(MAX_REORDER_MICROS));
+        for run in reader.segment_runs(stream, earliest, latest)? {
             if segments.back() != Some(&run.segment) {
                 segments.push_back(run.segment);
             }
@@ -91,8 +96,9 @@ impl<'a> Selection<'a> {
         let Some(segment) = self.segments.pop_front() else { return Ok(false) };
         let contents = self.reader.contents(segment)?;
         let earliest = self.from.offset_micros(-MAX_GOP_MICROS);
+        let latest = self.to.offset_micros(MAX_REORDER_MICROS);
         for (entry, encoded) in contents.iter() {
-            if entry.stream != self.stream || entry.start() >= self.to || entry.end() <= earliest {
+            if entry.stream != self.stream || entry.start() >= latest || entry.end() <= earliest {
                 continue;
             }
             let header = ChunkHeader::decode(encoded).map_err(|_| {
@@ -111,9 +117,15 @@ impl<'a> Selection<'a> {
     /// The next chunk with its units.
     pub(crate) fn next(&mut self) -> Result<Option<Selected>, StoreError> {
         loop {
-            // One more than is given out, to know which one is the last.
-            while self.loaded.len() < 2 && self.load_segment()? {}
-            let Some(mut chunk) = self.loaded.pop_front() else { return Ok(None) };
+            // The last one is cut, so it must be known whether this is it.
+            let to = self.to;
+            let wanted = |chunk: &Selected| chunk.entry.start() < to;
+            while !self.loaded.iter().skip(1).any(wanted) && self.load_segment()? {}
+            let last = !self.loaded.iter().skip(1).any(wanted);
+            let Some(mut chunk) = self.loaded.pop_front().filter(|chunk| !last || wanted(chunk)) else {
+                self.loaded.clear();
+                return Ok(None);
+            };
             if self.waiting {
                 let keyframe = last_keyframe(&chunk, self.from)
                     .or_else(|| chunk.header.frames.iter().position(|frame| frame.keyframe));
@@ -123,8 +135,8 @@ impl<'a> Selection<'a> {
                 chunk.skip_bytes =
                     chunk.header.frames[..keyframe].iter().map(|frame| u64::from(frame.size)).sum();
             }
-            if self.loaded.is_empty() {
-                let wanted = |frame: &crate::chunk::Frame| chunk.header.wall_of(frame.pts_offset) < self.to;
+            if last {
+                let wanted = |frame: &crate::chunk::Frame| chunk.header.wall_of(frame.pts_offset) < to;
                 chunk.end = chunk.header.frames.iter().rposition(wanted).map_or(0, |last| last + 1);
             }
             if chunk.first < chunk.end {

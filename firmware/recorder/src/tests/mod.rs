@@ -157,7 +157,7 @@ fn records_rings_as_they_appear_and_seals_at_the_end() {
     front.publish(100);
     sound.publish(100);
     let running = start(bus.path(), open(volume.path()));
-    running.until("what was in the rings", |status| status.committed.0 > 100_000);
+    running.until("what was in the rings", |status| status.committed.0 > 80_000);
     let mut gate = Camera::new(bus.path(), 7, StreamKind::Main);
     let mut sub = Camera::new(bus.path(), 7, StreamKind::Sub);
     gate.publish(50);
