@@ -121,20 +121,22 @@ fn nal_sha256<'a>(nals: impl Iterator<Item = &'a [u8]>) -> String {
 
 fn ffprobe(clip: &Clip, track: &str) -> Vec<Packet> {
     let output = Command::new("ffprobe")
-        .args(["-v", "error", "-select_streams", track, "-show_data_hash", "sha256", "-of", "csv=p=0:nk=1"])
+        .args(["-v", "error", "-select_streams", track, "-show_data_hash", "sha256", "-of", "json"])
         .args(["-show_entries", "packet=pts_time,flags,data_hash"])
         .arg(&clip.path)
         .output()
         .expect("ffprobe runs");
-    let text = String::from_utf8(output.stdout).unwrap();
-    let packets: Vec<_> = text
-        .lines()
-        .map(|line| {
-            let fields: Vec<_> = line.split(',').collect();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packets: Vec<_> = answer["packets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|packet| {
+            let text = |name: &str| packet[name].as_str().unwrap();
             Packet {
-                pts_sec: fields[0].parse().unwrap(),
-                keyframe: fields[1].starts_with('K'),
-                sha256: fields[2].strip_prefix("SHA256:").unwrap().to_lowercase(),
+                pts_sec: text("pts_time").parse().unwrap(),
+                keyframe: text("flags").starts_with('K'),
+                sha256: text("data_hash").strip_prefix("SHA256:").unwrap().to_lowercase(),
             }
         })
         .collect();
