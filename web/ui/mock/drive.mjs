@@ -220,8 +220,17 @@ try {
     await page.getByText(/Skipped 10 s without footage/).waitFor()
     await until('goes on behind the gap', async () => (await wallMs(page)) >= gapEnd)
     check('a gap is skipped with a word about it', (await wallMs(page)) >= gapEnd && (await wallMs(page)) < gapEnd + 4000)
-    await page.keyboard.press('PageUp')
-    await page.keyboard.press('PageUp')
+    await page.keyboard.press('k')
+    for (let i = 0; i < 3; i++) {
+      await page.keyboard.press('Shift+ArrowLeft')
+      await page.waitForTimeout(400)
+    }
+    check('ten seconds back three times leaps over the gap', (await wallMs(page)) < gapStart && (await wallMs(page)) > gapStart - 35e3, `${((await wallMs(page)) - gapStart) / 1000} s from it`)
+    for (let i = 0; i < 5; i++) {
+      await page.keyboard.press('Shift+ArrowRight')
+      await page.waitForTimeout(400)
+    }
+    check('and on again', (await wallMs(page)) > gapEnd && (await wallMs(page)) < gapEnd + 45e3, `${((await wallMs(page)) - gapEnd) / 1000} s from its end`)
 
     // Window to window: an asked time with its window's end in the past
     const early = Math.floor(Date.now() / 1000) * 1000 - 40 * 60e3

@@ -14,7 +14,7 @@ const HERE = new URL('.', import.meta.url).pathname
 const DIST = join(HERE, '../dist')
 const PORT = Number(process.env.PORT ?? 5180)
 const COUNT = Number(process.env.CHANNELS ?? 5)
-const STARTED = Date.now()
+const STARTED = Math.floor(Date.now() / 1000) * 1000
 const iso = (ms) => new Date(ms).toISOString()
 // As web/src/security.rs serves it.
 const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; font-src 'self'; manifest-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,6 +1,6 @@
 // Tests of the mapping between media time and wall-clock time.
 import { describe, expect, it } from 'vitest'
-import { mediaOf, piecesOf, placeOf, stepTo } from './mediatime'
+import { lastFrameOf, mediaBefore, mediaOf, piecesOf, placeOf, stepTo } from './mediatime'
 
 const T = Date.parse('2026-11-20T10:00:00Z')
 // Two minutes of footage, a gap of five seconds that media time runs through, one more minute.
@@ -22,6 +22,10 @@ describe('placeOf', () => {
     const place = placeOf(pieces, 122)
     expect(place.wallMs).toBe(T + 120_000)
     expect(place.gap?.next?.mediaSec).toBe(125)
+  })
+
+  it('takes a frame that begins a piece, rounded to just before it, as in it', () => {
+    expect(placeOf(pieces, 124.9996)).toEqual({ wallMs: T + 125_000, gap: null })
   })
 
   it('has nothing after the last piece', () => {
@@ -54,6 +58,19 @@ describe('mediaOf', () => {
 
   it('knows when nothing follows', () => {
     expect(mediaOf(pieces, T + 186_000)).toBeNull()
+  })
+})
+
+describe('mediaBefore', () => {
+  it('goes back from a gap, and from beyond the end', () => {
+    expect(mediaBefore(pieces, T + 61_500, 25)).toBe(61.5)
+    expect(mediaBefore(pieces, T + 122_000, 25)).toBeCloseTo(119.98)
+    expect(mediaBefore(pieces, T + 900_000, 25)).toBeCloseTo(184.98)
+    expect(mediaBefore(pieces, T - 1, 25)).toBeNull()
+  })
+
+  it('never leaves a piece shorter than a frame', () => {
+    expect(lastFrameOf({ startMs: T, endMs: T + 5, mediaSec: 3 }, 10)).toBe(3)
   })
 })
 

@@ -17,6 +17,8 @@ export interface Place {
 
 /** Half a frame at 25/s: a place this near to a piece's end is still in it. */
 const END_SLACK_MS = 20
+/** Times of pieces are whole milliseconds, media times are not: a frame this near before a piece begins it. */
+const START_SLACK_SEC = 0.01
 
 export function piecesOf(recording: Pick<Recording, 'pieces'>): Piece[] {
   return recording.pieces
@@ -28,7 +30,7 @@ export function piecesOf(recording: Pick<Recording, 'pieces'>): Piece[] {
 export function placeOf(pieces: readonly Piece[], mediaSec: number): Place {
   const first = pieces[0]
   if (!first) return { wallMs: 0, gap: null }
-  const index = Math.max(0, pieces.findLastIndex((piece) => piece.mediaSec <= mediaSec + 0.0005))
+  const index = Math.max(0, pieces.findLastIndex((piece) => piece.mediaSec <= mediaSec + START_SLACK_SEC))
   const piece = pieces[index] ?? first
   const wallMs = piece.startMs + Math.max(0, mediaSec - piece.mediaSec) * 1000
   if (wallMs <= piece.endMs + END_SLACK_MS) return { wallMs, gap: null }
@@ -42,6 +44,19 @@ export function mediaOf(pieces: readonly Piece[], wallMs: number): number | null
     if (wallMs < piece.endMs) return piece.mediaSec + (wallMs - piece.startMs) / 1000
   }
   return null
+}
+
+/** As `mediaOf`, but from a gap or the end back: the end of the piece before; before the start null. */
+export function mediaBefore(pieces: readonly Piece[], wallMs: number, frameRate: number): number | null {
+  const piece = pieces.findLast((one) => one.startMs <= wallMs)
+  if (!piece) return null
+  if (wallMs < piece.endMs) return piece.mediaSec + (wallMs - piece.startMs) / 1000
+  return lastFrameOf(piece, frameRate)
+}
+
+/** Media time inside the last frame of a piece. */
+export function lastFrameOf(piece: Piece, frameRate: number): number {
+  return Math.max(piece.mediaSec, piece.mediaSec + (piece.endMs - piece.startMs) / 1000 - 0.5 / frameRate)
 }
 
 /** Media time of the frame after or before the one shown (`frameSec` is its presentation time): the middle of it. */

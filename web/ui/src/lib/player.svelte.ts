@@ -3,7 +3,7 @@
 // opens the next window before the present one ends, and steps over gaps with a word about them.
 import { api, ApiError, movieUrl, wordsOf } from './api'
 import type { Footage } from './footage.svelte'
-import { mediaOf, piecesOf, placeOf, stepTo, type Piece } from './mediatime'
+import { lastFrameOf, mediaBefore, mediaOf, piecesOf, placeOf, stepTo, type Piece } from './mediatime'
 import { mimeCodec } from './text'
 import { clock, duration } from './time'
 import { settings } from './settings.svelte'
@@ -119,8 +119,11 @@ export class Player {
     return this.#window?.frameRate ?? 25
   }
 
-  /** Shows the moment; within the loaded window by seeking, else through a new window. */
-  async open(channel: number, ms: number, play: boolean): Promise<void> {
+  /**
+   * Shows the moment; within the loaded window by seeking, else through a new window. Without footage at that moment
+   * the next is shown, or with `back` the last before it.
+   */
+  async open(channel: number, ms: number, play: boolean, back = false): Promise<void> {
     const turn = ++this.#turn
     this.#scrubbing = false
     this.atNewest = false
@@ -131,9 +134,9 @@ export class Player {
     if (changed) this.note = null
     const window = this.#window
     if (window && window.channel === channel && this.phase === 'ready' && ms >= window.fromMs && ms < window.toMs) {
-      const media = mediaOf(window.pieces, ms)
+      const media = this.#mediaFor(window, ms, back)
       if (media !== null) {
-        this.#sayGap(window.pieces, ms)
+        if (!back) this.#sayGap(window.pieces, ms)
         this.#seek(media)
         this.#applyPlaying()
         return
@@ -142,9 +145,9 @@ export class Player {
     this.phase = 'loading'
     this.#videos?.forEach((video) => video.pause())
     try {
-      const loaded = await this.#ask(channel, ms - BEFORE_MS, ms + AFTER_MS)
+      const loaded = await this.#ask(channel, wholeSecond(ms - BEFORE_MS), wholeSecond(ms + AFTER_MS))
       if (turn !== this.#turn) return
-      if (loaded) this.#show(loaded, ms)
+      if (loaded) this.#show(loaded, ms, back)
       else await this.#sayNoFootage(channel, ms, turn)
     } catch (error) {
       if (turn !== this.#turn) return
@@ -164,6 +167,13 @@ export class Player {
     if (media !== null) this.#seek(media)
   }
 
+  #mediaFor(window: Loaded, ms: number, back: boolean): number | null {
+    const media = back ? mediaBefore(window.pieces, ms, window.frameRate) : mediaOf(window.pieces, ms)
+    if (media === null || back || window.pieces.every((piece) => piece.mediaSec !== media)) return media
+    // The start of a piece: a little into its first frame, never the one before.
+    return media + 0.25 / window.frameRate
+  }
+
   async #ask(channel: number, fromMs: number, toMs: number): Promise<Loaded | null> {
     const to = Math.min(toMs, recorderNow() - SETTLED_MS)
     if (to - fromMs < 500) return null
@@ -178,7 +188,7 @@ export class Player {
     }
   }
 
-  #show(loaded: Loaded, ms: number): void {
+  #show(loaded: Loaded, ms: number, back = false): void {
     const video = this.#video
     if (!video) return
     this.codec = mimeCodec(loaded.mime)
@@ -189,11 +199,11 @@ export class Player {
       return
     }
     const last = loaded.pieces.at(-1)!
-    const media = mediaOf(loaded.pieces, ms)
+    const media = this.#mediaFor(loaded, ms, back)
     if (media === null && recorderNow() - last.endMs > 60_000) {
       // The asked time lies after the footage of this window: say so by showing its end.
       this.#say(`No footage at ${this.#clock(ms)}. This is the last before it.`)
-    } else if (media !== null) {
+    } else if (media !== null && !back) {
       this.#sayGap(loaded.pieces, ms)
     }
     const at = media ?? Math.max(last.mediaSec, last.mediaSec + (last.endMs - last.startMs) / 1000 - 1)
@@ -288,7 +298,7 @@ export class Player {
     const target = stepTo(this.#wantedSec ?? this.#frameSec, window.frameRate, direction)
     const first = window.pieces[0]!
     if (direction < 0 && target <= first.mediaSec && this.#frameSec <= first.mediaSec + 0.5 / window.frameRate) {
-      void this.open(this.channel, first.startMs - 1000 / window.frameRate, false)
+      void this.open(this.channel, first.startMs - 1000 / window.frameRate, false, true)
       return
     }
     const place = placeOf(window.pieces, target)
@@ -303,7 +313,7 @@ export class Player {
 
   /** Jumps by some milliseconds of wall time. */
   jump(byMs: number): void {
-    void this.open(this.channel, Math.min(this.wallMs + byMs, recorderNow() - SETTLED_MS), this.playing)
+    void this.open(this.channel, Math.min(this.wallMs + byMs, recorderNow() - SETTLED_MS), this.playing, byMs < 0)
   }
 
   async neighbour(direction: 1 | -1): Promise<void> {
@@ -335,7 +345,7 @@ export class Player {
   /** Media time of the last frame of the piece that ends at `endMs`. */
   #endOf(window: Loaded, endMs: number): number {
     const piece = window.pieces.find((one) => one.endMs === endMs) ?? window.pieces[0]!
-    return Math.max(piece.mediaSec, piece.mediaSec + (piece.endMs - piece.startMs) / 1000 - 0.5 / window.frameRate)
+    return lastFrameOf(piece, window.frameRate)
   }
 
   #watchFrames(video: HTMLVideoElement, slot: number): void {
@@ -509,6 +519,11 @@ export class Player {
     clearTimeout(this.#noteTimer)
     this.#noteTimer = setTimeout(() => { this.note = null }, 6_000)
   }
+}
+
+/** Windows on whole seconds: the same address for the same ten minutes, whatever the millisecond asked. */
+function wholeSecond(ms: number): number {
+  return Math.floor(ms / 1000) * 1000
 }
 
 function empty(video: HTMLVideoElement): void {
