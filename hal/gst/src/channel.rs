@@ -1,4 +1,4 @@
-//! A running channel: one thread that minds its pipeline and starts it again when it fails.
+//! A running channel: a thread that minds its pipeline and restarts it.
 //!
 //! Does not belong here: what the pipeline consists of.
 //!

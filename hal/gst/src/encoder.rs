@@ -64,33 +64,38 @@ fn check_bit_rate(rate: BitsPerSecond) -> Result<(), HalError> {
 /// # Errors
 /// `Unsupported`, naming the package, where there is no encoder for the codec.
 pub(crate) fn video(config: &StreamConfig, name: &str) -> Result<String, HalError> {
-    let (gop, kbps) = (config.gop_frames, config.bit_rate.0 / 1000);
-    Ok(match config.codec {
-        VideoCodec::H264 => match plugins::first_of(&["x264enc", "openh264enc"])? {
-            // No scene cuts: a GOP is as long as it was ordered. One thread: the channels share the processor.
-            "x264enc" => format!(
-                "x264enc name={name} tune=zerolatency speed-preset=ultrafast threads=1 byte-stream=true aud=false \
-                 bframes=0 key-int-max={gop} bitrate={kbps} vbv-buf-capacity=1000 \
-                 option-string=scenecut=0:repeat-headers=1:open-gop=0 \
-                 ! video/x-h264,stream-format=byte-stream,alignment=au"
-            ),
-            _ => format!(
-                "openh264enc name={name} complexity=low rate-control=bitrate gop-size={gop} bitrate={} \
-                 multi-thread=1 scene-change-detection=false \
-                 ! video/x-h264,stream-format=byte-stream,alignment=au",
-                config.bit_rate.0
-            ),
-        },
-        VideoCodec::H265 => {
-            plugins::require(&["x265enc"])?;
-            format!(
-                "x265enc name={name} tune=zerolatency speed-preset=ultrafast key-int-max={gop} bitrate={kbps} \
-                 option-string=scenecut=0:repeat-headers=1:bframes=0:open-gop=0:pools=1:frame-threads=1:\
-                 min-keyint={gop} \
-                 ! video/x-h265,stream-format=byte-stream,alignment=au"
-            )
-        }
-    })
+    let elements: &[&str] = match config.codec {
+        VideoCodec::H264 => &["x264enc", "openh264enc"],
+        VideoCodec::H265 => &["x265enc"],
+    };
+    Ok(text(plugins::first_of(elements)?, config, name))
+}
+
+/// The same with a given encoder element.
+fn text(element: &str, config: &StreamConfig, name: &str) -> String {
+    let (gop, bps, kbps) = (config.gop_frames, config.bit_rate.0, config.bit_rate.0 / 1000);
+    // No scene cuts: a GOP is as long as it was ordered. One thread: the channels share the processor.
+    let settings = match element {
+        "x264enc" => format!(
+            "tune=zerolatency speed-preset=ultrafast threads=1 byte-stream=true aud=false bframes=0 \
+             key-int-max={gop} bitrate={kbps} vbv-buf-capacity=1000 \
+             option-string=scenecut=0:repeat-headers=1:open-gop=0"
+        ),
+        "openh264enc" => format!(
+            "complexity=low rate-control=bitrate gop-size={gop} bitrate={bps} multi-thread=1 \
+             scene-change-detection=false"
+        ),
+        _ => format!(
+            "tune=zerolatency speed-preset=ultrafast key-int-max={gop} bitrate={kbps} \
+             option-string=scenecut=0:repeat-headers=1:bframes=0:open-gop=0:pools=1:frame-threads=1:\
+             min-keyint={gop}"
+        ),
+    };
+    let media = match config.codec {
+        VideoCodec::H264 => "video/x-h264",
+        VideoCodec::H265 => "video/x-h265",
+    };
+    format!("{element} name={name} {settings} ! {media},stream-format=byte-stream,alignment=au")
 }
 
 /// Pipeline text that encodes raw sound into raw AAC units.
@@ -160,6 +165,52 @@ mod tests {
         ];
         for config in bad {
             assert_eq!(check(&config).unwrap_err().kind(), ErrorKind::Unsupported, "{config:?}");
+        }
+    }
+
+    #[test]
+    fn every_encoder_that_is_there_keeps_the_gop_and_takes_orders() {
+        plugins::init().unwrap();
+        let all = [
+            ("x264enc", VideoCodec::H264, 0x1f, 0, 7),
+            ("openh264enc", VideoCodec::H264, 0x1f, 0, 7),
+            ("x265enc", VideoCodec::H265, 0x7e, 1, 32),
+        ];
+        for (element, codec, mask, shift, first) in
+            all.into_iter().filter(|(element, ..)| plugins::has(element))
+        {
+            let config = StreamConfig { codec, gop_frames: 10, ..config() };
+            let text = text(element, &config, "encoder");
+            let pipeline = gst::parse::launch(&format!(
+                "videotestsrc num-buffers=28 ! video/x-raw,format=I420,width=320,height=180,framerate=15/1 \
+                 ! {text} ! appsink name=sink sync=false"
+            ));
+            let pipeline = pipeline.unwrap().downcast::<gst::Pipeline>().unwrap();
+            let encoder = pipeline.by_name("encoder").unwrap();
+            let sink = pipeline.by_name("sink").unwrap().downcast::<gstreamer_app::AppSink>().unwrap();
+            pipeline.set_state(gst::State::Playing).unwrap();
+            let mut keyframes = Vec::new();
+            for number in 0.. {
+                let Ok(sample) = sink.pull_sample() else { break };
+                let buffer = sample.buffer().unwrap();
+                let map = buffer.map_readable().unwrap();
+                let kind = (crate::annexb::nal_units(&map).next().unwrap()[0] & mask) >> shift;
+                let keyframe = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+                assert_eq!(
+                    keyframe,
+                    kind == first,
+                    "{element}: picture {number} begins with NAL unit type {kind}"
+                );
+                if keyframe {
+                    keyframes.push(number);
+                }
+            }
+            assert_eq!(keyframes, [0, 10, 20], "{element}");
+            set_bit_rate(&encoder, BitsPerSecond(300_000)).unwrap();
+            let expected = if element == "openh264enc" { 300_000 } else { 300 };
+            assert_eq!(encoder.property::<u32>("bitrate"), expected, "{element}");
+            assert!(set_bit_rate(&encoder, BitsPerSecond(0)).is_err());
+            pipeline.set_state(gst::State::Null).unwrap();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One channel's pipeline: a source, a tee, an encoder a stream, and where their access units go.
+//! One channel's pipeline: a source, a tee, an encoder a stream, and the way out.
 //!
 //! ```text
 //! source ! I420 ! stamp ! tee ! queue ! scale ! encoder ! appsink (main)

@@ -1,4 +1,6 @@
-//! GStreamer's plugins: which elements are there, and which Debian package brings one that is not.
+//! GStreamer's plugins: which elements are there, which package brings the others.
+//!
+//! The packages are Debian's.
 //!
 //! Does not belong here: what an element is used for.
 

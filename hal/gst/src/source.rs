@@ -1,4 +1,4 @@
-//! Inputs: what a channel can show, and the pipeline text that produces its raw pictures and sound.
+//! Inputs: what a channel can show, as pipeline text of raw pictures and sound.
 //!
 //! Does not belong here: encoders, and anything after the raw picture.
 

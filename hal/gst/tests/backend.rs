@@ -1,4 +1,4 @@
-//! The backend as capture uses it: real pipelines, test inputs, units collected from the sink.
+//! The backend as capture uses it: real pipelines, test inputs, collected units.
 
 use std::io::Write;
 use std::process::Command;
