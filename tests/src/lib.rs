@@ -1,1 +1,34 @@
 //! Drives the program from outside, as a user or a peer would.
+//!
+//! [`Recorder`] starts the built `candor` on a data folder and free loopback ports of its own; [`Client`] and
+//! [`Owner`] are its browser, [`Viewer`] a live view, [`RtspClient`] a player, [`players`] the players that
+//! people have. [`Movie`] takes an MP4 apart for comparing.
+//!
+//! Does not belong here: tests (`tests/*.rs`), the network camera (crate `test-camera`).
+//!
+//! Invariant: the recorder's certificate is the one trusted, from its data folder; nothing is left unverified.
+
+mod client;
+mod footage;
+mod movie;
+mod owner;
+mod picture;
+pub mod players;
+mod programs;
+mod recorder;
+mod rtsp_client;
+mod setup;
+mod viewer;
+mod wait;
+
+pub use client::{Client, Response};
+pub use footage::{CAR_CLIP, PEOPLE_CLIP, clip};
+pub use movie::{Movie, Unit, same_units};
+pub use owner::{Owner, PASSWORD, USER};
+pub use picture::marks;
+pub use programs::{Done, finish, program, run};
+pub use recorder::{Recorder, STREAM_USER};
+pub use rtsp_client::RtspClient;
+pub use setup::{CameraSetup, ChannelSetup, InputSetup, Setup};
+pub use viewer::{Seen, Viewer};
+pub use wait::{PATIENCE, Stopwatch, now, until, until_within};

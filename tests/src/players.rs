@@ -1,0 +1,138 @@
+//! The players that people have, each for a while on one stream.
+//!
+//! Each returns how many frames it received, having insisted that the player ended well and wrote no error line.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::time::Duration;
+
+use nix::unistd::Uid;
+
+use crate::programs::{Done, run};
+
+/// What a player may take beyond the time that it plays.
+const SLACK: Duration = Duration::from_secs(40);
+
+/// How a player's packets come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Interleaved in the connection.
+    Tcp,
+    /// Datagrams beside it.
+    Udp,
+}
+
+impl Transport {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// ffprobe: reads packets.
+///
+/// # Panics
+/// When it complains.
+#[must_use]
+pub fn ffprobe(url: &str, transport: Transport, seconds: u32) -> usize {
+    let mut command = Command::new("ffprobe");
+    command.args(["-v", "error", "-rtsp_transport", transport.word(), "-select_streams", "v:0"]);
+    command.args(["-read_intervals", &format!("%+{seconds}"), "-count_packets"]);
+    command.args(["-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"]).arg(url);
+    let done = flawless("ffprobe", transport, play(&mut command, seconds));
+    done.text().trim().trim_end_matches(',').parse().expect("a count of packets")
+}
+
+/// ffmpeg: decodes, one line of text a frame.
+///
+/// # Panics
+/// When it complains.
+#[must_use]
+pub fn ffmpeg(url: &str, transport: Transport, seconds: u32) -> usize {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-nostdin", "-rtsp_transport", transport.word(), "-i", url]);
+    command.args(["-t", &seconds.to_string(), "-map", "0:v:0", "-fps_mode", "passthrough", "-f", "framecrc", "-"]);
+    let done = flawless("ffmpeg", transport, play(&mut command, seconds));
+    done.text().lines().filter(|line| !line.starts_with('#')).count()
+}
+
+/// GStreamer: decodes `frames` frames.
+///
+/// # Panics
+/// When it complains.
+#[must_use]
+pub fn gstreamer(url: &str, transport: Transport, seconds: u32, frames: usize) -> usize {
+    let mut command = Command::new("gst-launch-1.0");
+    command.arg("rtspsrc").arg(format!("location={url}")).arg(format!("protocols={}", transport.word()));
+    command.args(["!", "rtph264depay", "!", "h264parse", "!", "avdec_h264", "!", "identity"]);
+    command.arg(format!("eos-after={frames}")).args(["!", "fakesink"]);
+    let done = flawless("gst-launch-1.0", transport, play(&mut command, seconds));
+    let text = done.text();
+    assert!(!text.contains("WARNING") && !text.contains("ERROR"), "gst-launch-1.0: {text}");
+    assert!(text.contains("Got EOS from element"), "gst-launch-1.0: {text}");
+    frames
+}
+
+/// VLC: shows, and keeps what came in a file to be counted. It refuses to run as root.
+///
+/// # Panics
+/// When it complains, or keeps nothing.
+#[must_use]
+pub fn vlc(url: &str, transport: Transport, seconds: u32) -> usize {
+    let dir = tempfile::Builder::new().prefix("candor-vlc-").tempdir().expect("a folder for VLC");
+    let dir = dir.path();
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o777)).expect("a folder for anybody");
+    let kept = dir.join("kept.ts");
+    let mut command = if Uid::effective().is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "cvlc"]);
+        command
+    } else {
+        Command::new("cvlc")
+    };
+    command.env("HOME", dir).env("XDG_RUNTIME_DIR", dir).args(["--quiet", "--no-dbus", "--no-audio"]);
+    command.args(["--vout=dummy", "--play-and-exit"]);
+    if transport == Transport::Tcp {
+        command.arg("--rtsp-tcp");
+    }
+    command.arg(format!("--run-time={seconds}"));
+    command.arg(format!(
+        "--sout=#duplicate{{dst=display,dst=std{{access=file,mux=ts,dst={}}}}}",
+        kept.display()
+    ));
+    command.arg(url).arg("vlc://quit");
+    let done = play(&mut command, seconds);
+    assert!(done.status.success(), "cvlc over {}: {}", transport.word(), done.stderr);
+    let errors = vlc_errors(&done.stderr);
+    assert!(errors.is_empty(), "cvlc over {}: {errors:#?}", transport.word());
+    let mut count = Command::new("ffprobe");
+    count.args(["-v", "error", "-select_streams", "v:0", "-count_packets", "-show_entries"]);
+    count.args(["stream=nb_read_packets", "-of", "csv=p=0"]).arg(&kept);
+    let counted = run(SLACK, &mut count);
+    counted.text().lines().next().unwrap_or_default().trim_end_matches(',').parse().expect("a count of packets")
+}
+
+/// What VLC says of the stream; what it says of a machine without a desktop is not about the recorder.
+fn vlc_errors(stderr: &str) -> Vec<&str> {
+    let errors = stderr.lines().filter(|line| line.contains("error"));
+    errors.collect()
+}
+
+fn play(command: &mut Command, seconds: u32) -> Done {
+    run(Duration::from_secs(seconds.into()) + SLACK, command)
+}
+
+#[track_caller]
+fn flawless(name: &str, transport: Transport, done: Done) -> Done {
+    assert!(
+        done.status.success() && done.stderr.is_empty(),
+        "{name} over {}: {}: {}",
+        transport.word(),
+        done.status,
+        done.stderr
+    );
+    done
+}

@@ -1,0 +1,53 @@
+//! The players that people have play a live channel, over TCP, UDP and TLS.
+
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use tests::players::{Transport, ffmpeg, ffprobe, gstreamer, vlc};
+use tests::{Recorder, Setup, run};
+
+/// How long each plays.
+const SECONDS: u32 = 20;
+/// What 20 s of 15 frames give; less the time that a player takes to find its first keyframe and to start its
+/// own clock, on a machine that runs nine of them.
+const FRAMES: usize = 20 * 15;
+const ENOUGH: usize = FRAMES - 3 * 15;
+
+#[test]
+fn every_player_plays_twenty_seconds_over_tcp_and_udp() {
+    let recorder = Recorder::start(&Setup::inputs(1));
+    let url = recorder.rtsp_url("ch1/main");
+    let secure = recorder.rtsps_url("ch1/main");
+    thread::scope(|scope| {
+        let mut players = vec![("ffmpeg over TLS", scope.spawn(|| ffmpeg(&secure, Transport::Tcp, SECONDS)))];
+        for transport in [Transport::Tcp, Transport::Udp] {
+            let url = &url;
+            players.push(("ffprobe", scope.spawn(move || ffprobe(url, transport, SECONDS))));
+            players.push(("ffmpeg", scope.spawn(move || ffmpeg(url, transport, SECONDS))));
+            players.push(("gst-launch-1.0", scope.spawn(move || gstreamer(url, transport, SECONDS, FRAMES))));
+            players.push(("cvlc", scope.spawn(move || vlc(url, transport, SECONDS))));
+        }
+        let played: Vec<_> = players.into_iter().map(|(name, player)| (name, player.join())).collect();
+        for (name, frames) in played {
+            let frames = frames.unwrap_or_else(|_| panic!("{name} failed; see above"));
+            println!("{name}: {frames} frames");
+            assert!(frames >= ENOUGH, "{name} received {frames} frames of {FRAMES}");
+        }
+    });
+}
+
+#[test]
+fn a_wrong_key_and_a_missing_one_are_refused() {
+    let recorder = Recorder::start(&Setup::inputs(1));
+    let right = recorder.rtsp_url("ch1/main");
+    let wrong = right.replace(recorder.stream_key(), "wrong-wrong-wrong-wrong");
+    let none = format!("rtsp://127.0.0.1:{}/ch1/main", recorder.rtsp_port());
+    for url in [&wrong, &none] {
+        let mut command = Command::new("ffprobe");
+        let done = run(Duration::from_secs(60), command.args(["-v", "error", "-rtsp_transport", "tcp"]).arg(url));
+        assert!(!done.status.success());
+        assert!(done.stderr.contains("401 Unauthorized"), "{}", done.stderr);
+    }
+    assert!(ffprobe(&right, Transport::Tcp, 1) > 0);
+}
