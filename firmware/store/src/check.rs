@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use hal::{ByteCount, StreamId, WallTime};
 
+use crate::catalog::index_in_memory;
 use crate::chunk::ChunkHeader;
 use crate::disk::{Access, DiskFile, RealDisk};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, State};
 use crate::layout::Hash;
-use crate::reader::index_in_memory;
 use crate::recover::recover;
 use crate::runs::{Run, join, runs_of};
 use crate::scan::{Scan, read_chunk};
@@ -173,7 +173,7 @@ impl Check<'_> {
     fn segment(&mut self, segment: u64, void_from: Option<u64>) -> Result<(), StoreError> {
         let file = self.volume.open_segment(segment, Access::Read)?;
         let path = self.volume.path(segment);
-        let len = file.len().map_err(|error| StoreError::io(&path, None, "has no size", error))?;
+        let len = file.size().map_err(|error| StoreError::io(&path, None, "has no size", error))?;
         let probe = self.volume.probe(segment, &*file)?;
         if len != self.volume.segment_bytes && !matches!(probe, Probe::Unbegun) {
             self.wrong(segment, len, "the segment file is truncated");

@@ -99,7 +99,7 @@ pub trait DiskFile: Send + Sync {
     ///
     /// # Errors
     /// The system's.
-    fn len(&self) -> io::Result<u64>;
+    fn size(&self) -> io::Result<u64>;
     /// Drops cached pages, so that reading back reads the medium; best effort.
     fn forget_cache(&self);
 }
@@ -194,9 +194,12 @@ impl Disk for RealDisk {
         fs::create_dir_all(dir)
     }
 
+    #[allow(
+        clippy::useless_conversion,
+        reason = "the fields are as wide as a machine word: 32 bits on a board"
+    )]
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
         let system = statvfs(dir)?;
-        // The fields are as wide as a machine word: 32 bits on a board.
         Ok(u64::from(system.blocks_available()).saturating_mul(u64::from(system.fragment_size())))
     }
 
@@ -228,7 +231,7 @@ impl DiskFile for RealFile {
         self.0.sync_data()
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }
 

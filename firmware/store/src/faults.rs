@@ -24,12 +24,16 @@ pub enum Fault {
     PowerCut,
     /// The device fails (EIO). A failing sync loses what was written since the last one.
     Eio,
+    /// As [`Fault::Eio`], but only writes fail.
+    WriteEio,
     /// No room (ENOSPC).
     Enospc,
     /// The file system is read-only (EROFS).
     ReadOnly,
     /// A write takes only part of the bytes, without an error.
     Short,
+    /// A sync says that it is done and has done nothing; writes work.
+    Lie,
 }
 
 /// How a power cut treats what was not synced.
@@ -173,12 +177,12 @@ impl Machine {
     }
 
     /// As `step`, for everything but writes and syncs.
-    fn step_name(&mut self) -> io::Result<()> {
+    fn step_name(&mut self) -> io::Result<Option<Fault>> {
         match self.step()? {
             Some(Fault::Eio) => Err(error(nix::errno::Errno::EIO)),
             Some(Fault::Enospc) => Err(error(nix::errno::Errno::ENOSPC)),
             Some(Fault::ReadOnly) => Err(error(nix::errno::Errno::EROFS)),
-            _ => Ok(()),
+            other => Ok(other),
         }
     }
 
@@ -297,9 +301,10 @@ impl Disk for FaultDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut machine = lock(&self.0);
-        machine.step_name()?;
-        machine.real.sync_dir(dir)?;
-        machine.renamed.clear();
+        if machine.step_name()? != Some(Fault::Lie) {
+            machine.real.sync_dir(dir)?;
+            machine.renamed.clear();
+        }
         Ok(())
     }
 
@@ -357,14 +362,14 @@ impl DiskFile for FaultFile {
             write_full(&*self.file, offset, &mut [IoSlice::new(&bytes)])?;
         }
         match machine.step()? {
-            None => {}
+            None | Some(Fault::Lie) => {}
             Some(Fault::Enospc) => return Err(error(nix::errno::Errno::ENOSPC)),
             Some(Fault::ReadOnly) => return Err(error(nix::errno::Errno::EROFS)),
             Some(Fault::Short) => {
                 bytes.truncate((bytes.len() / 2).max(1));
                 before.truncate(bytes.len());
             }
-            Some(Fault::Eio | Fault::PowerCut) => {
+            Some(Fault::Eio | Fault::WriteEio | Fault::PowerCut) => {
                 // Half of it is there.
                 let half = bytes.len() / 2;
                 remember(&mut machine, before[..half.min(before.len())].to_vec());
@@ -384,6 +389,7 @@ impl DiskFile for FaultFile {
                 machine.lose(self.identity);
                 Err(error(nix::errno::Errno::EIO))
             }
+            Some(Fault::Lie) => Ok(()),
             _ => {
                 machine.forget(self.identity);
                 Ok(())
@@ -391,8 +397,8 @@ impl DiskFile for FaultFile {
         }
     }
 
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
+    fn size(&self) -> io::Result<u64> {
+        self.file.size()
     }
 
     fn forget_cache(&self) {

@@ -13,6 +13,7 @@
 //! - The index is a convenience: losing it loses nothing.
 
 mod builder;
+mod catalog;
 mod check;
 mod chunk;
 mod config;
@@ -43,7 +44,8 @@ pub use reader::{Reader, StoredUnit, Units};
 pub use recover::RecoveryReport;
 pub use runs::Run;
 pub use sample::SampleFormat;
-pub use store::{CommitReport, LastUnit, ScrubReport, Store, VolumeStatus};
+pub use scrub::ScrubReport;
+pub use store::{CommitReport, LastUnit, Store, VolumeStatus};
 
 #[cfg(test)]
 mod tests;

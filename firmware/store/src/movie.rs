@@ -16,10 +16,11 @@ use bytes::Bytes;
 use hal::{ChannelId, Pts90k, StreamId, StreamKind, WallTime};
 use media::{ChunkRef, Sample, SampleEntry, Track, VideoParams, movie_header};
 
+use crate::catalog::fetch;
 use crate::chunk::CHUNK_DISCONTINUITY;
 use crate::error::{ErrorKind, StoreError};
 use crate::layout::sha256;
-use crate::reader::{Reader, fetch};
+use crate::reader::Reader;
 use crate::runs::RUN_GAP_MICROS;
 use crate::sample::SampleFormat;
 use crate::segment::Entry;
@@ -90,7 +91,7 @@ impl Movie {
         start: WallTime,
         end: WallTime,
     ) -> Result<Self, StoreError> {
-        let dir = &reader.volume.dir;
+        let dir = &reader.catalog.volume.dir;
         if end <= start || end.micros_since(start) > MAX_MOVIE_MICROS {
             return Err(StoreError::new(
                 ErrorKind::Invalid,
@@ -110,7 +111,7 @@ impl Movie {
 
         let mut timeline = Timeline { start, pieces: Vec::new() };
         let mut plans: Vec<ChunkPlan> = Vec::new();
-        let mut tracks = vec![TrackPlan::new(&reader.volume), TrackPlan::new(&reader.volume)];
+        let mut tracks = vec![TrackPlan::new(&reader.catalog.volume), TrackPlan::new(&reader.catalog.volume)];
         for chunk in &video {
             let shift = timeline.place(chunk);
             plans.extend(tracks[0].add(0, chunk, shift)?);
@@ -158,7 +159,7 @@ impl Movie {
             StoreError::new(ErrorKind::Damaged, dir, None, format!("no movie can be made of it: {error}"))
         })?;
         Ok(Self {
-            volume: reader.volume.clone(),
+            volume: reader.catalog.volume.clone(),
             len: header.len() as u64 + offset,
             etag: etag(&header, &extents),
             mime: mime(&tracks),
@@ -279,7 +280,7 @@ fn select(
     from: WallTime,
     to: WallTime,
 ) -> Result<Vec<Selected>, StoreError> {
-    let mut selection = Selection::new(reader, stream, from, to)?;
+    let mut selection = Selection::new(&reader.catalog, stream, from, to)?;
     std::iter::from_fn(|| selection.next().transpose()).collect()
 }
 

@@ -220,7 +220,7 @@ impl<'a> Recovery<'a> {
     fn take_free(&mut self, segment: u64, file: &dyn DiskFile) -> Result<(), StoreError> {
         self.forget(&[segment])?;
         let path = self.volume.path(segment);
-        let len = file.len().map_err(|error| StoreError::io(&path, None, "has no size", error))?;
+        let len = file.size().map_err(|error| StoreError::io(&path, None, "has no size", error))?;
         if len == self.volume.segment_bytes {
             self.free.push(segment);
         } else if let Err(error) = self.volume.disk.remove(&path) {
@@ -298,7 +298,7 @@ impl<'a> Recovery<'a> {
             let what = format!("{} bytes were durable, {} are whole", row.committed_bytes, scan.end);
             self.report.damages.push(self.volume.damaged(segment, scan.end, &what).to_string());
         }
-        let whole = file.len().ok() == Some(limit);
+        let whole = file.size().ok() == Some(limit);
         if newest && !damaged && whole && self.next_commit == scan.next_commit {
             self.index.close(SegmentRow { segment, state: State::Open, committed_bytes: scan.end }, &[])?;
             self.rows.remove(&segment);

@@ -12,11 +12,19 @@ use hal::ByteCount;
 use crate::disk::{Access, DiskFile};
 use crate::scan::read_chunk;
 use crate::segment::Entry;
-use crate::store::ScrubReport;
 use crate::volume::{Probe, Volume};
 
 /// What waits at most: enough for a disk that is behind for minutes, and each entry is small.
 const MAX_WAITING: usize = 1024;
+
+/// What reading back found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScrubReport {
+    /// Bytes read back.
+    pub bytes: ByteCount,
+    /// Damage, for people.
+    pub damages: Vec<String>,
+}
 
 struct Job {
     segment: u64,

@@ -1,6 +1,6 @@
 //! Which chunks, and which of their units, make up a stretch of time.
 //!
-//! Does not belong here: reading payloads (`reader`), media time (`movie`).
+//! Does not belong here: reading payloads (`catalog`), media time (`movie`).
 //!
 //! Invariants
 //! - Units come in recording order, beginning at a keyframe.
@@ -10,9 +10,9 @@ use std::collections::VecDeque;
 
 use hal::{StreamId, WallTime};
 
+use crate::catalog::Catalog;
 use crate::chunk::{CHUNK_DISCONTINUITY, ChunkHeader};
 use crate::error::StoreError;
-use crate::reader::Reader;
 use crate::segment::Entry;
 
 /// How far back a keyframe is looked for: 600 frames, the most a GOP may have, at 5 frames a second.
@@ -38,7 +38,7 @@ pub(crate) struct Selected {
 
 /// Walks through a stretch of a stream.
 pub(crate) struct Selection<'a> {
-    reader: &'a Reader,
+    catalog: &'a Catalog,
     stream: StreamId,
     from: WallTime,
     to: WallTime,
@@ -50,20 +50,20 @@ pub(crate) struct Selection<'a> {
 
 impl<'a> Selection<'a> {
     pub(crate) fn new(
-        reader: &'a Reader,
+        catalog: &'a Catalog,
         stream: StreamId,
         from: WallTime,
         to: WallTime,
     ) -> Result<Self, StoreError> {
         let mut segments = VecDeque::new();
         let (earliest, latest) = (from.offset_micros(-MAX_GOP_MICROS), to.offset_micros(MAX_REORDER_MICROS));
-        for run in reader.segment_runs(stream, earliest, latest)? {
+        for run in catalog.segment_runs(stream, earliest, latest)? {
             if segments.back() != Some(&run.segment) {
                 segments.push_back(run.segment);
             }
         }
         let mut selection =
-            Self { reader, stream, from, to, segments, loaded: VecDeque::new(), waiting: true };
+            Self { catalog, stream, from, to, segments, loaded: VecDeque::new(), waiting: true };
         selection.find_start()?;
         Ok(selection)
     }
@@ -94,7 +94,7 @@ impl<'a> Selection<'a> {
 
     fn load_segment(&mut self) -> Result<bool, StoreError> {
         let Some(segment) = self.segments.pop_front() else { return Ok(false) };
-        let contents = self.reader.contents(segment)?;
+        let contents = self.catalog.contents(segment)?;
         let earliest = self.from.offset_micros(-MAX_GOP_MICROS);
         let latest = self.to.offset_micros(MAX_REORDER_MICROS);
         for (entry, encoded) in contents.iter() {
@@ -102,7 +102,7 @@ impl<'a> Selection<'a> {
                 continue;
             }
             let header = ChunkHeader::decode(encoded).map_err(|_| {
-                self.reader.volume.damaged(
+                self.catalog.volume.damaged(
                     segment,
                     entry.offset,
                     "the footer's copy of the header is damaged",

@@ -22,7 +22,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::error::{ErrorKind, StoreError};
 use crate::layout::Hash;
 use crate::recover::{RecoveryReport, recover};
-use crate::scrub::Scrubber;
+use crate::scrub::{ScrubReport, Scrubber};
 use crate::volume::{Volume, random};
 use crate::writer::{Failure, Writer};
 
@@ -66,15 +66,6 @@ pub struct CommitReport {
     pub recycled_early: bool,
     /// The index could not be written, for people; the footage is durable, and the next commit tries again.
     pub index_error: Option<String>,
-}
-
-/// What reading back found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ScrubReport {
-    /// Bytes read back.
-    pub bytes: ByteCount,
-    /// Damage, for people.
-    pub damages: Vec<String>,
 }
 
 /// How full a volume is.
@@ -208,6 +199,7 @@ impl Store {
         for state in self.streams.values_mut() {
             state.builder.close(&mut self.closed);
         }
+        self.writer.begin();
         let mut report = CommitReport::default();
         let written = self.write_closed(&mut report);
         report.index_error = self.writer.update_index().err().map(|error| error.to_string());

@@ -65,6 +65,8 @@ pub(crate) struct Writer {
     current: Option<Current>,
     existing: BTreeSet<u64>,
     free: Vec<u64>,
+    /// Fresh files whose first write failed: not tried again before the next commit.
+    resting: Vec<u64>,
     next_segment: u64,
     next_commit: u64,
     unindexed: VecDeque<Unindexed>,
@@ -88,6 +90,7 @@ impl Writer {
             current,
             existing: recovered.existing,
             free: recovered.free,
+            resting: Vec::new(),
             next_segment: recovered.next_segment,
             next_commit: recovered.next_commit,
             unindexed: VecDeque::new(),
@@ -102,7 +105,8 @@ impl Writer {
     }
 
     fn files(&self) -> u64 {
-        (self.existing.len() + self.free.len()) as u64 + u64::from(self.current.is_some())
+        (self.existing.len() + self.free.len() + self.resting.len()) as u64
+            + u64::from(self.current.is_some())
     }
 
     pub(crate) fn used_bytes(&self) -> u64 {
@@ -131,6 +135,11 @@ impl Writer {
                 .map_err(|error| StoreError::io(&path, None, "cannot be removed", error))?;
         }
         Ok(())
+    }
+
+    /// A new commit: what failed in the last one may be tried again.
+    pub(crate) fn begin(&mut self) {
+        self.free.append(&mut self.resting);
     }
 
     /// Makes sure that there is a segment to write to; `true` when the file system was full and the oldest
@@ -221,7 +230,7 @@ impl Writer {
     fn reuse(&mut self, from: u64, to: u64) -> Result<Option<Arc<dyn DiskFile>>, StoreError> {
         let (old, new) = (self.volume.path(from), self.volume.path(to));
         let file = self.volume.open_segment(from, Access::ReadWrite)?;
-        let len = file.len().map_err(|error| StoreError::io(&old, None, "has no size", error))?;
+        let len = file.size().map_err(|error| StoreError::io(&old, None, "has no size", error))?;
         if len != self.volume.segment_bytes {
             self.volume
                 .disk
@@ -366,8 +375,9 @@ impl Writer {
     pub(crate) fn give_up(&mut self) {
         let Some(current) = self.current.take() else { return };
         if current.end == 0 {
-            // Nothing in it was ever acknowledged. It is the newest, so it will be the last to be tried again.
-            self.existing.insert(current.segment);
+            // Nothing in it was ever acknowledged. It is kept for the next try: a device that refuses every write
+            // must not cost an old segment each time.
+            self.resting.push(current.segment);
             return;
         }
         if let Err(error) = self.close(&current) {

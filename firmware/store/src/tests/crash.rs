@@ -7,7 +7,8 @@ use hal::StreamKind;
 use proptest::prelude::*;
 
 use super::support::{
-    Made, Source, assert_clean, assert_stretch, clock, noise, read_all, scratch, small, stream,
+    BEGINNING, END, Made, Source, assert_clean, assert_stretch, clock, noise, read_all, scratch, small,
+    stream,
 };
 use crate::faults::{Fault, FaultDisk, Loss};
 use crate::{ErrorKind, Reader, Store};
@@ -300,6 +301,67 @@ fn a_dead_device_is_an_error_until_it_works_again() {
         story.assert_kept(&Reader::open(dir.path()).unwrap(), Some(&[0, 0, 0]));
         assert_clean(dir.path());
     }
+}
+
+#[test]
+fn a_device_that_refuses_writes_does_not_eat_old_footage() {
+    let dir = scratch();
+    let disk = FaultDisk::new(Loss::Everything);
+    let mut story = story();
+    let (mut store, _) = Store::open_on(Arc::new(disk.clone()), dir.path(), small(12), clock()).unwrap();
+    for _ in 0..COMMITS * 4 {
+        story.feed(&mut store);
+        assert!(story.commit(&mut store));
+    }
+    let begin = |story: &Story| {
+        let read = read_all(&Reader::open(dir.path()).unwrap(), story.sources[0].stream);
+        assert_stretch(&story.made[0], &read).0
+    };
+    let before = begin(&story);
+    assert!(before > 0, "the volume is full");
+    disk.fail_next(u64::MAX, Fault::WriteEio);
+    for _ in 0..20 {
+        story.feed(&mut store);
+        assert!(!story.commit(&mut store));
+    }
+    // Three segments of 12 were tried, with about 35 units each.
+    assert!(begin(&story) <= before + 3 * 40, "{} were there from {before} on", begin(&story));
+    disk.heal();
+    assert!(story.commit(&mut store));
+    store.finish().unwrap();
+    assert_clean(dir.path());
+    let read = read_all(&Reader::open(dir.path()).unwrap(), story.sources[0].stream);
+    assert_eq!(assert_stretch(&story.made[0], &read).1, story.made[0].len());
+}
+
+#[test]
+fn a_disk_that_lies_loses_footage_but_nothing_untrue_is_told() {
+    let mut lost = 0;
+    for cut in (20..80).step_by(3) {
+        let dir = scratch();
+        let disk = FaultDisk::new(Loss::Some(noise(cut)));
+        for operation in cut.saturating_sub(12)..cut {
+            disk.fail_at(operation, Fault::Lie);
+        }
+        disk.fail_at(cut, Fault::PowerCut);
+        let mut story = story();
+        story.run(&disk, dir.path());
+        assert!(disk.is_off());
+        // The index is newer than what is on disk.
+        let (store, _) = Store::open(dir.path(), small(SEGMENTS), clock()).unwrap();
+        drop(store);
+        let reader = Reader::open(dir.path()).unwrap();
+        for (number, source) in story.sources.iter().enumerate() {
+            // A commit that was lost under a seal is an error at reading, as any damage.
+            let units = reader.units(source.stream, BEGINNING, END).unwrap();
+            let read: Vec<_> = units.map_while(Result::ok).collect();
+            assert!(read.iter().all(|read| story.made[number].iter().any(|made| made.is(read))));
+            let last = read.last().and_then(|last| story.made[number].iter().position(|made| made.is(last)));
+            lost += usize::from(last.map_or(0, |last| last + 1) < story.acknowledged[number]);
+        }
+    }
+    // Which proves that the tests above would notice a sync that is not made.
+    assert!(lost > 15, "{lost}");
 }
 
 proptest! {

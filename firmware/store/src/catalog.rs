@@ -1,0 +1,250 @@
+//! What readers know of a volume: its runs, and the contents of its segments.
+//!
+//! The index tells what is durable, footers tell where it is, and the open segment is scanned as far as it is
+//! committed. Does not belong here: choosing chunks (`select`), units (`reader`).
+//!
+//! Invariants
+//! - Nothing is reported that the writer has not acknowledged.
+//! - Bytes that do not match their SHA-256 are an error, never an answer.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use hal::{StreamId, WallTime};
+
+use crate::disk::{Access, DiskFile, RealDisk};
+use crate::error::{ErrorKind, StoreError};
+use crate::index::{Index, SegmentRow, State};
+use crate::runs::{SegmentRun, runs_of};
+use crate::scan::{Scan, read_chunk};
+use crate::segment::{Contents, Entry};
+use crate::volume::{Probe, Volume};
+
+/// Segments whose contents are kept: a few readers at different times. A footer is about half a percent of a
+/// segment, so this is 2 MB at the usual size.
+const KEPT_CONTENTS: usize = 6;
+
+/// A volume as its readers know it; shared by any number of threads.
+pub(crate) struct Catalog {
+    pub(crate) volume: Volume,
+    state: Mutex<Known>,
+}
+
+/// What is known of the volume.
+struct Known {
+    index: Index,
+    /// In the index, but not there: a power cut took away that they were forgotten.
+    missing: BTreeSet<u64>,
+    kept: VecDeque<(u64, Arc<Contents>)>,
+    open: Option<OpenSegment>,
+}
+
+/// The segment being written, as far as it was scanned.
+struct OpenSegment {
+    scan: Scan,
+    file: Arc<dyn DiskFile>,
+    contents: Arc<Contents>,
+}
+
+impl Catalog {
+    /// Opens the volume in `dir`. Works beside the writer, from any process, and without a writer; where the index
+    /// cannot be used, what the segments themselves say is taken, as of now.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no volume, `Unsupported`, `Damaged`, `Io`.
+    pub(crate) fn open(dir: &Path) -> Result<Self, StoreError> {
+        let volume = Volume::open(Arc::new(RealDisk), dir)?;
+        let index = match Index::open_read_only(&volume.index_path()) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unwritable | ErrorKind::Index) =>
+            {
+                tracing::warn!(%error, "reading without the index");
+                index_in_memory(&volume)?
+            }
+            other => other?,
+        };
+        let there: BTreeSet<u64> = volume.numbers()?.into_iter().collect();
+        let missing = index
+            .segments()?
+            .iter()
+            .map(|row| row.segment)
+            .filter(|segment| !there.contains(segment))
+            .collect();
+        let known = Known { index, missing, kept: VecDeque::new(), open: None };
+        Ok(Self { volume, state: Mutex::new(known) })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // A panic elsewhere leaves caches at worst behind, never wrong.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The streams with footage, in order.
+    ///
+    /// # Errors
+    /// `Index`, `Io`.
+    pub(crate) fn streams(&self) -> Result<Vec<StreamId>, StoreError> {
+        let mut known = self.known();
+        let mut streams: BTreeSet<StreamId> = known.index.streams()?.into_iter().collect();
+        for (_, contents) in known.open_contents(&self.volume)? {
+            streams.extend(contents.entries.iter().map(|entry| entry.stream));
+        }
+        Ok(streams.into_iter().collect())
+    }
+
+    /// The first and the last moment of a stream's footage; `None` when there is none.
+    ///
+    /// # Errors
+    /// `Index`, `Io`.
+    pub(crate) fn bounds(&self, stream: StreamId) -> Result<Option<(WallTime, WallTime)>, StoreError> {
+        let mut known = self.known();
+        let ends = [known.index.first(stream)?, known.index.last(stream)?];
+        let mut runs: Vec<SegmentRun> = ends.into_iter().flatten().collect();
+        for (segment, contents) in known.open_contents(&self.volume)? {
+            runs.extend(runs_of(segment, &contents.entries).into_iter().filter(|run| run.stream == stream));
+        }
+        let start = runs.iter().map(|run| run.start).min();
+        let end = runs.iter().map(|run| run.end).max();
+        Ok(start.zip(end))
+    }
+
+    /// The runs that touch `from`..`to`, as far as they lie in one segment each, in recording order.
+    pub(crate) fn segment_runs(
+        &self,
+        stream: StreamId,
+        from: WallTime,
+        to: WallTime,
+    ) -> Result<Vec<SegmentRun>, StoreError> {
+        let mut known = self.known();
+        // The open segment first: should it be sealed in between, its runs come twice and not never.
+        let open = known.open_contents(&self.volume)?;
+        let mut runs = known.index.runs(stream, from, to)?;
+        runs.retain(|run| !known.missing.contains(&run.segment));
+        for (segment, contents) in open {
+            if runs.iter().any(|run| run.segment == segment) {
+                continue;
+            }
+            runs.extend(
+                runs_of(segment, &contents.entries)
+                    .into_iter()
+                    .filter(|run| run.stream == stream && run.start < to && run.end > from),
+            );
+        }
+        runs.sort_by_key(|run| run.first_sequence);
+        Ok(runs)
+    }
+
+    /// Where the chunks of a segment are.
+    pub(crate) fn contents(&self, segment: u64) -> Result<Arc<Contents>, StoreError> {
+        self.known().contents(&self.volume, segment)
+    }
+}
+
+impl Known {
+    /// The contents of segments that are being written: at most one, but the index decides.
+    fn open_contents(&mut self, volume: &Volume) -> Result<Vec<(u64, Arc<Contents>)>, StoreError> {
+        let mut found = Vec::new();
+        for row in self.index.unsealed()? {
+            if row.state != State::Open || self.missing.contains(&row.segment) {
+                continue;
+            }
+            match self.open_segment(volume, row) {
+                Ok(contents) => found.push((row.segment, contents)),
+                // Recycled or removed a moment ago: the index's next answer will not have it.
+                Err(error) if error.kind() == ErrorKind::Recycled => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    fn contents(&mut self, volume: &Volume, segment: u64) -> Result<Arc<Contents>, StoreError> {
+        if let Some((_, contents)) = self.kept.iter().find(|(kept, _)| *kept == segment) {
+            return Ok(Arc::clone(contents));
+        }
+        let Some(row) = self.index.segment(segment)? else { return Err(recycled(volume, segment)) };
+        if row.state == State::Open {
+            return self.open_segment(volume, row);
+        }
+        let file = open(volume, segment)?;
+        let contents = match volume.probe(segment, &*file)? {
+            Probe::Sealed(_, _, contents) => contents,
+            Probe::Open(header) | Probe::Footless(header) => {
+                let mut scan = Scan::new(&header);
+                scan.advance_over_damage(volume, &*file, row.committed_bytes)?;
+                scan.contents
+            }
+            Probe::Unbegun | Probe::Foreign => return Err(recycled(volume, segment)),
+        };
+        let contents = Arc::new(contents);
+        self.kept.push_back((segment, Arc::clone(&contents)));
+        if self.kept.len() > KEPT_CONTENTS {
+            self.kept.pop_front();
+        }
+        Ok(contents)
+    }
+
+    fn open_segment(&mut self, volume: &Volume, row: SegmentRow) -> Result<Arc<Contents>, StoreError> {
+        if self.open.as_ref().is_none_or(|open| open.scan.segment != row.segment) {
+            let file = open(volume, row.segment)?;
+            let Some(header) = volume.header(row.segment, &*file)? else {
+                return Err(recycled(volume, row.segment));
+            };
+            self.open = Some(OpenSegment { scan: Scan::new(&header), file, contents: Arc::default() });
+        }
+        let Some(open) = &mut self.open else { return Ok(Arc::default()) };
+        if open.scan.end < row.committed_bytes {
+            open.scan.advance_over_damage(volume, &*open.file, row.committed_bytes)?;
+            open.contents = Arc::new(open.scan.contents.clone());
+        }
+        Ok(Arc::clone(&open.contents))
+    }
+}
+
+fn open(volume: &Volume, segment: u64) -> Result<Arc<dyn DiskFile>, StoreError> {
+    volume.open_segment(segment, Access::Read).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => recycled(volume, segment),
+        _ => error,
+    })
+}
+
+fn recycled(volume: &Volume, segment: u64) -> StoreError {
+    let what = "newer footage has taken the place of this segment";
+    StoreError::new(ErrorKind::Recycled, &volume.path(segment), None, what)
+}
+
+/// Reads a chunk, verified.
+pub(crate) fn fetch(volume: &Volume, segment: u64, entry: &Entry) -> Result<Bytes, StoreError> {
+    let file = open(volume, segment)?;
+    match read_chunk(volume, segment, &*file, entry) {
+        Ok((_, payload)) => Ok(payload),
+        // The header is the first thing that goes when a file is recycled.
+        Err(error) if error.kind() == ErrorKind::Damaged && volume.header(segment, &*file)?.is_none() => {
+            Err(recycled(volume, segment))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What the segments themselves say, where there is no index to ask.
+pub(crate) fn index_in_memory(volume: &Volume) -> Result<Index, StoreError> {
+    let mut index = Index::open(Path::new(":memory:"))?;
+    for segment in volume.numbers()? {
+        let file = volume.open_segment(segment, Access::Read)?;
+        let (committed_bytes, contents) = match volume.probe(segment, &*file)? {
+            Probe::Sealed(_, trailer, contents) => (trailer.end, contents),
+            Probe::Open(header) | Probe::Footless(header) => {
+                let mut scan = Scan::new(&header);
+                scan.advance_over_damage(volume, &*file, volume.segment_bytes)?;
+                scan.cut_torn(volume, &*file)?;
+                (scan.end, scan.contents)
+            }
+            Probe::Unbegun | Probe::Foreign => continue,
+        };
+        let row = SegmentRow { segment, state: State::Failed, committed_bytes };
+        index.close(row, &runs_of(segment, &contents.entries))?;
+    }
+    Ok(index)
+}
