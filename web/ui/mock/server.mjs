@@ -175,6 +175,11 @@ const listeners = new Set()
 function push(event, view) {
   for (const answer of listeners) answer.write(`event: ${event}\ndata: ${JSON.stringify(view)}\n\n`)
 }
+setInterval(() => {
+  // Bit rates are measured, so the view of the channels changes every second.
+  for (const one of channels) for (const stream of [one.main, one.sub]) if (stream) stream.bit_rate_bps = Math.round(stream.bit_rate_bps * (0.97 + Math.random() * 0.06))
+  push('channels', channels)
+}, 1000)
 setInterval(() => push('system', system()), 2000)
 
 // HTTP

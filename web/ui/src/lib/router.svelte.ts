@@ -7,24 +7,26 @@ export interface Route {
   /** What follows the place: a channel of /live, a topic of /settings. */
   rest: string
   query: URLSearchParams
+  /** Which part of the page, `#disks`; empty for its top. */
+  hash: string
 }
 
 const PLACES: readonly string[] = ['live', 'playback', 'events', 'ledger', 'settings', 'health'] satisfies Place[]
 
-export function parse(path: string, search: string): Route {
+export function parse(path: string, search: string, hash = ''): Route {
   const [place = '', rest = ''] = path.split('/').filter((part) => part !== '')
-  return { place: PLACES.includes(place) ? (place as Place) : 'live', rest, query: new URLSearchParams(search) }
+  return { place: PLACES.includes(place) ? (place as Place) : 'live', rest, query: new URLSearchParams(search), hash }
 }
 
-export const route: Route = $state(parse(location.pathname, location.search))
+export const route: Route = $state(parse(location.pathname, location.search, location.hash))
 
 function read(): void {
-  Object.assign(route, parse(location.pathname, location.search))
+  Object.assign(route, parse(location.pathname, location.search, location.hash))
 }
 
 /** Goes to an address of this app. */
 export function go(href: string): void {
-  if (href === location.pathname + location.search) return
+  if (href === location.pathname + location.search + location.hash) return
   history.pushState(null, '', href)
   read()
 }
@@ -43,6 +45,6 @@ export function startRouting(): void {
     if (!(link instanceof HTMLAnchorElement) || link.target || link.hasAttribute('download')) return
     if (link.origin !== location.origin || link.pathname.startsWith('/api/')) return
     event.preventDefault()
-    go(link.pathname + link.search)
+    go(link.pathname + link.search + link.hash)
   })
 }
