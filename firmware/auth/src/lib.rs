@@ -29,8 +29,8 @@ pub use name::{MAX_NAME_LEN, UserName};
 pub use password::{MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, StoredPassword, Verifier, check_new_password};
 pub use role::Role;
 pub use session::{
-    ABSOLUTE_TIMEOUT, IDLE_TIMEOUT, MAX_SESSIONS, MAX_SESSIONS_PER_USER, NewSession, Session, SessionInfo,
-    Sessions,
+    ABSOLUTE_TIMEOUT, IDLE_TIMEOUT, KeptSession, MAX_SESSIONS, MAX_SESSIONS_PER_USER, NewSession, Session,
+    SessionInfo, Sessions,
 };
 pub use setup_code::{SETUP_CODE_LIFETIME, SETUP_CODE_TRIES, SetupCode, Try};
 pub use stream_key::StreamKeyVerifier;

@@ -1,17 +1,20 @@
 //! Sessions: who is signed in, from when, from where.
 //!
-//! In memory only: a restart signs everybody out. A token is stored as its SHA-256, so that a copy of the
+//! In memory only, never on a disk: a restart of the recorder signs everybody out, while a crash of one process
+//! does not, because another keeps what [`Sessions::keep`] gives. A token is stored as its SHA-256, so that a copy of the
 //! memory's table signs nobody in, and looking it up does not tell how much of a guess was right.
 //!
 //! Does not belong here: the cookie (crate `web`), and what a role may do.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hal::{Clock, MonoTime, WallTime};
 use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
 
 use crate::error::AuthError;
 use crate::name::UserName;
@@ -69,14 +72,37 @@ struct Entry {
     session: Session,
     from: SocketAddr,
     began: WallTime,
-    began_mono: MonoTime,
     last_used: WallTime,
-    last_used_mono: MonoTime,
+    /// Over then, unless it is used before.
+    idle_until: MonoTime,
+    /// Over then in any case.
+    over_at: MonoTime,
 }
 
 impl Entry {
     fn is_over(&self, now: MonoTime) -> bool {
-        now.since(self.last_used_mono) >= IDLE_TIMEOUT || now.since(self.began_mono) >= ABSOLUTE_TIMEOUT
+        now >= self.idle_until || now >= self.over_at
+    }
+}
+
+/// A session on its way from a process that ended to its successor. It signs nobody in: the token is hashed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptSession {
+    token_sha256: Hash,
+    id: u64,
+    user: String,
+    role: Role,
+    csrf: String,
+    from: SocketAddr,
+    began: WallTime,
+    last_used: WallTime,
+    idle_left: Duration,
+    total_left: Duration,
+}
+
+impl fmt::Debug for KeptSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptSession").field("id", &self.id).field("user", &self.user).finish_non_exhaustive()
     }
 }
 
@@ -118,9 +144,9 @@ impl Sessions {
             session: session.clone(),
             from,
             began: wall,
-            began_mono: mono,
             last_used: wall,
-            last_used_mono: mono,
+            idle_until: mono + IDLE_TIMEOUT,
+            over_at: mono + ABSOLUTE_TIMEOUT,
         };
         table.entries.insert(hash(&token), entry);
         Ok(NewSession { token, session })
@@ -139,7 +165,7 @@ impl Sessions {
         let entry = table.entries.get_mut(&hash)?;
         entry.from = from;
         entry.last_used = wall;
-        entry.last_used_mono = mono;
+        entry.idle_until = mono + IDLE_TIMEOUT;
         Some(entry.session.clone())
     }
 
@@ -187,6 +213,46 @@ impl Sessions {
         list
     }
 
+    /// All of them, for a successor of this process.
+    #[must_use]
+    pub fn keep(&self) -> Vec<KeptSession> {
+        let now = self.clock.mono();
+        let table = self.table();
+        let keep = |(hash, entry): (&Hash, &Entry)| KeptSession {
+            token_sha256: *hash,
+            id: entry.session.id,
+            user: entry.session.user.to_string(),
+            role: entry.session.role,
+            csrf: entry.session.csrf.clone(),
+            from: entry.from,
+            began: entry.began,
+            last_used: entry.last_used,
+            idle_left: entry.idle_until.since(now),
+            total_left: entry.over_at.since(now),
+        };
+        table.entries.iter().filter(|(_, entry)| !entry.is_over(now)).map(keep).collect()
+    }
+
+    /// Goes on with what a predecessor kept, at most [`MAX_SESSIONS`] of them.
+    pub fn restore(&self, kept: Vec<KeptSession>) {
+        let now = self.clock.mono();
+        let mut table = self.table();
+        for kept in kept.into_iter().take(MAX_SESSIONS) {
+            let Ok(user) = kept.user.parse() else { continue };
+            table.last_id = table.last_id.max(kept.id);
+            let entry = Entry {
+                session: Session { id: kept.id, user, role: kept.role, csrf: kept.csrf },
+                from: kept.from,
+                began: kept.began,
+                last_used: kept.last_used,
+                // Never longer than a fresh one's, whatever was kept.
+                idle_until: now + kept.idle_left.min(IDLE_TIMEOUT),
+                over_at: now + kept.total_left.min(ABSOLUTE_TIMEOUT),
+            };
+            table.entries.insert(kept.token_sha256, entry);
+        }
+    }
+
     fn end_where(&self, ends: impl Fn(&Entry) -> bool) -> usize {
         let mut table = self.table();
         let before = table.entries.len();
@@ -207,7 +273,7 @@ impl Table {
                 .entries
                 .iter()
                 .filter(|(_, entry)| counts(entry))
-                .min_by_key(|(_, entry)| (entry.last_used_mono, entry.session.id))
+                .min_by_key(|(_, entry)| (entry.idle_until, entry.session.id))
                 .map(|(hash, _)| *hash);
             if let Some(hash) = longest_unused {
                 self.entries.remove(&hash);
@@ -326,5 +392,24 @@ mod tests {
         assert!(sessions.revoke(one.session.id));
         assert!(!sessions.revoke(one.session.id));
         assert!(!sessions.is_alive(&one.token));
+    }
+
+    #[test]
+    fn a_successor_goes_on_with_what_was_kept_and_for_no_longer() {
+        let clock = clock();
+        let sessions = Sessions::new(clock.clone());
+        let begun = sessions.begin(&user("anna"), Role::Owner, from()).unwrap();
+        clock.advance(HOUR);
+        let kept = sessions.keep();
+        assert!(!format!("{kept:?}").contains(&begun.session.csrf));
+        let successor = Sessions::new(clock.clone());
+        successor.restore(kept);
+        assert!(successor.list() == sessions.list());
+        assert!(successor.use_from(&begun.token, from()).is_some_and(|session| session == begun.session));
+        assert!(successor.use_from("another", from()).is_none());
+        let next = successor.begin(&user("bert"), Role::Viewer, from()).unwrap();
+        assert!(next.session.id > begun.session.id);
+        clock.advance(ABSOLUTE_TIMEOUT - HOUR);
+        assert!(!successor.is_alive(&begun.token));
     }
 }

@@ -48,7 +48,9 @@ fn start(name: &str, clock: Arc<dyn Clock>) -> Result<Box<dyn Backend>, HalError
         "gst" => Ok(Box::new(hal_gst::GstBackend::new(clock, hal_gst::MAX_TEST_INPUTS)?)),
         other => Err(HalError::new(
             ErrorKind::NotFound,
-            format!("this program has no inputs of the kind `{other}:`; see `candor --help` and the board's description"),
+            format!(
+                "this program has no inputs of the kind `{other}:`; see `candor --help` and the board's description"
+            ),
         )),
     }
 }

@@ -19,7 +19,9 @@ pub(crate) fn find(name: &str) -> Result<Board, Box<dyn Error + Send + Sync>> {
     }
     let size = fs::metadata(name).map_err(|error| format!("{name}: {error}"))?.len();
     if size > MAX_FILE_BYTES {
-        return Err(format!("{name}: {size} bytes; a board's description has at most {MAX_FILE_BYTES}").into());
+        return Err(
+            format!("{name}: {size} bytes; a board's description has at most {MAX_FILE_BYTES}").into()
+        );
     }
     let text = fs::read_to_string(name).map_err(|error| format!("{name}: {error}"))?;
     Ok(Board::parse(name, &text)?)

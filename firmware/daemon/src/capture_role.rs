@@ -7,15 +7,15 @@ use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use hal::{
-    Channel as HalChannel, ChannelConfig, ChannelId, Clock, MonoTime, StreamId, StreamKind, SystemClock, UnitSink,
-    WallTime,
+    Channel as HalChannel, ChannelConfig, ChannelId, Clock, MonoTime, StreamId, StreamKind, SystemClock,
+    UnitSink, WallTime,
 };
 
 use crate::backend::Backends;
 use crate::bus_sink::BusSink;
 use crate::control::{Control, Receiver};
-use crate::meter::Meters;
 use crate::messages::{ChannelState, ChannelStatus, RoleConfig, RoleStatus, STATUS_EVERY, ToRole};
+use crate::meter::Meters;
 use crate::settings::{Channel, Input};
 
 /// A keyframe costs many times an ordinary frame: readers get at most one a second by asking.
@@ -31,7 +31,11 @@ enum Event {
 }
 
 /// Runs until the warden says otherwise.
-pub(crate) fn run(control: &Control, config: RoleConfig, orders: Receiver) -> Result<(), Box<dyn Error + Send + Sync>> {
+pub(crate) fn run(
+    control: &Control,
+    config: RoleConfig,
+    orders: Receiver,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (events, inbox) = mpsc::sync_channel(INBOX);
     let order_events = events.clone();
@@ -39,14 +43,13 @@ pub(crate) fn run(control: &Control, config: RoleConfig, orders: Receiver) -> Re
         let _ = order_events.send(Event::Order(order));
     })?;
     let sink = Arc::new(BusSink::new(config.run_dir.clone(), Arc::clone(&clock), wishes(events)?));
-    let mut capture =
-        Capture {
-            clock: Arc::clone(&clock),
-            backends: Backends::new(&clock),
-            meters: Meters::new(config.run_dir.clone()),
-            sink,
-            channels: BTreeMap::new(),
-        };
+    let mut capture = Capture {
+        clock: Arc::clone(&clock),
+        backends: Backends::new(&clock),
+        meters: Meters::new(config.run_dir.clone()),
+        sink,
+        channels: BTreeMap::new(),
+    };
     capture.configure(&config);
     control.ready();
     let mut report_at = clock.mono();
@@ -107,13 +110,15 @@ impl Capture {
             .settings
             .channels
             .iter()
-            .filter_map(|channel| channel.input.as_ref().map(|input| (channel.number, wanted(channel, input))))
+            .filter_map(|channel| {
+                channel.input.as_ref().map(|input| (channel.number, wanted(channel, input)))
+            })
             .collect();
         let (sink, meters) = (&self.sink, &mut self.meters);
         self.channels.retain(|number, running| {
-            let kept = wanted.get(number).is_some_and(|(source, config)| {
-                *source == running.source && *config == running.config
-            });
+            let kept = wanted
+                .get(number)
+                .is_some_and(|(source, config)| *source == running.source && *config == running.config);
             if !kept {
                 // The encoders stop first, then their rings end.
                 running.state = Err(Refusal::new("stopped", WallTime::default(), MonoTime::default()));
@@ -143,7 +148,9 @@ impl Capture {
         let due: Vec<ChannelId> = self
             .channels
             .iter()
-            .filter(|(_, running)| running.state.as_ref().is_err_and(|r| now.since(r.retry_at) > Duration::ZERO))
+            .filter(|(_, running)| {
+                running.state.as_ref().is_err_and(|r| now.since(r.retry_at) > Duration::ZERO)
+            })
             .map(|(number, _)| *number)
             .collect();
         for number in due {
@@ -176,7 +183,9 @@ impl Capture {
         self.channels
             .iter()
             .map(|(number, running)| match &running.state {
-                Ok(_) => ChannelStatus { streams: self.meters.look(*number, now), ..self.sink.status(*number) },
+                Ok(_) => {
+                    ChannelStatus { streams: self.meters.look(*number, now), ..self.sink.status(*number) }
+                }
                 Err(refusal) => ChannelStatus {
                     channel: *number,
                     state: ChannelState::Failed,

@@ -69,5 +69,6 @@ fn wall(time: Timestamp) -> WallTime {
 }
 
 fn text(time: WallTime) -> String {
-    Timestamp::from_microsecond(time.as_unix_micros()).map_or_else(|_| "?".to_owned(), |moment| format!("{moment:.3}"))
+    Timestamp::from_microsecond(time.as_unix_micros())
+        .map_or_else(|_| "?".to_owned(), |moment| format!("{moment:.3}"))
 }

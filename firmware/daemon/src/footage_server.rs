@@ -134,7 +134,10 @@ impl FootageServer {
     ) -> Result<Option<Arc<Movie>>, StoreError> {
         let kept = {
             let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-            plans.iter().find(|(kept, movie)| *kept == key && movie.etag() == etag).map(|(_, movie)| Arc::clone(movie))
+            plans
+                .iter()
+                .find(|(kept, movie)| *kept == key && movie.etag() == etag)
+                .map(|(_, movie)| Arc::clone(movie))
         };
         match kept {
             Some(movie) => Ok(Some(movie)),
@@ -178,11 +181,9 @@ fn describe(movie: &Movie) -> Plan {
             media_start_sec: piece.media_start_micros as f64 / 1e6,
         })
         .collect();
-    let first = movie.pieces().first();
     Plan {
-        // The moment of media time 0, which may lie before the first picture.
-        start: first.map(|p| p.start.offset_micros(-p.media_start_micros)).unwrap_or_default(),
-        end: pieces.last().map(|piece| piece.end).unwrap_or_default(),
+        start: movie.start(),
+        end: movie.end(),
         bytes: movie.len(),
         etag: movie.etag().to_owned(),
         mime: movie.mime().to_owned(),
@@ -191,7 +192,12 @@ fn describe(movie: &Movie) -> Plan {
     }
 }
 
-fn read_exactly(movie: &Movie, offset: u64, length: u32, buffer: &mut Vec<u8>) -> Result<Response, StoreError> {
+fn read_exactly(
+    movie: &Movie,
+    offset: u64,
+    length: u32,
+    buffer: &mut Vec<u8>,
+) -> Result<Response, StoreError> {
     buffer.resize(length.min(MAX_READ_BYTES) as usize, 0);
     let mut filled = 0;
     while filled < buffer.len() {

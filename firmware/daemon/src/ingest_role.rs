@@ -19,12 +19,20 @@ use crate::settings::{self, Settings};
 const INBOX: usize = 16;
 
 /// Runs until the warden says otherwise.
-pub(crate) fn run(control: Control, config: RoleConfig, orders: Receiver) -> Result<(), Box<dyn Error + Send + Sync>> {
+pub(crate) fn run(
+    control: Control,
+    config: RoleConfig,
+    orders: Receiver,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(ingest(control, config, orders))
 }
 
-async fn ingest(control: Control, config: RoleConfig, orders: Receiver) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn ingest(
+    control: Control,
+    config: RoleConfig,
+    orders: Receiver,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let (events, mut inbox) = mpsc::channel(INBOX);
     orders.spawn(move |order| {
         let _ = events.blocking_send(order);
@@ -57,7 +65,8 @@ async fn ingest(control: Control, config: RoleConfig, orders: Receiver) -> Resul
 
 /// The network cameras among the channels.
 fn configs(settings: &Settings) -> Vec<CameraConfig> {
-    let cameras = settings.channels.iter().filter_map(|channel| Some((channel.number, channel.camera.as_ref()?)));
+    let cameras =
+        settings.channels.iter().filter_map(|channel| Some((channel.number, channel.camera.as_ref()?)));
     cameras
         .filter_map(|(channel, camera)| match CameraConfig::new(camera_settings(channel, camera)) {
             Ok(config) => Some(config),

@@ -54,7 +54,10 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> io::Result<T> {
 }
 
 fn too_long(length: usize) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {length} bytes; at most {MAX_FRAME_BYTES} go"))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("a frame of {length} bytes; at most {MAX_FRAME_BYTES} go"),
+    )
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use auth::KeptSession;
 use hal::{ChannelId, StreamKind, WallTime};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,8 @@ pub(crate) struct RoleConfig {
 pub(crate) struct ServeSecrets {
     /// The accounts file's text (crate `auth`).
     pub(crate) accounts: String,
+    /// Who was signed in when a predecessor ended.
+    pub(crate) sessions: Vec<KeptSession>,
     /// The certificate, PEM.
     pub(crate) certificate_pem: String,
     /// Its private key, PEM.
@@ -108,8 +111,8 @@ pub(crate) enum RoleStatus {
     Channels(Vec<ChannelStatus>),
     /// From `record`.
     Record(RecordStatus),
-    /// From `serve`.
-    Serve,
+    /// From `serve`: who is signed in, so that a crash of it signs nobody out.
+    Serve(Vec<KeptSession>),
 }
 
 /// How a channel is.

@@ -60,7 +60,8 @@ impl Meters {
         meter.rates.count(now, units, bytes.0);
         let (units_per_sec, bit_rate_bps) = meter.rates.get();
         // A stream that has ended is not shown with its last rates.
-        (units_per_sec > 0.0).then(|| status(stream.kind, &meter.ring.format(), meter.size, units_per_sec, bit_rate_bps))
+        (units_per_sec > 0.0)
+            .then(|| status(stream.kind, &meter.ring.format(), meter.size, units_per_sec, bit_rate_bps))
     }
 }
 
@@ -128,7 +129,8 @@ impl Rates {
 
     /// Units a second and bits a second; zero while too little is known.
     fn get(&self) -> (f64, u32) {
-        let (Some((from, units, bytes)), Some((to, more_units, more_bytes))) = (self.counts.front(), self.counts.back())
+        let (Some((from, units, bytes)), Some((to, more_units, more_bytes))) =
+            (self.counts.front(), self.counts.back())
         else {
             return (0.0, 0);
         };

@@ -2,8 +2,8 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -23,7 +23,11 @@ const FRESH: Duration = Duration::from_secs(5);
 const INBOX: usize = 16;
 
 /// Runs until the warden says otherwise.
-pub(crate) fn run(control: &Control, config: RoleConfig, orders: Receiver) -> Result<(), Box<dyn Error + Send + Sync>> {
+pub(crate) fn run(
+    control: &Control,
+    config: RoleConfig,
+    orders: Receiver,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let volume_dir = config.volume_dir.clone().ok_or("the warden named no volume")?;
     let (events, inbox) = mpsc::sync_channel(INBOX);
@@ -52,7 +56,9 @@ pub(crate) fn run(control: &Control, config: RoleConfig, orders: Receiver) -> Re
         volume.look_after();
         control.status(RoleStatus::Record(volume.status()));
         match inbox.recv_timeout(STATUS_EVERY) {
-            Ok(ToRole::Shutdown) | Err(RecvTimeoutError::Disconnected) => return volume.close().map_err(Into::into),
+            Ok(ToRole::Shutdown) | Err(RecvTimeoutError::Disconnected) => {
+                return volume.close().map_err(Into::into);
+            }
             // Nothing that the owner can change while running concerns it.
             Ok(_) | Err(RecvTimeoutError::Timeout) => {}
         }

@@ -47,7 +47,13 @@ pub(crate) fn run(command: &StoreCommand) -> Result<ExitCode, Box<dyn Error + Se
                 volume.max_bytes.0
             );
             for run in &volume.runs {
-                println!("{:<10} {} to {}  {} bytes", run.stream.to_string(), text(run.start), text(run.end), run.bytes.0);
+                println!(
+                    "{:<10} {} to {}  {} bytes",
+                    run.stream.to_string(),
+                    text(run.start),
+                    text(run.end),
+                    run.bytes.0
+                );
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use auth::{
-    AuthError, BackOff, ErrorKind, Role, SETUP_CODE_LIFETIME, Sessions, SetupCode, StreamKeyVerifier, Try, User, UserName,
-    Verifier, check_new_password,
+    AuthError, BackOff, ErrorKind, KeptSession, Role, SETUP_CODE_LIFETIME, Sessions, SetupCode,
+    StreamKeyVerifier, Try, User, UserName, Verifier, check_new_password,
 };
 use hal::Clock;
 use tokio::task::spawn_blocking;
@@ -39,11 +39,18 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    /// From the accounts file's text.
-    pub(super) fn new(text: &str, clock: Arc<dyn Clock>, control: Control) -> Result<Self, String> {
+    /// From the accounts file's text, and the sessions of a predecessor that ended.
+    pub(super) fn new(
+        text: &str,
+        kept_sessions: Vec<KeptSession>,
+        clock: Arc<dyn Clock>,
+        control: Control,
+    ) -> Result<Self, String> {
+        let sessions = Sessions::new(Arc::clone(&clock));
+        sessions.restore(kept_sessions);
         Ok(Self {
             kept: Mutex::new(accounts_text::parse(text)?),
-            sessions: Sessions::new(Arc::clone(&clock)),
+            sessions,
             back_off: Mutex::new(BackOff::new(Arc::clone(&clock))),
             verifier: Arc::new(Verifier::new().map_err(|error| error.to_string())?),
             setup_code: Mutex::new(None),
@@ -83,6 +90,11 @@ impl Accounts {
         }
     }
 
+    /// Who is signed in, for a successor of this process.
+    pub(super) fn sessions(&self) -> Vec<KeptSession> {
+        self.sessions.keep()
+    }
+
     pub(super) fn authenticate(&self, token: &SessionToken, from: SocketAddr) -> Option<Session> {
         self.sessions.use_from(token.as_str(), from).map(|session| view(&session))
     }
@@ -105,7 +117,9 @@ impl Accounts {
         let name: UserName = input.user.parse().map_err(|error| refused(error, "user"))?;
         check_new_password(&name, &input.password).map_err(|error| refused(error, "password"))?;
         self.attempt(SETUP, from)?;
-        let tried = lock(&self.setup_code).as_mut().map_or(Try::Expired, |code| code.try_code(&*self.clock, &input.setup_code));
+        let tried = lock(&self.setup_code)
+            .as_mut()
+            .map_or(Try::Expired, |code| code.try_code(&*self.clock, &input.setup_code));
         match tried {
             Try::Right => {}
             Try::Wrong { left: 0 } | Try::Expired => {
@@ -120,7 +134,8 @@ impl Accounts {
             }
         }
         let verifier = Arc::clone(&self.verifier);
-        let password = spawn_blocking(move || verifier.store(&input.password)).await.map_err(ApiError::internal)?;
+        let password =
+            spawn_blocking(move || verifier.store(&input.password)).await.map_err(ApiError::internal)?;
         let password = password.map_err(ApiError::internal)?;
         let user = User { role: Role::Owner, password, created: self.clock.wall() };
         let added = self.change(|accounts| accounts.add_user(name.clone(), user)).await;
@@ -156,7 +171,9 @@ impl Accounts {
 
     pub(super) fn stream_keys(&self) -> Vec<StreamKey> {
         let kept = lock(&self.kept);
-        kept.stream_keys().map(|(name, key)| StreamKey { name: name.to_string(), created: utc(key.created) }).collect()
+        kept.stream_keys()
+            .map(|(name, key)| StreamKey { name: name.to_string(), created: utc(key.created) })
+            .collect()
     }
 
     pub(super) fn stream_key(&self, user: &str) -> Option<StreamKeyVerifier> {
@@ -179,7 +196,10 @@ impl Accounts {
     }
 
     /// Changes a copy, has it kept on disk, and only then counts it. Under `changing`.
-    async fn change<T>(&self, change: impl FnOnce(&mut auth::Accounts) -> Result<T, AuthError>) -> Result<T, ApiError> {
+    async fn change<T>(
+        &self,
+        change: impl FnOnce(&mut auth::Accounts) -> Result<T, AuthError>,
+    ) -> Result<T, ApiError> {
         let mut next = lock(&self.kept).clone();
         let result = change(&mut next).map_err(|error| refused(error, "name"))?;
         let text = accounts_text::format(&next).map_err(ApiError::internal)?;
@@ -195,7 +215,8 @@ impl Accounts {
 
     fn begin(&self, name: &UserName, role: Role, from: SocketAddr) -> Result<NewSession, ApiError> {
         let begun = self.sessions.begin(name, role, from).map_err(ApiError::internal)?;
-        let token = SessionToken::new(begun.token).ok_or_else(|| ApiError::internal("a token of another form"))?;
+        let token =
+            SessionToken::new(begun.token).ok_or_else(|| ApiError::internal("a token of another form"))?;
         Ok(NewSession { token, session: view(&begun.session) })
     }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use hal::{ChannelId, StreamKind};
 use web::views::{
     Camera, CameraInput, Channel, ChannelInput, ChannelTimeline, ClaimInput, LoginInput, NewStreamKey, Piece,
-    RecordingInfo, Run, Session, Settings as SettingsView, State, StreamKey, StreamKeyInput, StreamName, System,
-    Timeline, Transport, Trust,
+    RecordingInfo, Run, Session, Settings as SettingsView, State, StreamKey, StreamKeyInput, StreamName,
+    System, Timeline, Transport, Trust,
 };
 use web::{ApiError, Caller, NewSession, Purpose, SessionToken, Span};
 
@@ -136,7 +136,11 @@ impl web::Api for Api {
             (Response::Timeline(footage), _) => {
                 let channels = footage.into_iter().map(|footage| ChannelTimeline {
                     channel: footage.channel.get(),
-                    runs: footage.runs.iter().map(|(start, end)| Run { start: utc(*start), end: utc(*end) }).collect(),
+                    runs: footage
+                        .runs
+                        .iter()
+                        .map(|(start, end)| Run { start: utc(*start), end: utc(*end) })
+                        .collect(),
                     oldest: footage.oldest.map(utc),
                     newest: footage.newest.map(utc),
                 });
@@ -234,7 +238,13 @@ impl Api {
         channel.and_then(views::camera).ok_or_else(|| no_camera(number.map_or(0, ChannelId::get)))
     }
 
-    fn enter(&self, caller: &Caller, channel: ChannelId, stream: StreamKind, via: Via) -> Result<WatchGuard, ApiError> {
+    fn enter(
+        &self,
+        caller: &Caller,
+        channel: ChannelId,
+        stream: StreamKind,
+        via: Via,
+    ) -> Result<WatchGuard, ApiError> {
         let view = View { user: caller.user.clone(), from: caller.from.ip(), channel, stream, via };
         self.0.watchers.enter(view).ok_or_else(|| {
             let pause = std::time::Duration::from_secs(30);
@@ -293,7 +303,8 @@ fn refused_change(error: ChangeError) -> ApiError {
         ChangeError::Taken(_) => ApiError::conflict("channel_taken", message).with_field("channel"),
         ChangeError::Full => ApiError::conflict("no_free_channel", message),
         ChangeError::NotKept(detail) => {
-            let words = "The recorder cannot write its settings; nothing was changed. The health page says why.";
+            let words =
+                "The recorder cannot write its settings; nothing was changed. The health page says why.";
             ApiError::unavailable("settings_not_kept", words).with_detail(detail)
         }
     }

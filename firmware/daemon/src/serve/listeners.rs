@@ -24,8 +24,11 @@ use crate::messages::ServeSecrets;
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// TLS as it is spoken on every port: ring's suites, TLS 1.2 and 1.3.
-pub(super) fn tls_config(secrets: &ServeSecrets) -> Result<ServerConfig, Box<dyn std::error::Error + Send + Sync>> {
-    let chain = CertificateDer::pem_slice_iter(secrets.certificate_pem.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn tls_config(
+    secrets: &ServeSecrets,
+) -> Result<ServerConfig, Box<dyn std::error::Error + Send + Sync>> {
+    let chain =
+        CertificateDer::pem_slice_iter(secrets.certificate_pem.as_bytes()).collect::<Result<Vec<_>, _>>()?;
     let key = PrivateKeyDer::from_pem_slice(secrets.key_pem.as_bytes())?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     Ok(ServerConfig::builder_with_provider(provider)
@@ -91,7 +94,9 @@ async fn bind(house: &House, name: &str, scheme: &str, address: SocketAddr) -> T
                 told = true;
                 tracing::error!(%address, %error, "{name} cannot listen");
                 let port = address.port();
-                house.control.console(&format!("{name} cannot listen on port {port}: {error}. It is tried again."));
+                house
+                    .control
+                    .console(&format!("{name} cannot listen on port {port}: {error}. It is tried again."));
             }
             Err(_) => {}
         }

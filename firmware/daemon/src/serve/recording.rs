@@ -52,8 +52,11 @@ impl web::Recording for Recording {
 /// Asks `record`; when it is not there, the words say that it will be.
 pub(super) async fn ask(client: &FootageClient, request: &Request) -> Result<(Response, Bytes), ApiError> {
     client.ask(request).await.map_err(|error| {
-        ApiError::unavailable("recorder_restarting", "The recorder's disk role is being started. Try again in a moment.")
-            .with_detail(error)
+        ApiError::unavailable(
+            "recorder_restarting",
+            "The recorder's disk role is being started. Try again in a moment.",
+        )
+        .with_detail(error)
     })
 }
 
@@ -68,7 +71,8 @@ pub(super) fn refusal(response: Response) -> ApiError {
             "This footage was overwritten meanwhile. Choose a newer range on the timeline.",
         ),
         Response::Failed(detail) => {
-            ApiError::unavailable("disk", "The disk cannot be read now. The health page says why.").with_detail(detail)
+            ApiError::unavailable("disk", "The disk cannot be read now. The health page says why.")
+                .with_detail(detail)
         }
         other => ApiError::internal(format!("record answered {other:?}")),
     }

@@ -21,18 +21,26 @@ use crate::messages::{RoleConfig, RoleStatus, STATUS_EVERY, Snapshot, ToRole};
 const WORKERS: usize = 2;
 
 /// Runs until the warden says otherwise.
-pub(crate) fn run(control: Control, config: RoleConfig, orders: Receiver) -> Result<(), Box<dyn Error + Send + Sync>> {
+pub(crate) fn run(
+    control: Control,
+    config: RoleConfig,
+    orders: Receiver,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     runtime.block_on(serve(control, config, orders))
 }
 
-async fn serve(control: Control, config: RoleConfig, orders: Receiver) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn serve(
+    control: Control,
+    config: RoleConfig,
+    orders: Receiver,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let secrets = config.serve.ok_or("the warden gave no key and no accounts")?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let tls = listeners::tls_config(&secrets)?;
     let feeds = Arc::new(Feeds::new(&config.run_dir));
     let house = Arc::new(House {
-        accounts: Accounts::new(&secrets.accounts, Arc::clone(&clock), control.clone())?,
+        accounts: Accounts::new(&secrets.accounts, secrets.sessions, Arc::clone(&clock), control.clone())?,
         watchers: Watchers::new(Arc::clone(&clock)),
         live: Live::new(Arc::clone(&feeds)),
         feeds,
@@ -64,7 +72,7 @@ async fn serve(control: Control, config: RoleConfig, orders: Receiver) -> Result
         let mut every = interval(STATUS_EVERY);
         loop {
             every.tick().await;
-            reporting.control.status(RoleStatus::Serve);
+            reporting.control.status(RoleStatus::Serve(reporting.accounts.sessions()));
         }
     });
     let showing = Arc::clone(&house);

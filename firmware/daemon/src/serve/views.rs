@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use web::UtcTime;
 use web::views::{
-    Audio, Camera, Channel, ChannelSource, ChannelState, ChannelStateCode, Disk, DiskState, TrustRecording, TrustRoles,
-    RoleState, RoleStatus, Sandbox, Stream, System, Transport, Trust, TrustDisk, Watching,
+    Audio, Camera, Channel, ChannelSource, ChannelState, ChannelStateCode, Disk, DiskState, RoleState,
+    RoleStatus, Sandbox, Stream, System, Transport, Trust, TrustDisk, TrustRecording, TrustRoles, Watching,
 };
 
 use super::watchers::{Via, View};
@@ -59,7 +59,11 @@ fn video(stream: &StreamStatus) -> Stream {
     }
 }
 
-fn channel_state(settings: &Settings, channel: &settings::Channel, status: Option<&ChannelStatus>) -> ChannelState {
+fn channel_state(
+    settings: &Settings,
+    channel: &settings::Channel,
+    status: Option<&ChannelStatus>,
+) -> ChannelState {
     use messages::ChannelState as S;
     let Some(status) = status else {
         return ChannelState {
@@ -186,7 +190,11 @@ fn one_watching(view: View, since: WallTime) -> Watching {
         user: view.user,
         from: view.from.to_string(),
         channel: view.channel.get(),
-        stream: if view.stream == StreamKind::Sub { web::views::StreamName::Sub } else { web::views::StreamName::Main },
+        stream: if view.stream == StreamKind::Sub {
+            web::views::StreamName::Sub
+        } else {
+            web::views::StreamName::Main
+        },
         via: match view.via {
             Via::Browser => web::views::Via::Browser,
             Via::Rtsp => web::views::Via::Rtsp,

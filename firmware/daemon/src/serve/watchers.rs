@@ -142,7 +142,13 @@ mod tests {
 
     fn view(user: &str, via: Via) -> View {
         let channel = ChannelId::new(1).unwrap();
-        View { user: user.to_owned(), from: Ipv4Addr::LOCALHOST.into(), channel, stream: StreamKind::Main, via }
+        View {
+            user: user.to_owned(),
+            from: Ipv4Addr::LOCALHOST.into(),
+            channel,
+            stream: StreamKind::Main,
+            via,
+        }
     }
 
     #[test]

@@ -49,7 +49,10 @@ pub(crate) enum ChangeError {
 }
 
 /// `settings` with the change, and the channel it was about.
-pub(crate) fn apply(settings: &Settings, change: Change) -> Result<(Settings, Option<ChannelId>), ChangeError> {
+pub(crate) fn apply(
+    settings: &Settings,
+    change: Change,
+) -> Result<(Settings, Option<ChannelId>), ChangeError> {
     let mut next = settings.clone();
     let channel = match change {
         Change::General { name, time_zone, rtsp_enabled } => {
@@ -91,7 +94,11 @@ pub(crate) fn apply(settings: &Settings, change: Change) -> Result<(Settings, Op
             Key::Name(name) => Some((*name).to_owned()),
             Key::Index(_) => None,
         }),
-        message: if fault.path.is_empty() { fault.message } else { sentence(&key_text(&fault.path), &fault.message) },
+        message: if fault.path.is_empty() {
+            fault.message
+        } else {
+            sentence(&key_text(&fault.path), &fault.message)
+        },
     })?;
     Ok((next, channel))
 }
@@ -130,7 +137,10 @@ fn merge(change: CameraChange, old: Option<Camera>) -> Camera {
 /// A password must not reach a log through `{:?}`.
 impl std::fmt::Debug for CameraChange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CameraChange").field("title", &self.title).field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("CameraChange")
+            .field("title", &self.title)
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -149,8 +159,10 @@ mod tests {
     }
 
     fn with_camera() -> Settings {
-        let change =
-            Change::AddCamera { channel: None, camera: camera("rtsp://192.0.2.1/", Some("a"), Some("first")) };
+        let change = Change::AddCamera {
+            channel: None,
+            camera: camera("rtsp://192.0.2.1/", Some("a"), Some("first")),
+        };
         apply(&Settings::new(), change).unwrap().0
     }
 

@@ -163,7 +163,12 @@ password = "secret"
             ("name = \"Back yard\"", "nmae = \"x\"", 3, "unknown field `nmae`"),
             ("Europe/Berlin", "Europe/Atlantis", 4, "time_zone: `Europe/Atlantis` is no IANA time zone"),
             ("enabled = true", "enabled = maybe", 7, "string values must be quoted"),
-            ("enabled = true", "enabled = true\naddress = \"0.0.0.0:8443\"", 8, "rtsp.address: port 8443 is web.address's"),
+            (
+                "enabled = true",
+                "enabled = true\naddress = \"0.0.0.0:8443\"",
+                8,
+                "rtsp.address: port 8443 is web.address's",
+            ),
             ("number = 2", "number = 1", 15, "channel[1].number: channel 1 stands here twice"),
             ("number = 2", "number = 65", 15, "channel 65 is not between 1 and 64"),
             ("title = \"Door\"", "title = \"\"", 16, "channel[1].title: a name is needed"),

@@ -67,8 +67,7 @@ pub(super) fn validate(settings: &Settings) -> Result<(), Fault> {
 }
 
 fn ports(top: &Path, settings: &Settings) -> Result<(), Fault> {
-    let (web, plain, tls) =
-        (settings.web.address, settings.rtsp.address, settings.rtsp.tls_address);
+    let (web, plain, tls) = (settings.web.address, settings.rtsp.address, settings.rtsp.tls_address);
     let rtsp = top.name("rtsp");
     rtsp.name("address").check(plain.port() != web.port(), || same_port(plain.port(), "web.address"))?;
     rtsp.name("tls_address").check(tls.port() != web.port(), || same_port(tls.port(), "web.address"))?;
@@ -81,10 +80,10 @@ fn same_port(port: u16, other: &str) -> String {
 
 fn storage(at: &Path, settings: &Settings) -> Result<(), Fault> {
     let storage = &settings.storage;
-    at.name("segment_bytes").check(
-        (MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&storage.segment_bytes),
-        || format!("a segment has {MIN_SEGMENT_BYTES} to {MAX_SEGMENT_BYTES} bytes"),
-    )?;
+    at.name("segment_bytes")
+        .check((MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&storage.segment_bytes), || {
+            format!("a segment has {MIN_SEGMENT_BYTES} to {MAX_SEGMENT_BYTES} bytes")
+        })?;
     at.name("max_bytes").check(storage.max_bytes >= MIN_SEGMENTS * storage.segment_bytes, || {
         format!("at least {MIN_SEGMENTS} segments must fit: {} bytes", MIN_SEGMENTS * storage.segment_bytes)
     })
@@ -101,9 +100,10 @@ fn channel(at: &Path, channel: &Channel) -> Result<(), Fault> {
 }
 
 fn input(at: &Path, input: &Input) -> Result<(), Fault> {
-    at.name("source").check(input.source.split_once(':').is_some_and(|(b, i)| !b.is_empty() && !i.is_empty()), || {
-        format!("`{}` is no source; write backend:input, such as sim:sim0", input.source)
-    })?;
+    at.name("source")
+        .check(input.source.split_once(':').is_some_and(|(b, i)| !b.is_empty() && !i.is_empty()), || {
+            format!("`{}` is no source; write backend:input, such as sim:sim0", input.source)
+        })?;
     stream(&at.name("main"), &input.main)?;
     input.sub.as_ref().map_or(Ok(()), |sub| stream(&at.name("sub"), sub))
 }
@@ -152,7 +152,9 @@ fn camera(at: &Path, camera: &Camera) -> Result<(), Fault> {
 fn title(at: &Path, text: &str) -> Result<(), Fault> {
     at.check(!text.trim().is_empty(), || "a name is needed".to_owned())?;
     at.check(text.chars().count() <= MAX_TITLE_CHARS, || format!("at most {MAX_TITLE_CHARS} characters"))?;
-    at.check(!text.chars().any(char::is_control), || "line breaks and control characters can't be shown".to_owned())
+    at.check(!text.chars().any(char::is_control), || {
+        "line breaks and control characters can't be shown".to_owned()
+    })
 }
 
 /// Where in the file a rule looks.

@@ -76,6 +76,7 @@ impl Desk {
             settings: self.settings.borrow().for_role(role),
             serve: (role == Role::Serve).then(|| ServeSecrets {
                 accounts: lock(&self.accounts).clone(),
+                sessions: lock(&self.overview).sessions(),
                 certificate_pem: self.identity.certificate_pem.clone(),
                 key_pem: self.identity.key_pem.clone(),
             }),
@@ -89,10 +90,14 @@ impl Desk {
             return refused("this role changes nothing");
         }
         match ask {
-            Ask::Change(change) => match settings::apply(&self.settings.borrow(), change) {
-                Ok((next, channel)) => self.keep_settings(next, channel),
-                Err(error) => Answer::Refused(error),
-            },
+            Ask::Change(change) => {
+                // A `match` on the call would hold the read lock until its end, and keeping wants the write lock.
+                let changed = settings::apply(&self.settings.borrow(), change);
+                match changed {
+                    Ok((next, channel)) => self.keep_settings(next, channel),
+                    Err(error) => Answer::Refused(error),
+                }
+            }
             Ask::KeepAccounts(text) => match files::replace(&self.places.accounts_file, text.0.as_bytes()) {
                 Ok(()) => {
                     *lock(&self.accounts) = text.0;

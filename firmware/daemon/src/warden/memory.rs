@@ -12,7 +12,10 @@ pub(super) fn resident_bytes(pid: u32) -> u64 {
 }
 
 fn kilobytes(status: &str, key: &str) -> Option<u64> {
-    status.lines().find_map(|line| line.strip_prefix(key)).and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(key))
+        .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use auth::KeptSession;
 use hal::{ChannelId, WallTime};
 
 use crate::messages::{ChannelState, ChannelStatus, RecordStatus, RoleState, RoleStatus, RoleView, Snapshot};
@@ -14,6 +15,7 @@ pub(super) struct Overview {
     capture: BTreeMap<ChannelId, ChannelStatus>,
     ingest: BTreeMap<ChannelId, ChannelStatus>,
     record: RecordStatus,
+    sessions: Vec<KeptSession>,
 }
 
 impl Overview {
@@ -30,7 +32,13 @@ impl Overview {
                 note: String::new(),
             })
             .collect();
-        Self { roles, capture: BTreeMap::new(), ingest: BTreeMap::new(), record: RecordStatus::default() }
+        Self {
+            roles,
+            capture: BTreeMap::new(),
+            ingest: BTreeMap::new(),
+            record: RecordStatus::default(),
+            sessions: Vec::new(),
+        }
     }
 
     pub(super) fn role(&mut self, role: Role) -> &mut RoleView {
@@ -44,8 +52,14 @@ impl Overview {
             (Role::Capture, RoleStatus::Channels(list)) => self.capture = by_channel(list),
             (Role::Ingest, RoleStatus::Channels(list)) => self.ingest = by_channel(list),
             (Role::Record, RoleStatus::Record(status)) => self.record = status,
+            (Role::Serve, RoleStatus::Serve(sessions)) => self.sessions = sessions,
             _ => {}
         }
+    }
+
+    /// Who was signed in when `serve` last said so.
+    pub(super) fn sessions(&self) -> Vec<KeptSession> {
+        self.sessions.clone()
     }
 
     /// A role ended: what it last said of its channels is no longer so.
@@ -64,8 +78,11 @@ impl Overview {
     /// The picture, with one entry for each channel that the settings have.
     pub(super) fn snapshot(&self, settings: &Settings, uptime_sec: u64) -> Snapshot {
         let channels = settings.channels.iter().map(|channel| {
-            let (role, reports) =
-                if channel.input.is_some() { (Role::Capture, &self.capture) } else { (Role::Ingest, &self.ingest) };
+            let (role, reports) = if channel.input.is_some() {
+                (Role::Capture, &self.capture)
+            } else {
+                (Role::Ingest, &self.ingest)
+            };
             reports.get(&channel.number).cloned().unwrap_or_else(|| ChannelStatus {
                 channel: channel.number,
                 state: ChannelState::Starting,
