@@ -208,3 +208,26 @@ fn options_that_cannot_be_are_refused() {
     assert_eq!(store.append(&audio, &small.unit()).unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!(store.commit().unwrap().units, 0);
 }
+
+#[test]
+fn what_is_written_beside_the_footage_is_less_than_two_percent() {
+    let dir = scratch();
+    let options = StoreOptions { max_bytes: ByteCount(64 << 20), segment_bytes: ByteCount(8 << 20) };
+    let (mut store, _) = Store::open(dir.path(), options, clock()).unwrap();
+    // Four cameras of 2 Mbit/s.
+    let mut sources: Vec<Source> =
+        (1..=4).map(|channel| Source::new(stream(channel, StreamKind::Main), 25, 10_000)).collect();
+    let (mut payload, mut written) = (0, 0);
+    for _ in 0..30 {
+        for source in &mut sources {
+            source.feed(&mut store, 25);
+        }
+        let report = store.commit().unwrap();
+        payload += report.payload.0;
+        written += report.written.0;
+    }
+    // And the index: a page of SQLite's log a commit.
+    let index = std::fs::metadata(dir.path().join("index.db-wal")).unwrap().len();
+    let amplification = (written + index) as f64 / payload as f64;
+    assert!(amplification > 1.0 && amplification <= 1.02, "{amplification}");
+}
