@@ -4,7 +4,7 @@
 import { api, ApiError, movieUrl, wordsOf } from './api'
 import type { Footage } from './footage.svelte'
 import { lastFrameOf, mediaBefore, mediaOf, piecesOf, placeOf, stepTo, type Piece } from './mediatime'
-import { mimeCodec } from './text'
+import { mimeCodec, pictureMime } from './text'
 import { clock, duration } from './time'
 import { settings } from './settings.svelte'
 import { recorderNow } from './now.svelte'
@@ -192,7 +192,7 @@ export class Player {
     const video = this.#video
     if (!video) return
     this.codec = mimeCodec(loaded.mime)
-    if (video.canPlayType(loaded.mime) === '') {
+    if (video.canPlayType(pictureMime(loaded.mime)) === '') {
       this.#loaded[this.active] = loaded
       empty(video)
       this.phase = 'unplayable'

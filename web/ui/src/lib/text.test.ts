@@ -1,6 +1,6 @@
 // Tests of quantities in words.
 import { describe, expect, it } from 'vitest'
-import { bitRate, bytes, codecName, count, mimeCodec } from './text'
+import { bitRate, bytes, codecName, count, mimeCodec, pictureMime } from './text'
 
 describe('text', () => {
   it('writes bytes in decimal units with three figures at most', () => {
@@ -13,6 +13,9 @@ describe('text', () => {
     expect(codecName('h265')).toBe('H.265')
     expect(mimeCodec('video/mp4; codecs="hvc1.1.6.L93.B0,mp4a.40.2"')).toBe('H.265')
     expect(mimeCodec('video/mp4; codecs="avc1.64001f"')).toBe('H.264')
+    expect(pictureMime('video/mp4; codecs="avc1.64001f,alaw"')).toBe('video/mp4; codecs="avc1.64001f"')
+    expect(pictureMime('video/mp4; codecs="avc1.64001f,avc1.42c01e,mp4a.40.2"')).toBe('video/mp4; codecs="avc1.64001f,avc1.42c01e"')
+    expect(pictureMime('video/mp4; codecs="vp09.00.10.08"')).toBe('video/mp4; codecs="vp09.00.10.08"')
     expect(count(1, 'camera')).toBe('1 camera')
     expect(count(0, 'camera')).toBe('0 cameras')
   })

@@ -32,6 +32,11 @@ export function mimeCodec(mime: string): string {
   return mime.replace(/^.*codecs="?([^",]*).*$/i, '$1')
 }
 
+/** The MIME type without its sound: a movie whose sound a browser does not know (G.711) still shows its picture. */
+export function pictureMime(mime: string): string {
+  return mime.replace(/codecs="([^"]*)"/i, (_, list: string) => `codecs="${list.split(',').filter((codec) => /^\s*(avc|hvc|hev)/i.test(codec)).join(',') || list}"`)
+}
+
 /** `1 camera`, `4 cameras` */
 export function count(n: number, one: string, many = `${one}s`): string {
   return `${n} ${n === 1 ? one : many}`
