@@ -1,4 +1,4 @@
-//! Feeds and fan-out: many readers in one process, slow ones, rings that come and go.
+//! Feeds and fan-out: many readers, slow readers, rings that come and go.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Rings between real processes: nothing torn, death survived, wake-up without polling.
+//! Rings between processes: nothing torn, death survived, woken without polling.
 
 mod common;
 

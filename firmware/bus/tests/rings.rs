@@ -1,4 +1,4 @@
-//! One ring in one process: order, loss, formats, limits, and files that are no rings.
+//! One ring in one process: order, loss, formats, limits, files that are no ring.
 
 mod common;
 

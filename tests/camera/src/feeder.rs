@@ -1,4 +1,4 @@
-//! Feeders: push a clip's units into a running media, in real time, round after round.
+//! Feeders: push a clip's units into a running media, in real time, repeating.
 //!
 //! Does not belong here: sockets and sessions.
 

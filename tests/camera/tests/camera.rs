@@ -1,4 +1,4 @@
-//! The camera as its users meet it: starting, faults at the start, the command line.
+//! The camera as its users meet it: starting, faults at the start, its options.
 
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! What the bus's tests share: streams, units that prove themselves, child processes.
+//! What the bus's tests share: streams, units that prove themselves, processes.
 #![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(unreachable_pub, reason = "a module of several test binaries")]
 

@@ -1,4 +1,4 @@
-//! Clips as cameras deliver them, rings to publish them to, and FFmpeg to judge what comes out.
+//! Clips as cameras deliver them, rings to publish them to, FFmpeg as the judge.
 //!
 //! These tests need `ffmpeg` and `ffprobe`, which the project's install step brings; they fail without.
 

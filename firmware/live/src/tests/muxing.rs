@@ -1,4 +1,4 @@
-//! The state machine alone: sound that stops, times that jump, units that are nonsense.
+//! The state machine alone: sound that stops, times that jump, nonsense.
 
 use bus::{Unit, UnitMeta};
 use bytes::Bytes;

@@ -1,4 +1,6 @@
-//! Whole clips through a ring to a viewer: FFmpeg shows the same pictures at the same times.
+//! Whole clips through a ring to a viewer: the same pictures at the same times.
+//!
+//! FFmpeg is the judge: it decodes what went in and what came out.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Viewers who come late, are slow, wait, or leave; streams that change, end, and begin anew.
+//! Viewers who come late, are slow, wait, or leave; streams that change or end.
 
 use std::time::Duration;
 
