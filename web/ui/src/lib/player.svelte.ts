@@ -50,6 +50,8 @@ export class Player {
   note = $state<string | null>(null)
   failure = $state('')
   codec = $state('')
+  /** Whether the movie has sound that browsers play. */
+  hasSound = $state(false)
   /** Nearest to a time without footage: the end of what is before it, the start of what comes after. */
   nearest = $state<{ previousMs: number | null; nextMs: number | null }>({ previousMs: null, nextMs: null })
   atNewest = $state(false)
@@ -192,6 +194,7 @@ export class Player {
     const video = this.#video
     if (!video) return
     this.codec = mimeCodec(loaded.mime)
+    this.hasSound = /mp4a|opus/i.test(loaded.mime)
     if (video.canPlayType(pictureMime(loaded.mime)) === '') {
       this.#loaded[this.active] = loaded
       empty(video)

@@ -19,7 +19,7 @@ export function bitRate(bps: number): string {
   return `${Math.round(bps / 1000)} kbit/s`
 }
 
-const CODECS: Record<string, string> = { h264: 'H.264', h265: 'H.265', aac: 'AAC', pcma: 'G.711 A', pcmu: 'G.711 µ', jpeg: 'JPEG' }
+const CODECS: Record<string, string> = { h264: 'H.264', h265: 'H.265', aac: 'AAC', g711a: 'G.711 A-law', g711u: 'G.711 µ-law', opus: 'Opus', jpeg: 'JPEG' }
 
 export function codecName(codec: string): string {
   return CODECS[codec.toLowerCase()] ?? codec
@@ -35,6 +35,12 @@ export function mimeCodec(mime: string): string {
 /** The MIME type without its sound: a movie whose sound a browser does not know (G.711) still shows its picture. */
 export function pictureMime(mime: string): string {
   return mime.replace(/codecs="([^"]*)"/i, (_, list: string) => `codecs="${list.split(',').filter((codec) => /^\s*(avc|hvc|hev)/i.test(codec)).join(',') || list}"`)
+}
+
+/** Why a channel's sound cannot be heard in a browser; null when it can. Fragments carry AAC only. */
+export function noSound(audio: { codec: string } | null): string | null {
+  if (!audio) return 'This channel has no sound'
+  return audio.codec.toLowerCase() === 'aac' ? null : `Browsers cannot play ${codecName(audio.codec)}; the sound is recorded all the same`
 }
 
 /** `1 camera`, `4 cameras` */
