@@ -1,6 +1,6 @@
 // Tests of quantities in words.
 import { describe, expect, it } from 'vitest'
-import { bitRate, bytes, codecName, count, mimeCodec, pictureMime } from './text'
+import { bitRate, bytes, codecName, count, mimeCodec, noSound, pictureMime } from './text'
 
 describe('text', () => {
   it('writes bytes in decimal units with three figures at most', () => {
