@@ -1,4 +1,4 @@
-//! Annex B byte streams: NAL units behind start codes, and the way to length prefixes and back.
+//! Annex B byte streams: NAL units behind start codes; to length prefixes and back.
 //!
 //! ISO/IEC 14496-10 annex B and 23008-2 annex B; length prefixes are those of ISO/IEC 14496-15 with 4 bytes.
 //! Emulation prevention bytes are never touched, so that footage stays bit-exact.

@@ -10,8 +10,8 @@ use mp4_atom::{
 };
 
 use crate::error::MediaError;
-use crate::params::{DecoderConfig, VideoParams};
-use crate::{h264, h265};
+use crate::params::VideoParams;
+use crate::sps::{AvcFields, DecoderConfig, HevcFields};
 
 /// The highest audio sample rate taken; cameras stay below 48 kHz.
 const MAX_SAMPLE_RATE: u32 = 192_000;
@@ -98,7 +98,7 @@ fn encode_video(params: &VideoParams, buf: &mut Vec<u8>) -> mp4_atom::Result<()>
     }
 }
 
-fn avcc(params: &VideoParams, config: &h264::Config) -> Avcc {
+fn avcc(params: &VideoParams, config: &AvcFields) -> Avcc {
     // Section 5.3.3.1.2 asks for the extension for these profiles: High and the professional ones.
     let ext = matches!(config.profile, 100 | 110 | 122 | 144 | 244 | 44).then(|| AvccExt {
         chroma_format: config.chroma_format,
@@ -118,7 +118,7 @@ fn avcc(params: &VideoParams, config: &h264::Config) -> Avcc {
     }
 }
 
-fn hvcc(params: &VideoParams, config: &h265::Config) -> Hvcc {
+fn hvcc(params: &VideoParams, config: &HevcFields) -> Hvcc {
     let sets = &params.sets;
     // Table 7-1 of H.265: the NAL unit types of VPS, SPS, PPS. `completeness`: all of them are here, none in
     // the samples.

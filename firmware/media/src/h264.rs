@@ -8,25 +8,14 @@ use h264_reader::nal::sps::{PicOrderCntType, SeqParameterSet};
 use hal::{FrameRate, Resolution};
 
 use crate::error::MediaError;
-use crate::params::{DecoderConfig, SpsFacts, frame_rate};
 use crate::reader::{Tolerant, bits};
+use crate::sps::{AvcFields, DecoderConfig, SpsFacts, frame_rate};
 
 /// The bytes of a NAL unit header.
 const HEADER: NonZeroUsize = NonZeroUsize::MIN;
 
 /// profile_idc of Baseline, which has no B slices (A.2.1).
 const PROFILE_BASELINE: u8 = 66;
-
-/// The fields of avcC that come from the SPS (ISO/IEC 14496-15 section 5.3.3.1.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Config {
-    pub(crate) profile: u8,
-    pub(crate) compatibility: u8,
-    pub(crate) level: u8,
-    pub(crate) chroma_format: u8,
-    pub(crate) bit_depth_luma: u8,
-    pub(crate) bit_depth_chroma: u8,
-}
 
 pub(crate) fn read_sps(nal: &[u8]) -> Result<SpsFacts, MediaError> {
     let sps = SeqParameterSet::from_bits(Tolerant::new(bits(nal, HEADER), false))
@@ -49,7 +38,7 @@ pub(crate) fn read_sps(nal: &[u8]) -> Result<SpsFacts, MediaError> {
         frame_rate: vui_frame_rate(&sps),
         reorder_frames: reorder_frames(&sps, profile),
         rfc6381: format!("avc1.{profile:02x}{compatibility:02x}{level:02x}"),
-        config: DecoderConfig::H264(Config {
+        config: DecoderConfig::H264(AvcFields {
             profile,
             compatibility,
             level,

@@ -1,4 +1,4 @@
-//! The H.265 sequence parameter set, as far as hvcC, the size and the codec string need it.
+//! The H.265 sequence parameter set, as far as hvcC, size and codec string need it.
 //!
 //! ITU-T H.265 section 7.3.2.2, read in two parts: what must be there, up to sps_max_num_reorder_pics, and then the
 //! way to the VUI's timing, where anything odd costs only the frame rate.
@@ -10,8 +10,8 @@ use h264_reader::rbsp::{BitRead, BitReaderError};
 use hal::{FrameRate, Resolution};
 
 use crate::error::MediaError;
-use crate::params::{DecoderConfig, SpsFacts, frame_rate};
 use crate::reader::bits;
+use crate::sps::{DecoderConfig, HevcFields, ProfileTierLevel, SpsFacts, frame_rate};
 
 /// The bytes of a NAL unit header (7.3.1.2).
 const HEADER: NonZeroUsize = NonZeroUsize::new(2).unwrap();
@@ -30,28 +30,6 @@ const MAX_LONG_TERM_PICTURES: u32 = 32;
 
 /// aspect_ratio_idc EXTENDED_SAR (table E.1).
 const EXTENDED_SAR: u8 = 255;
-
-/// The fields of hvcC that come from the SPS (ISO/IEC 14496-15 section 8.3.3.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Config {
-    pub(crate) ptl: ProfileTierLevel,
-    pub(crate) chroma_format: u8,
-    pub(crate) bit_depth_luma_minus8: u8,
-    pub(crate) bit_depth_chroma_minus8: u8,
-    pub(crate) temporal_layers: u8,
-    pub(crate) temporal_id_nested: bool,
-}
-
-/// The general part of profile_tier_level (7.3.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ProfileTierLevel {
-    pub(crate) profile_space: u8,
-    pub(crate) high_tier: bool,
-    pub(crate) profile: u8,
-    pub(crate) compatibility: u32,
-    pub(crate) constraints: [u8; 6],
-    pub(crate) level: u8,
-}
 
 impl ProfileTierLevel {
     /// ISO/IEC 14496-15 annex E.3: profile, compatibility with the bits reversed, tier and level, then the
@@ -88,7 +66,7 @@ pub(crate) fn read_sps(nal: &[u8]) -> Result<SpsFacts, MediaError> {
 }
 
 struct Sps {
-    config: Config,
+    config: HevcFields,
     width: u32,
     height: u32,
     /// conf_win offsets left, right, top, bottom, in chroma units.
@@ -144,7 +122,7 @@ impl Sps {
         if reorder_pictures > MAX_DPB_PICTURES {
             return Ok(Err(bad(format!("{reorder_pictures} pictures out of order"))));
         }
-        let config = Config {
+        let config = HevcFields {
             ptl,
             chroma_format: chroma_format as u8,
             bit_depth_luma_minus8: depths[0] as u8,

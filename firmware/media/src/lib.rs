@@ -21,6 +21,7 @@ mod movie;
 mod nal;
 mod params;
 mod reader;
+mod sps;
 mod timeline;
 
 pub use entry::SampleEntry;

@@ -1,4 +1,4 @@
-//! Progressive MP4: everything before the samples of a file that plays while it loads.
+//! Progressive MP4: what stands before the samples of a file that plays on loading.
 //!
 //! ISO/IEC 14496-12 section 8. The caller has frame tables and knows where the samples are; here they become
 //! ftyp, moov and the mdat header, with absolute offsets, so that the rest of the file is the samples as they

@@ -1,12 +1,13 @@
 //! Parameter sets, and what they say about the video.
 //!
-//! Does not belong here: the bit syntax (`h264`, `h265`), the boxes (`entry`).
+//! Does not belong here: the bit syntax (`h264`, `h265`), what an SPS says (`sps`), the boxes (`entry`).
 
 use bytes::Bytes;
 use hal::{FrameRate, Resolution, VideoCodec};
 
 use crate::error::MediaError;
 use crate::nal::NalKind;
+use crate::sps::DecoderConfig;
 use crate::{h264, h265};
 
 /// The most parameter sets kept of one kind. Encoders send one or two; avcC counts SPS in 5 bits
@@ -15,9 +16,6 @@ pub const MAX_PARAMETER_SETS: usize = 16;
 
 /// The largest parameter set kept. With every scaling list and HRD spelled out an SPS stays below 2 KB.
 pub const MAX_PARAMETER_SET_BYTES: usize = 4096;
-
-/// The highest frame rate believed; cameras write nonsense into the VUI.
-const MAX_FRAME_RATE: u64 = 480;
 
 /// The parameter sets of a stream: NAL units with header and emulation prevention, without start code.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -97,15 +95,6 @@ pub struct VideoParams {
     pub(crate) config: DecoderConfig,
 }
 
-/// The fields of avcC and hvcC that come from the SPS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum DecoderConfig {
-    /// For AVCDecoderConfigurationRecord.
-    H264(h264::Config),
-    /// For HEVCDecoderConfigurationRecord.
-    H265(h265::Config),
-}
-
 impl VideoParams {
     /// Reads the first SPS of `sets`.
     ///
@@ -134,29 +123,4 @@ impl VideoParams {
             config: facts.config,
         })
     }
-}
-
-/// What the readers find in an SPS.
-pub(crate) struct SpsFacts {
-    pub(crate) resolution: Resolution,
-    pub(crate) frame_rate: Option<FrameRate>,
-    pub(crate) reorder_frames: Option<u8>,
-    pub(crate) rfc6381: String,
-    pub(crate) config: DecoderConfig,
-}
-
-/// `units` of time in `scale`ths of a second for one frame, as a fraction in lowest terms; `None` when absurd.
-pub(crate) fn frame_rate(scale: u64, units: u64) -> Option<FrameRate> {
-    let gcd = gcd(scale, units);
-    if units == 0 || scale == 0 || scale / units > MAX_FRAME_RATE {
-        return None;
-    }
-    Some(FrameRate {
-        numerator: u32::try_from(scale / gcd).ok()?,
-        denominator: u32::try_from(units / gcd).ok()?,
-    })
-}
-
-fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }

@@ -1,4 +1,4 @@
-//! From presentation times to a track's own ticks, and decoding times from presentation times.
+//! Presentation times to a track's ticks, and decoding times from them.
 //!
 //! Invariants
 //! - Every time is converted on its own from the track's origin; durations are differences of converted

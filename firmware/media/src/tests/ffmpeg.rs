@@ -1,4 +1,4 @@
-//! FFmpeg as the second opinion: clips to read, and what ffprobe makes of our files.
+//! FFmpeg as the second opinion: clips to read, and what ffprobe makes of ours.
 //!
 //! These tests need `ffmpeg` and `ffprobe`, which the project's install step brings; they fail without.
 

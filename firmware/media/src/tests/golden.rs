@@ -1,4 +1,4 @@
-//! Golden dumps of init segments, and what is read from parameter sets that cameras sent.
+//! Golden dumps of init segments; what is read from cameras' parameter sets.
 
 use bytes::Bytes;
 use hal::{AudioCodec, AudioFormat, FrameRate, Resolution, VideoCodec};

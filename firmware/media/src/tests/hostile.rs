@@ -1,4 +1,4 @@
-//! Hostile bytes and numbers: an error or an answer, never a panic, and limits that hold.
+//! Hostile bytes and numbers: an error or an answer, no panic, limits that hold.
 
 use bytes::Bytes;
 use hal::{AudioCodec, AudioFormat, Pts90k, VideoCodec};

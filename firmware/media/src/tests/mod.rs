@@ -1,4 +1,4 @@
-//! Tests of the whole crate: FFmpeg and ffprobe read what is written here, and know better.
+//! Tests of the whole crate: FFmpeg and ffprobe read what is written here.
 
 mod ffmpeg;
 mod fragments;
