@@ -1,7 +1,8 @@
 //! Collects the browser app for embedding; a placeholder page if there is none.
 //!
 //! The files are copied to OUT_DIR, so that the crate always embeds from one place and a missing UI build is
-//! not an error.
+//! not an error. Where that is, only this script knows: it writes the type that embeds them (`src/assets.rs`
+//! includes it).
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -26,10 +27,12 @@ fn main() -> io::Result<()> {
     }
     fs::create_dir_all(&embedded)?;
     if dist.join("index.html").is_file() {
-        copy(&dist, &embedded, MAX_DEPTH)
+        copy(&dist, &embedded, MAX_DEPTH)?;
     } else {
-        fs::write(embedded.join("index.html"), PLACEHOLDER)
+        fs::write(embedded.join("index.html"), PLACEHOLDER)?;
     }
+    let text = format!("#[derive(rust_embed::RustEmbed)]\n#[folder = {embedded:?}]\nstruct Ui;\n");
+    fs::write(embedded.with_extension("rs"), text)
 }
 
 fn copy(from: &Path, to: &Path, depth: u32) -> io::Result<()> {

@@ -10,15 +10,13 @@ use axum::response::{IntoResponse, Response};
 use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use rust_embed::{EmbeddedFile, RustEmbed};
+use rust_embed::EmbeddedFile;
 
 use crate::error::{ApiError, ErrorKind};
 use crate::gate::no_such_page;
 
-/// What the UI's build made, or the placeholder (`build.rs`).
-#[derive(RustEmbed)]
-#[folder = "$OUT_DIR/ui"]
-struct Ui;
+// `Ui`: what the UI's build made, or the placeholder (`build.rs`).
+include!(concat!(env!("OUT_DIR"), "/ui.rs"));
 
 /// The app's page.
 const INDEX: &str = "index.html";
