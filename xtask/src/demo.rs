@@ -88,12 +88,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let asked_to_stop = wait(&signals, &mut recorder, &mut camera)?;
     let outcome = if asked_to_stop {
         println!("\n==> stopping");
-        stop(&mut recorder);
+        stop(&recorder)?;
         recorder.wait()?
     } else {
         recorder.wait()?
     };
-    stop(&mut camera);
+    // A test tool with nothing to lose.
+    let _ = camera.kill();
     camera.wait()?;
     if let Some(console) = console {
         let _ = console.join();
@@ -201,10 +202,8 @@ fn wait(signals: &SigSet, recorder: &mut Child, camera: &mut Child) -> Result<bo
     }
 }
 
-fn stop(child: &mut Child) {
-    if let Ok(None) = child.try_wait() {
-        let _ = signal::kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
-    }
+fn stop(child: &Child) -> Result<(), Failure> {
+    Ok(signal::kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM)?)
 }
 
 fn tail(log: &Path) -> String {

@@ -81,6 +81,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("board.toml");
         fs::write(&path, "name = 7\n").unwrap();
-        assert!(find(&path.display().to_string()).unwrap_err().to_string().contains("line 1"));
+        let refused = find(&path.display().to_string()).unwrap_err().to_string();
+        assert!(refused.starts_with(&format!("{}:1:", path.display())), "{refused}");
     }
 }

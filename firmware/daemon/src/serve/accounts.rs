@@ -9,20 +9,17 @@ use std::time::Duration;
 
 use auth::{
     AuthError, BackOff, ErrorKind, KeptSession, Role, SETUP_CODE_LIFETIME, Sessions, SetupCode,
-    StreamKeyVerifier, Try, User, UserName, Verifier, check_new_password,
+    StreamKeyVerifier, Try, User, UserName, check_new_password,
 };
 use hal::Clock;
-use tokio::task::spawn_blocking;
 use web::views::{self, ClaimInput, LoginInput, NewStreamKey, Session, StreamKey};
 use web::{ApiError, NewSession, SessionToken};
 
+use super::password_line::PasswordLine;
 use super::views::utc;
 use crate::accounts_text;
 use crate::control::Control;
 use crate::messages::{AccountsText, Answer, Ask};
-
-/// The name of whoever tries set-up codes, for the back-off: there is no user yet.
-const SETUP: &str = "setup";
 
 /// Accounts, sessions and the set-up code.
 pub(super) struct Accounts {
@@ -31,7 +28,7 @@ pub(super) struct Accounts {
     kept: Mutex<auth::Accounts>,
     sessions: Sessions,
     back_off: Mutex<BackOff>,
-    verifier: Arc<Verifier>,
+    passwords: PasswordLine,
     /// There is one until the recorder is claimed.
     setup_code: Mutex<Option<SetupCode>>,
     /// Changes are kept one after the other.
@@ -52,7 +49,7 @@ impl Accounts {
             kept: Mutex::new(accounts_text::parse(text)?),
             sessions,
             back_off: Mutex::new(BackOff::new(Arc::clone(&clock))),
-            verifier: Arc::new(Verifier::new().map_err(|error| error.to_string())?),
+            passwords: PasswordLine::new().map_err(|error| error.to_string())?,
             setup_code: Mutex::new(None),
             changing: tokio::sync::Mutex::default(),
             clock,
@@ -116,7 +113,10 @@ impl Accounts {
         // Name and password first: a slip there must not spend the code.
         let name: UserName = input.user.parse().map_err(|error| refused(error, "user"))?;
         check_new_password(&name, &input.password).map_err(|error| refused(error, "password"))?;
-        self.attempt(SETUP, from)?;
+        // Neither a full line nor a wait may spend the code.
+        let place = self.passwords.enter()?;
+        let charged = lock(&self.back_off).attempt_code(from.ip());
+        charged.map_err(|wait| too_often("the set-up code", from, wait))?;
         let tried = lock(&self.setup_code)
             .as_mut()
             .map_or(Try::Expired, |code| code.try_code(&*self.clock, &input.setup_code));
@@ -133,31 +133,35 @@ impl Accounts {
                 return Err(ApiError::unauthorized("wrong_setup_code", message).with_field("setup_code"));
             }
         }
-        let verifier = Arc::clone(&self.verifier);
-        let password =
-            spawn_blocking(move || verifier.store(&input.password)).await.map_err(ApiError::internal)?;
-        let password = password.map_err(ApiError::internal)?;
-        let user = User { role: Role::Owner, password, created: self.clock.wall() };
-        let added = self.change(|accounts| accounts.add_user(name.clone(), user)).await;
+        let added = match place.store(input.password).await {
+            Ok(password) => {
+                let user = User { role: Role::Owner, password, created: self.clock.wall() };
+                let added = self.change(|accounts| accounts.add_user(name.clone(), user)).await;
+                added.map_err(|error| error.with_field("user"))
+            }
+            Err(error) => Err(error),
+        };
         if added.is_err() {
             // The right code was given: what failed is the recorder's fault, and another code is shown.
             self.ensure_setup_code();
         }
-        added.map_err(|error| error.with_field("user"))?;
-        lock(&self.back_off).succeeded(SETUP, from.ip());
+        added?;
+        lock(&self.back_off).succeeded(name.as_str(), from.ip());
         self.control.console("Claimed: the recorder has an owner.");
         tracing::info!(user = %name, %from, "claimed");
         self.begin(&name, Role::Owner, from)
     }
 
     pub(super) async fn login(&self, input: LoginInput, from: SocketAddr) -> Result<NewSession, ApiError> {
-        self.attempt(&input.user, from)?;
+        // Who is turned away here has not tried.
+        let place = self.passwords.enter()?;
+        let charged = lock(&self.back_off).attempt(&input.user, from.ip());
+        charged.map_err(|wait| too_often(&input.user, from, wait))?;
         let known = lock(&self.kept).user(&input.user).map(|(name, user)| (name.clone(), user.clone()));
-        let verifier = Arc::clone(&self.verifier);
         let stored = known.as_ref().map(|(_, user)| user.password.clone());
-        let right = spawn_blocking(move || verifier.verify(stored.as_ref(), &input.password)).await;
+        let right = place.verify(stored, input.password).await?;
         match known {
-            Some((name, user)) if right.map_err(ApiError::internal)? => {
+            Some((name, user)) if right => {
                 lock(&self.back_off).succeeded(name.as_str(), from.ip());
                 tracing::info!(user = %name, %from, "signed in");
                 self.begin(&name, user.role, from)
@@ -219,16 +223,14 @@ impl Accounts {
             SessionToken::new(begun.token).ok_or_else(|| ApiError::internal("a token of another form"))?;
         Ok(NewSession { token, session: view(&begun.session) })
     }
+}
 
-    fn attempt(&self, user: &str, from: SocketAddr) -> Result<(), ApiError> {
-        lock(&self.back_off).attempt(user, from.ip()).map_err(|wait| {
-            tracing::warn!(user, %from, wait_ms = wait.as_millis() as u64, "too many attempts");
-            // Rounded up: who comes back after the whole seconds shall not be early.
-            let seconds = wait.as_millis().div_ceil(1000);
-            let message = format!("Too many wrong tries. Try again in {seconds} s.");
-            ApiError::too_many("too_many_attempts", wait, message)
-        })
-    }
+fn too_often(at: &str, from: SocketAddr, wait: Duration) -> ApiError {
+    tracing::warn!(at, %from, wait_ms = wait.as_millis() as u64, "too many attempts");
+    // Rounded up: who comes back after the whole seconds shall not be early.
+    let seconds = wait.as_millis().div_ceil(1000);
+    let message = format!("Too many wrong tries. Try again in {seconds} s.");
+    ApiError::too_many("too_many_attempts", wait, message)
 }
 
 fn view(session: &auth::Session) -> Session {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use hal::{Clock, SystemClock};
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use ring::digest;
 use tokio::signal::unix::{SignalKind, signal};
@@ -70,6 +71,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), StartError> {
 }
 
 async fn watch_over(desk: Arc<Desk>) -> io::Result<()> {
+    // Whoever started this program may have blocked them, and a blocked mask is inherited.
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect::<SigSet>().thread_unblock()?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
