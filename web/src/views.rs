@@ -505,6 +505,11 @@ pub struct NewStreamKey {
     pub name: String,
     /// The password to give to an RTSP player.
     pub key: String,
+    /// Where plain RTSP is served; null while it is off.
+    #[schema(required)]
+    pub rtsp_port: Option<u16>,
+    /// Where RTSP over TLS is served.
+    pub rtsps_port: u16,
 }
 
 impl fmt::Debug for NewStreamKey {

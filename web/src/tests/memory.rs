@@ -325,7 +325,7 @@ impl Api for Memory {
 
     async fn add_stream_key(&self, _: Caller, input: StreamKeyInput) -> Result<NewStreamKey, ApiError> {
         self.called("add_stream_key");
-        Ok(NewStreamKey { name: input.name, key: "k".repeat(26) })
+        Ok(NewStreamKey { name: input.name, key: "k".repeat(26), rtsp_port: None, rtsps_port: 8322 })
     }
 
     async fn remove_stream_key(&self, _: Caller, name: String) -> Result<(), ApiError> {

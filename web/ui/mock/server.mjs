@@ -272,7 +272,7 @@ async function api(request, answer, url) {
     const { name } = await body(request)
     if (keys.some((one) => one.name === name)) return fail(answer, 409, 'exists', `There is a key called ${name} already. Choose another name.`, 'name')
     keys.push({ name, created: iso(Date.now()) })
-    return json(answer, 201, { name, key: 'kestrel-42-lantern-orbit-9f' })
+    return json(answer, 201, { name, key: 'kestrel-42-lantern-orbit-9f', rtsp_port: 8554, rtsps_port: 8322 })
   }
   if ((m = is('DELETE', /^\/stream-keys\/(.+)$/))) { keys.splice(keys.findIndex((one) => one.name === decodeURIComponent(m[1])), 1); return json(answer, 204) }
   if (is('GET', '/updates')) {

@@ -12,7 +12,7 @@ use auth::{
     StreamKeyVerifier, Try, User, UserName, check_new_password,
 };
 use hal::Clock;
-use web::views::{self, ClaimInput, LoginInput, NewStreamKey, Session, StreamKey};
+use web::views::{self, ClaimInput, LoginInput, Session, StreamKey};
 use web::{ApiError, NewSession, SessionToken};
 
 use super::password_line::PasswordLine;
@@ -184,12 +184,12 @@ impl Accounts {
         lock(&self.kept).stream_key(user).cloned()
     }
 
-    pub(super) async fn add_stream_key(&self, name: String) -> Result<NewStreamKey, ApiError> {
+    pub(super) async fn add_stream_key(&self, name: String) -> Result<(UserName, String), ApiError> {
         let _turn = self.changing.lock().await;
         let name: UserName = name.parse().map_err(|error| refused(error, "name"))?;
         let now = self.clock.wall();
         let key = self.change(|accounts| accounts.make_stream_key(name.clone(), now)).await?;
-        Ok(NewStreamKey { name: name.to_string(), key })
+        Ok((name, key))
     }
 
     pub(super) async fn remove_stream_key(&self, name: &str) -> Result<(), ApiError> {

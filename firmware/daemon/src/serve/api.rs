@@ -202,7 +202,14 @@ impl web::Api for Api {
     }
 
     async fn add_stream_key(&self, _: Caller, input: StreamKeyInput) -> Result<NewStreamKey, ApiError> {
-        self.0.accounts.add_stream_key(input.name).await
+        let (name, key) = self.0.accounts.add_stream_key(input.name).await?;
+        let rtsp = self.0.settings.borrow().rtsp.clone();
+        Ok(NewStreamKey {
+            name: name.to_string(),
+            key,
+            rtsp_port: rtsp.enabled.then(|| rtsp.address.port()),
+            rtsps_port: rtsp.tls_address.port(),
+        })
     }
 
     async fn remove_stream_key(&self, _: Caller, name: String) -> Result<(), ApiError> {

@@ -1,6 +1,6 @@
 // The only way to the recorder's HTTP API: JSON, session cookie, CSRF header, and one error type for everything that fails.
 import type {
-  Camera, CameraInput, Channel, Recording, RecorderState, Session, Settings, StreamKey, StreamKind, Timeline,
+  Camera, CameraInput, Channel, NewStreamKey, Recording, RecorderState, Session, Settings, StreamKey, StreamKind, Timeline,
 } from './views'
 import { rfc3339 } from './time'
 
@@ -105,7 +105,7 @@ export const api = {
     call<Recording>('GET', `/channels/${channel}/recording?${range(startMs, endMs)}`, undefined, signal),
 
   streamKeys: () => call<StreamKey[]>('GET', '/stream-keys'),
-  addStreamKey: (name: string) => call<{ name: string; key: string }>('POST', '/stream-keys', { name }),
+  addStreamKey: (name: string) => call<NewStreamKey>('POST', '/stream-keys', { name }),
   removeStreamKey: (name: string) => call<void>('DELETE', `/stream-keys/${encodeURIComponent(name)}`),
 
   settings: () => call<Settings>('GET', '/settings'),

@@ -133,6 +133,15 @@ export interface StreamKey {
   created: string
 }
 
+/** A key as it is shown once. */
+export interface NewStreamKey {
+  name: string
+  key: string
+  /** null while plain RTSP is off. */
+  rtsp_port: number | null
+  rtsps_port: number
+}
+
 export interface Settings {
   name: string
   time_zone: string
