@@ -1,6 +1,7 @@
 //! Back-off: how long somebody who guesses has to wait.
 //!
-//! Counted per account and per address, in bounded tables. An attempt is charged before it is verified, so that
+//! Counted per account and per address, in bounded tables; tries at the set-up code per address only, for there is no
+//! account to protect (the code has its own few tries) and whoever guesses must not hold up the owner. An attempt is charged before it is verified, so that
 //! many at once gain nothing, and given back when it was right. Waits are bounded: there is no lock-out, and an
 //! address from which a user has signed in before is not held up by others who guess at that user.
 //!
@@ -40,6 +41,8 @@ enum Key {
     /// An account's own address.
     Known(String, IpAddr),
     Address(IpAddr),
+    /// Whoever tries set-up codes. The whole address: the owner may share the guesser's network.
+    Code(IpAddr),
 }
 
 struct Entry {
@@ -68,8 +71,20 @@ impl BackOff {
     /// # Errors
     /// How long to wait before the next attempt will be looked at; this one is not, and does not count.
     pub fn attempt(&mut self, user: &str, from: IpAddr) -> Result<(), Duration> {
-        let now = self.clock.mono();
         let keys = self.keys(user, from);
+        self.attempt_all(keys)
+    }
+
+    /// Charges a try at the set-up code from `from`. Neither names nor other addresses weigh on it, nor it on them.
+    ///
+    /// # Errors
+    /// As [`Self::attempt`].
+    pub fn attempt_code(&mut self, from: IpAddr) -> Result<(), Duration> {
+        self.attempt_all([(Key::Code(from.to_canonical()), ADDRESS)])
+    }
+
+    fn attempt_all<const N: usize>(&mut self, keys: [(Key, Policy); N]) -> Result<(), Duration> {
+        let now = self.clock.mono();
         let wait = keys
             .iter()
             .filter_map(|(key, _)| self.entries.get(key))
@@ -207,6 +222,24 @@ mod tests {
             (0..100).take_while(|n| back_off.attempt(&format!("user{n}"), address(1)).is_ok()).count();
         assert_eq!(tried, ADDRESS.free as usize);
         assert_eq!(back_off.attempt("anna", address(2)), Ok(()));
+    }
+
+    #[test]
+    fn tries_at_the_code_weigh_on_their_own_address_only() {
+        let mut back_off = BackOff::new(clock());
+        let neighbour = |last: u16| IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, last]);
+        for address in [address(1), neighbour(1)] {
+            let tried = (0..100).take_while(|_| back_off.attempt_code(address).is_ok()).count();
+            assert_eq!(tried, ADDRESS.free as usize);
+        }
+        for address in [address(2), neighbour(2)] {
+            assert_eq!(back_off.attempt_code(address), Ok(()), "the owner is not held up");
+        }
+        assert_eq!(back_off.attempt("anna", address(1)), Ok(()), "nor a login");
+        let logins =
+            (0..100).take_while(|n| back_off.attempt(&format!("user{n}"), address(3)).is_ok()).count();
+        assert_eq!(logins, ADDRESS.free as usize);
+        assert_eq!(back_off.attempt_code(address(3)), Ok(()), "and logins do not hold up the code");
     }
 
     #[test]

@@ -31,8 +31,9 @@ const MAX_STORED_MEMORY_KIB: u32 = 16 * 1024;
 const MAX_STORED_PASSES: u32 = 16;
 const MAX_STORED_LEN: usize = 256;
 
-/// Those of at least [`MIN_PASSWORD_CHARS`] that published lists of leaked passwords, and recorders' manuals,
-/// have in front. In lower case.
+/// Passwords of at least [`MIN_PASSWORD_CHARS`] that people are known to fall back on: rows of keys, counting, the
+/// word itself. In lower case. Collected by hand from common knowledge, not taken from a published list, and far from
+/// complete: it stops the careless, the back-off stops the guesser.
 const COMMON: [&str; 40] = [
     "0000000000",
     "0123456789",
