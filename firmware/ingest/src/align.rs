@@ -1,4 +1,4 @@
-//! Alignment: from two tracks' RTP timestamps to the channel's one timeline and to wall time.
+//! Alignment: from RTP timestamps to the channel's timeline and wall time.
 //!
 //! RTP timestamps of two tracks have nothing in common (RFC 3550 section 5.1). What relates them, best first:
 //! RTCP sender reports of both (section 6.4.1), the RTP-Info header of the PLAY response (RFC 2326 section

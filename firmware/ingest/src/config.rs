@@ -1,4 +1,4 @@
-//! Settings of one camera: what people enter, and what it becomes once it has been checked.
+//! Settings of one camera: what people enter, and what that becomes.
 //!
 //! Invariant: a [`CameraConfig`]'s address holds no login; whoever shows or logs it shows no password.
 

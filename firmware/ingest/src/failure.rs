@@ -1,4 +1,4 @@
-//! Failures: from what went wrong with a connection to a state and to words that say what to do.
+//! Failures: from what went wrong to a state and words that say what to do.
 //!
 //! Does not belong here: sockets. What can only be found out by asking the network again is handed in.
 //!

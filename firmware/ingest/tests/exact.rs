@@ -1,4 +1,4 @@
-//! What a camera sends is what stands on the bus: bit by bit, and to the millisecond.
+//! What a camera sends is what stands on the bus: to the bit and millisecond.
 
 mod common;
 

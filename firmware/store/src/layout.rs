@@ -1,4 +1,4 @@
-//! Bytes on disk: the numbers of docs/storage.md, and the cursors that read and write them.
+//! Bytes on disk: the numbers of docs/storage.md, and cursors over them.
 //!
 //! Everything is little-endian. Does not belong here: what a structure means (`chunk`, `segment`, `sample`).
 //!

@@ -1,4 +1,4 @@
-//! What a decoder must know before a chunk's first unit: codec, parameter sets or audio format, and its bytes.
+//! What a decoder must know before a chunk's first unit, and its bytes.
 //!
 //! Stored once in each chunk's header (docs/storage.md, "Sample entry"). Does not belong here: the units.
 //!

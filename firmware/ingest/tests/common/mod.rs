@@ -1,4 +1,4 @@
-//! What the tests of a running camera share: clips, truth from ffprobe, units from the bus.
+//! What the tests of a running camera share: clips, truth, units from the bus.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
 use std::path::{Path, PathBuf};

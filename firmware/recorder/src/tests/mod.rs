@@ -1,4 +1,4 @@
-//! The recorder between real rings and a real store: restarts, kills, a failing disk.
+//! The recorder between real rings and a real store: restarts, a failing disk.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

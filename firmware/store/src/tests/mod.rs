@@ -1,4 +1,4 @@
-//! Tests of the whole store: round trips, crashes, damage, other processes, real footage.
+//! Tests of the whole store: round trips, crashes, damage, real footage.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! A real writer process, killed without warning, and a reader in another process beside it.
+//! A real writer process, killed without warning, and a reader beside it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};

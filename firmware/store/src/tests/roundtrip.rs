@@ -1,4 +1,4 @@
-//! What goes in comes out: units, runs, recycling, formats, readers beside the writer.
+//! What goes in comes out: units, runs, recycling, formats.
 
 use hal::{ByteCount, StreamKind, WallTime};
 
