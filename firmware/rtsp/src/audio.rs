@@ -1,4 +1,6 @@
-//! Sound into RTP payloads: AAC (RFC 3640, AAC-hbr) and G.711 (RFC 3551 section 4.5.14).
+//! Sound into RTP payloads: AAC and G.711.
+//!
+//! AAC in mode AAC-hbr of RFC 3640; G.711 as in RFC 3551 section 4.5.14.
 //!
 //! Does not belong here: RTP headers (`packet.rs`), session description (`sdp.rs`).
 //!

@@ -27,8 +27,8 @@ use crate::packet::Packets;
 use crate::payload::TrackId;
 use crate::rtcp::{self, Report};
 use crate::sdp::{Presentation, TrackDescription};
-use crate::server::Shared;
 use crate::session::{Action, Beginning, Options, Refusal, Session};
+use crate::shared::Shared;
 use crate::tracks::LiveTrack;
 use crate::transport::{Abilities, Delivery};
 

@@ -1,4 +1,6 @@
-//! What can go wrong with the server itself; a client's errors are RTSP status codes.
+//! What can go wrong with the server itself.
+//!
+//! A client's errors are RTSP status codes.
 
 /// What a caller can decide by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

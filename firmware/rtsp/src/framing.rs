@@ -1,6 +1,6 @@
-//! From bytes to requests and interleaved packets, with limits checked before anything is parsed.
+//! From bytes to requests and interleaved packets.
 //!
-//! Does not belong here: what a request means.
+//! Limits are checked before anything is parsed. Does not belong here: what a request means.
 //!
 //! Invariants: never panics, whatever arrives in whatever pieces; holds at most [`MAX_BUFFER_BYTES`]; the same
 //! bytes give the same frames however they are cut.

@@ -27,13 +27,17 @@ mod rtcp;
 mod sdp;
 mod server;
 mod session;
+mod shared;
 mod target;
 mod tracks;
 mod transport;
+mod udp_pair;
 mod video;
 
 pub use digest::REALM;
 pub use error::{ErrorKind, RtspError};
 pub use gate::{Gate, Via, Watch, WatchGuard};
-pub use server::{Server, ServerOptions, ServerStats, UdpPair};
+pub use server::{Server, ServerStats};
 pub use session::SESSION_TIMEOUT;
+pub use shared::ServerOptions;
+pub use udp_pair::UdpPair;

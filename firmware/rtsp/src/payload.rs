@@ -1,4 +1,4 @@
-//! What a track carries in RTP, and the packetiser that numbers and times its packets.
+//! What a track carries in RTP, and the packetiser that numbers and times it.
 //!
 //! Does not belong here: the payload formats themselves (`video.rs`, `audio.rs`).
 //!

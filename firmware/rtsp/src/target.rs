@@ -1,6 +1,6 @@
-//! Which stream, and perhaps which of its tracks, a URL means: `/ch{n}/{main|sub}[/trackID={0|1}]`.
+//! Which stream, and perhaps which of its tracks, a URL means.
 //!
-//! Does not belong here: whether that stream exists.
+//! `/ch{n}/{main|sub}[/trackID={0|1}]`. Does not belong here: whether that stream exists.
 //!
 //! Invariant: a closed list of shapes; no part of a URL ever becomes a file name, and credentials in it are
 //! neither used nor repeated.

@@ -1,6 +1,7 @@
-//! The `Transport` header of SETUP (RFC 2326 section 12.39), and which of its offers is taken.
+//! The `Transport` header of SETUP, and which of its offers is taken.
 //!
-//! Read by hand: `rtsp_types::headers::Transports` panics on `dest_addr` and `mode` values with a lone quote.
+//! RFC 2326 section 12.39, read by hand: `rtsp_types::headers::Transports` panics on `dest_addr` and `mode` values
+//! with a lone quote.
 //!
 //! Does not belong here: sockets.
 //!

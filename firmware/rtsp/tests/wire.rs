@@ -39,6 +39,17 @@ fn announced(reply: &common::wire::Reply) -> (u16, u32) {
     (number("seq=") as u16, number("rtptime="))
 }
 
+/// Waits until the stream has gone on for `ticks` of 90 kHz since its latest keyframe or an earlier one, as a viewer
+/// sees it who has left when this returns.
+fn let_it_go_on(recorder: &Recorder, ticks: u32) {
+    let mut wire = Wire::connect(recorder.address, PATH);
+    wire.set_up("0-1");
+    assert_eq!(wire.request("PLAY", "", "").status, 200);
+    let first = timestamp(&wire.packet(0));
+    while timestamp(&wire.packet(0)).wrapping_sub(first) < ticks {}
+    assert_eq!(wire.request("TEARDOWN", "", "").status, 200);
+}
+
 #[test]
 fn wrong_keys_and_unknown_channels() {
     let mut recorder = Recorder::new();
@@ -58,7 +69,8 @@ fn wrong_keys_and_unknown_channels() {
 fn the_first_packet_comes_at_once_and_is_the_announced_keyframe() {
     let mut recorder = Recorder::new();
     recorder.noise(1, 20_000, 100);
-    std::thread::sleep(Duration::from_millis(1500));
+    // Viewers come in the middle of a GOP of four seconds.
+    let_it_go_on(&recorder, 135_000);
     let clock = SystemClock::new();
     let (mut times, mut whole) = (Vec::new(), Vec::new());
     for _ in 0..20 {
@@ -156,7 +168,8 @@ fn a_paused_viewer_comes_back_at_the_latest_keyframe() {
     assert_eq!(recorder.watching(), 1);
     assert_eq!(wire.request("PAUSE", "", "").status, 200);
     assert_eq!(recorder.watching(), 0);
-    std::thread::sleep(Duration::from_millis(1500));
+    // A second, and a GOP: then the latest keyframe is more than a second away from the first.
+    let_it_go_on(&recorder, 90_000 + 36_000);
     // Whatever was sent meanwhile would come before this answer.
     wire.send("GET_PARAMETER", "", "");
     assert!(matches!(wire.next(), Came::Reply(reply) if reply.status == 200));
@@ -232,11 +245,23 @@ fn a_udp_client_that_vanished_times_out_and_one_that_reports_does_not() {
     assert_eq!(recorder.watching(), 2);
     let mut report = vec![0; 8];
     assert_eq!(ReceiverReport::builder(77).write_into_unchecked(&mut report), 8);
-    let clock = SystemClock::new();
-    let begin = clock.mono();
-    while clock.mono().since(begin) < Duration::from_secs(8) {
-        alive.rtcp.send_to(&report, ("127.0.0.1", alive.server_rtcp)).unwrap();
-        std::thread::sleep(Duration::from_millis(300));
+    // More than two time-outs long, by the clock of the stream itself.
+    let mut packet = [0; 2048];
+    let mut next = || {
+        let length = alive.rtp.recv(&mut packet).expect("the stream goes on");
+        timestamp(&packet[..length])
+    };
+    let first = next();
+    let mut reported = None;
+    loop {
+        let elapsed = next().wrapping_sub(first);
+        if elapsed >= 8 * 90_000 {
+            break;
+        }
+        if reported.is_none_or(|last| elapsed - last >= 27_000) {
+            reported = Some(elapsed);
+            alive.rtcp.send_to(&report, ("127.0.0.1", alive.server_rtcp)).unwrap();
+        }
     }
     assert_eq!(recorder.watching(), 1, "the one that reports");
     assert!(matches!(vanished.wire.next(), Came::End));

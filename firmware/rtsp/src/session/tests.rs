@@ -1,4 +1,4 @@
-//! The session without a network: what is said, what is done, and what hostile input leads to.
+//! The session without a network: what is said and done, and hostile input.
 
 use auth::StreamKeyVerifier;
 use hal::{ChannelId, StreamKind, VideoCodec};

@@ -1,0 +1,106 @@
+//! What all clients share: what the caller decided, the tracks, and the counts.
+//!
+//! Does not belong here: listeners (`server.rs`), connections (`client.rs`).
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hal::Clock;
+use tokio::sync::Semaphore;
+
+use crate::gate::Gate;
+use crate::session::SESSION_TIMEOUT;
+use crate::tracks::Tracks;
+use crate::udp_pair::UdpPair;
+
+/// What the caller decides.
+#[derive(Debug)]
+pub struct ServerOptions {
+    /// How long a silent client keeps its session; 60 s unless in tests.
+    pub session_timeout: Duration,
+    /// Connections at once. Each takes some 30 KB, and no thread.
+    pub max_clients: usize,
+    /// Connections at once from one address; a video management system opens one a stream.
+    pub max_clients_per_address: usize,
+    /// Sessions at once, over all connections.
+    pub max_watchers: usize,
+    /// RTP and RTCP port; `None` for TCP only.
+    pub udp: Option<UdpPair>,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            session_timeout: SESSION_TIMEOUT,
+            max_clients: 128,
+            max_clients_per_address: 64,
+            max_watchers: 64,
+            udp: None,
+        }
+    }
+}
+
+/// What all clients share.
+pub(crate) struct Shared {
+    pub(crate) tracks: Tracks,
+    pub(crate) gate: Arc<dyn Gate>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) options: ServerOptions,
+    pub(crate) watchers: Arc<Semaphore>,
+    pub(crate) receivers: Receivers,
+    pub(crate) lost_gops: AtomicU64,
+    clients: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// Who is expected to send reports by UDP, and whether they did since the last look.
+#[derive(Debug, Default)]
+pub(crate) struct Receivers(Mutex<HashMap<SocketAddr, Arc<AtomicBool>>>);
+
+impl Shared {
+    pub(crate) fn new(
+        tracks: Tracks,
+        gate: Arc<dyn Gate>,
+        clock: Arc<dyn Clock>,
+        options: ServerOptions,
+    ) -> Self {
+        Self {
+            tracks,
+            gate,
+            clock,
+            watchers: Arc::new(Semaphore::new(options.max_watchers)),
+            options,
+            receivers: Receivers::default(),
+            lost_gops: AtomicU64::new(0),
+            clients: Mutex::default(),
+        }
+    }
+
+    /// Connections by address.
+    pub(crate) fn clients(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Receivers {
+    /// The flag is raised when a report comes from `address`.
+    pub(crate) fn expect(&self, address: SocketAddr) -> Arc<AtomicBool> {
+        Arc::clone(self.lock().entry(address).or_default())
+    }
+
+    pub(crate) fn forget(&self, address: SocketAddr) {
+        self.lock().remove(&address);
+    }
+
+    pub(crate) fn heard(&self, from: SocketAddr) {
+        if let Some(flag) = self.lock().get(&from) {
+            flag.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SocketAddr, Arc<AtomicBool>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
