@@ -1,6 +1,6 @@
 // Tests of live-edge control.
 import { describe, expect, it } from 'vitest'
-import { followEdge, growingRange, HURRY_MORE_RATE, HURRY_RATE, smoothFrameSec, targetSec } from './liveedge'
+import { countsAnew, followEdge, growingRange, HURRY_MORE_RATE, HURRY_RATE, smoothFrameSec, targetSec } from './liveedge'
 
 const live = { start: 100, end: 120 }
 const at = (position: number, rate = 1, frameSec = 0.04) => followEdge({ position, live, frameSec, rate })
@@ -65,6 +65,15 @@ describe('growingRange', () => {
   it('falls back to the last, and to null', () => {
     expect(growingRange([{ start: 0, end: 9 }], [{ start: 3, end: 9 }])).toEqual({ start: 3, end: 9 })
     expect(growingRange([], [])).toBeNull()
+  })
+})
+
+describe('countsAnew', () => {
+  it('knows a restarted publisher from trimming and from jumps ahead', () => {
+    expect(countsAnew(live, { start: 2, end: 2.04 })).toBe(true)
+    expect(countsAnew(live, { start: 110, end: 120.04 })).toBe(false)
+    expect(countsAnew(live, { start: 400, end: 401 })).toBe(false)
+    expect(countsAnew(live, null)).toBe(false)
   })
 })
 

@@ -72,6 +72,11 @@ export function growingRange(before: readonly Range[], after: readonly Range[]):
   return after.at(-1) ?? null
 }
 
+/** Whether the range that grows lies wholly before the one that grew last: its publisher was restarted and counts anew. */
+export function countsAnew(before: Range, live: Range | null): boolean {
+  return live !== null && live.end < before.start
+}
+
 /** Running estimate of the distance of two frames, from the growth of the live range per fragment. */
 export function smoothFrameSec(before: number, growth: number): number {
   if (!(growth > 0) || growth > 5) return before

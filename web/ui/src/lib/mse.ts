@@ -3,7 +3,7 @@
 // a new `init` on a change of format; `waiting` while there is nothing, `lost` when groups of pictures were left out.
 // The last picture stays on the element while it is tried again; nothing here draws or speaks.
 import { Backoff } from './backoff'
-import { followEdge, growingRange, smoothFrameSec, type Range } from './liveedge'
+import { countsAnew, followEdge, growingRange, smoothFrameSec, type Range } from './liveedge'
 
 export type PictureState =
   /** Not asked to show anything. */
@@ -306,6 +306,11 @@ export class LivePlayer {
     const before = this.#live
     this.#live = growingRange(this.#ranges, ranges)
     this.#ranges = ranges
+    if (before && countsAnew(before, this.#live)) {
+      // Two timelines in one buffer disturb each other (most fragments of the earlier time are dropped): begin afresh.
+      this.#rebuild()
+      return
+    }
     if (before && this.#live && before.start === this.#live.start) {
       this.#frameSec = smoothFrameSec(this.#frameSec, this.#live.end - before.end)
     }

@@ -66,6 +66,8 @@ export class Player {
   #raf = 0
   #steppedMs = 0
   #wantedSec: number | null = null
+  /** Sought, and its frame not yet seen: quick steps count on from here. */
+  #soughtSec: number | null = null
   #scrubbing = false
   #noteTimer: ReturnType<typeof setTimeout> | undefined
   #bufferTimer: ReturnType<typeof setTimeout> | undefined
@@ -212,7 +214,7 @@ export class Player {
     const at = media ?? Math.max(last.mediaSec, last.mediaSec + (last.endMs - last.startMs) / 1000 - 1)
     this.#loaded[this.active] = loaded
     this.#loaded[1 - this.active as 0 | 1] = null
-    this.#wantedSec = null
+    this.#wantedSec = this.#soughtSec = null
     this.#setBuffering(true)
     video.src = movieUrl(loaded.channel, loaded.fromMs, loaded.toMs)
     this.#startSec[this.active] = at
@@ -298,7 +300,8 @@ export class Player {
     const window = this.#window
     if (!window || this.phase !== 'ready') return
     this.pause()
-    const target = stepTo(this.#wantedSec ?? this.#frameSec, window.frameRate, direction)
+    const sought = this.#wantedSec ?? this.#soughtSec
+    const target = sought === null ? stepTo(this.#frameSec, window.frameRate, direction) : Math.max(0, sought + direction / window.frameRate)
     const first = window.pieces[0]!
     if (direction < 0 && target <= first.mediaSec && this.#frameSec <= first.mediaSec + 0.5 / window.frameRate) {
       void this.open(this.channel, first.startMs - 1000 / window.frameRate, false, true)
@@ -330,6 +333,7 @@ export class Player {
   #seek(sec: number): void {
     const video = this.#video
     if (!video) return
+    this.#soughtSec = sec
     if (video.seeking) {
       this.#wantedSec = sec
       return
@@ -355,6 +359,7 @@ export class Player {
     const seen = (sec: number) => {
       if (slot !== this.active || this.phase !== 'ready' || this.#scrubbing || this.#wantedSec !== null) return
       this.#frameSec = sec
+      if (!video.seeking) this.#soughtSec = null
       const window = this.#window
       if (window) this.wallMs = placeOf(window.pieces, sec).wallMs
     }
@@ -455,7 +460,7 @@ export class Player {
       this.active = other
       this.#loaded[1 - other as 0 | 1] = null
       this.#frameSec = next.pieces[0]!.mediaSec
-      this.#wantedSec = null
+      this.#wantedSec = this.#soughtSec = null
       this.#applyPlaying()
       empty(old)
       return
