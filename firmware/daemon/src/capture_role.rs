@@ -33,7 +33,7 @@ enum Event {
 /// Runs until the warden says otherwise.
 pub(crate) fn run(
     control: &Control,
-    config: RoleConfig,
+    config: &RoleConfig,
     orders: Receiver,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -50,7 +50,7 @@ pub(crate) fn run(
         sink,
         channels: BTreeMap::new(),
     };
-    capture.configure(&config);
+    capture.configure(config);
     control.ready();
     let mut report_at = clock.mono();
     loop {

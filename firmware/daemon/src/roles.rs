@@ -14,7 +14,7 @@ pub(crate) fn run(role: Role) -> Result<(), Box<dyn Error + Send + Sync>> {
     let span = tracing::info_span!("role", role = role.name());
     let _entered = span.enter();
     match role {
-        Role::Capture => capture_role::run(&control, config, orders),
+        Role::Capture => capture_role::run(&control, &config, orders),
         Role::Ingest => ingest_role::run(control, config, orders),
         Role::Record => record_role::run(&control, config, orders),
         Role::Serve => serve::run(control, config, orders),
