@@ -133,6 +133,16 @@ impl Client {
         }
     }
 
+    /// Asks as one of the recorder's own pages does before anybody signed in; a path below `/api/v1`.
+    ///
+    /// # Panics
+    /// Where [`Client::try_ask`] has an error.
+    #[track_caller]
+    pub fn post(&self, path: &str, body: impl Into<Bytes>) -> Response {
+        let headers = [("content-type", "application/json"), ("origin", &self.origin())];
+        self.ask(&Method::POST, &format!("/api/v1{path}"), &headers, body)
+    }
+
     /// A connection of TLS.
     pub(crate) async fn connect(&self) -> Result<TlsStream<TcpStream>, String> {
         let socket = TcpStream::connect(self.address).await.map_err(words)?;

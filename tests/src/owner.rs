@@ -33,7 +33,7 @@ impl Owner {
     #[must_use]
     pub fn claim(client: &Client, code: &str) -> Self {
         let body = json!({ "setup_code": code, "user": USER, "password": PASSWORD }).to_string();
-        let answer = client.ask(&Method::POST, "/api/v1/claim", &[("content-type", "application/json")], body);
+        let answer = client.post("/claim", body);
         assert_eq!(answer.status, 201, "{answer:?}");
         Self::of(client, &answer)
     }
@@ -45,7 +45,7 @@ impl Owner {
     #[must_use]
     pub fn sign_in(client: &Client) -> Self {
         let body = json!({ "user": USER, "password": PASSWORD }).to_string();
-        let answer = client.ask(&Method::POST, "/api/v1/session", &[("content-type", "application/json")], body);
+        let answer = client.post("/session", body);
         assert!((200..300).contains(&answer.status), "{answer:?}");
         Self::of(client, &answer)
     }
@@ -65,7 +65,7 @@ impl Owner {
         self.try_ask_with(method, path, &[], body)
     }
 
-    /// As [`Owner::try_ask`], with more header fields.
+    /// As [`Owner::try_ask`], with more header fields, or other ones in place of its own.
     ///
     /// # Errors
     /// When there is no answer.
@@ -83,6 +83,7 @@ impl Owner {
             ("x-csrf-token", self.csrf.as_str()),
             ("content-type", "application/json"),
         ];
+        headers.retain(|(own, _)| more.iter().all(|(name, _)| name != own));
         headers.extend_from_slice(more);
         self.client.try_ask(method, &format!("/api/v1{path}"), &headers, body)
     }

@@ -76,6 +76,13 @@ pub fn gstreamer(url: &str, transport: Transport, seconds: u32, frames: usize) -
     frames
 }
 
+/// Whether the VLC of this machine can play RTSP at all: Debian builds it without its RTSP client (bug 981439).
+#[must_use]
+pub fn vlc_has_rtsp() -> bool {
+    let mut list = as_somebody("cvlc");
+    run(SLACK, list.arg("--list")).text().contains("live555")
+}
+
 /// VLC: shows, and keeps what came in a file to be counted. It refuses to run as root.
 ///
 /// # Panics
@@ -86,13 +93,7 @@ pub fn vlc(url: &str, transport: Transport, seconds: u32) -> usize {
     let dir = dir.path();
     fs::set_permissions(dir, fs::Permissions::from_mode(0o777)).expect("a folder for anybody");
     let kept = dir.join("kept.ts");
-    let mut command = if Uid::effective().is_root() {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "cvlc"]);
-        command
-    } else {
-        Command::new("cvlc")
-    };
+    let mut command = as_somebody("cvlc");
     command.env("HOME", dir).env("XDG_RUNTIME_DIR", dir).args(["--quiet", "--no-dbus", "--no-audio"]);
     command.args(["--vout=dummy", "--play-and-exit"]);
     if transport == Transport::Tcp {
@@ -113,6 +114,16 @@ pub fn vlc(url: &str, transport: Transport, seconds: u32) -> usize {
     count.args(["stream=nb_read_packets", "-of", "csv=p=0"]).arg(&kept);
     let counted = run(SLACK, &mut count);
     counted.text().lines().next().unwrap_or_default().trim_end_matches(',').parse().expect("a count of packets")
+}
+
+/// A program that refuses to run as root.
+fn as_somebody(name: &str) -> Command {
+    if !Uid::effective().is_root() {
+        return Command::new(name);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", name]);
+    command
 }
 
 /// What VLC says of the stream; what it says of a machine without a desktop is not about the recorder.

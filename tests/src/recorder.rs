@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use auth::{Accounts, AccountsConfig};
 use hal::{Clock, SystemClock};
+use jiff::Timestamp;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -255,6 +256,37 @@ impl Recorder {
         }
         let _ = process.child.wait();
         until("the roles' end", || roles.iter().all(|role| !is_running(*role)).then_some(()));
+    }
+
+    /// Removes what a power cut would: the rings, which lie in memory.
+    ///
+    /// # Panics
+    /// When they cannot be removed.
+    pub fn forget_memory(&self) {
+        // Named after the data folder's path; a name of its own makes sure that nobody else's is removed.
+        let path = fs::canonicalize(self.data()).expect("a data folder");
+        let hash = ring::digest::digest(&ring::digest::SHA256, path.as_os_str().as_encoded_bytes());
+        let tag: String = hash.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+        let rings = ["/run/candor", "/dev/shm"].map(|dir| Path::new(dir).join(format!("candor-{tag}")));
+        let rings = rings.iter().find(|dir| dir.exists()).expect("the rings lie in memory");
+        fs::remove_dir_all(rings).expect("the rings can be removed");
+    }
+
+    /// A channel's footage of the main stream, as `candor store list` has it.
+    ///
+    /// # Panics
+    /// When the list cannot be had or read.
+    #[must_use]
+    pub fn runs(&self, channel: u16) -> Vec<(Timestamp, Timestamp)> {
+        let list = self.store("list");
+        assert!(list.status.success(), "{list:?}");
+        let name = format!("ch{channel}/main");
+        let text = list.text();
+        let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let lines = lines.filter(|words| words.first() == Some(&name.as_str()));
+        let runs: Option<Vec<_>> =
+            lines.map(|words| Some((words.get(1)?.parse().ok()?, words.get(3)?.parse().ok()?))).collect();
+        runs.unwrap_or_else(|| panic!("not a list of runs: {text}"))
     }
 
     /// `candor store WHAT` on its data folder.

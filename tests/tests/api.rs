@@ -7,10 +7,8 @@ use http::Method;
 use serde_json::{Value, json};
 use tests::{Client, Owner, PASSWORD, Recorder, Setup, USER, Viewer, until};
 
-const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
-
 fn post(client: &Client, path: &str, body: &Value) -> tests::Response {
-    client.ask(&Method::POST, &format!("/api/v1{path}"), JSON, body.to_string())
+    client.post(path, body.to_string())
 }
 
 #[test]
@@ -75,7 +73,6 @@ fn changes_take_the_sessions_token() {
     let body = json!({ "title": "Gate" }).to_string();
     for token in ["", "wrong"] {
         let answer = owner.try_ask_with(&Method::PUT, "/channels/1", &[("x-csrf-token", token)], body.clone());
-        // Two fields of that name are as bad as a wrong one.
         assert_eq!(answer.unwrap().status, 403, "{token}");
     }
     let answer =

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use tests::players::{Transport, ffmpeg, ffprobe, gstreamer, vlc};
+use tests::players::{Transport, ffmpeg, ffprobe, gstreamer, vlc, vlc_has_rtsp};
 use tests::{Recorder, Setup, run};
 
 /// How long each plays.
@@ -18,6 +18,10 @@ const ENOUGH: usize = FRAMES - 3 * 15;
 fn every_player_plays_twenty_seconds_over_tcp_and_udp() {
     let recorder = Recorder::start(&Setup::inputs(1));
     let url = recorder.rtsp_url("ch1/main");
+    let vlc_plays = vlc_has_rtsp();
+    if !vlc_plays {
+        println!("VLC is left out: the one on this machine has no RTSP client");
+    }
     let secure = recorder.rtsps_url("ch1/main");
     thread::scope(|scope| {
         let mut players = vec![("ffmpeg over TLS", scope.spawn(|| ffmpeg(&secure, Transport::Tcp, SECONDS)))];
@@ -26,7 +30,9 @@ fn every_player_plays_twenty_seconds_over_tcp_and_udp() {
             players.push(("ffprobe", scope.spawn(move || ffprobe(url, transport, SECONDS))));
             players.push(("ffmpeg", scope.spawn(move || ffmpeg(url, transport, SECONDS))));
             players.push(("gst-launch-1.0", scope.spawn(move || gstreamer(url, transport, SECONDS, FRAMES))));
-            players.push(("cvlc", scope.spawn(move || vlc(url, transport, SECONDS))));
+            if vlc_plays {
+                players.push(("cvlc", scope.spawn(move || vlc(url, transport, SECONDS))));
+            }
         }
         let played: Vec<_> = players.into_iter().map(|(name, player)| (name, player.join())).collect();
         for (name, frames) in played {
