@@ -1,0 +1,116 @@
+// Every page in dark, light and at 360 px: no sideways scroll, no serious finding of axe, a picture as build output.
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { expectMoving, picture, shoot, tile } from '../support/app.mjs'
+import { expect, test } from '../support/test.mjs'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+const live = async (page) => {
+  for (const channel of [1, 2, 3]) await expect(tile(page, channel)).toHaveAttribute('data-state', 'live')
+  await expect(tile(page, 4)).toHaveAttribute('data-state', /^(live|no_signal)$/)
+}
+const heading = (name) => (page) => expect(page.getByRole('heading', { level: 1, name })).toBeVisible()
+const dialog = (page) => expect(page.getByRole('dialog')).toBeVisible()
+
+/** Name of the picture, address, and what must be there before it is looked at. */
+const PAGES = [
+  ['live', '/live', live],
+  ['live-one', '/live/1', async (page) => {
+    await expectMoving(picture(page, 1, 'main'), 'the large picture')
+  }],
+  ['playback', '/playback?ch=1', async (page) => {
+    await expect(page.getByTestId('playback-video')).toHaveJSProperty('readyState', 4)
+    await page.keyboard.press('k')
+  }],
+  ['playback-export', '/playback?ch=2', async (page) => {
+    await expect(page.getByTestId('playback-video')).toHaveJSProperty('readyState', 4)
+    await page.getByTestId('export-button').click()
+    await expect(page.getByTestId('export-size')).toContainText('MP4')
+  }],
+  ['events', '/events', heading('Events')],
+  ['ledger', '/ledger', heading('Ledger')],
+  ['settings-general', '/settings/general', (page) => expect(page.getByTestId('general-form')).toBeVisible()],
+  ['settings-cameras', '/settings/cameras', (page) => expect(page.getByTestId('camera-row-4')).toBeVisible()],
+  ['settings-camera-add', '/settings/cameras', async (page) => {
+    await page.getByTestId('camera-add').click()
+    await dialog(page)
+  }],
+  ['settings-access', '/settings/access', (page) => expect(page.getByTestId('stream-key-form')).toBeVisible()],
+  ['health', '/health', (page) => expect(page.getByTestId('health-roles').locator('tr[data-state=running]')).toHaveCount(4)],
+  ['keys', '/health', async (page) => {
+    await expect(page.getByTestId('health-roles')).toBeVisible()
+    await page.keyboard.press('?')
+    await dialog(page)
+  }],
+]
+
+const LOOKS = [
+  { look: 'dark', options: { colorScheme: 'dark', viewport: { width: 1280, height: 800 } } },
+  { look: 'light', options: { colorScheme: 'light', viewport: { width: 1280, height: 800 } } },
+  { look: '360-dark', options: { colorScheme: 'dark', viewport: { width: 360, height: 740 }, hasTouch: true } },
+  { look: '360-light', options: { colorScheme: 'light', viewport: { width: 360, height: 740 }, hasTouch: true } },
+]
+
+/** Serious findings of axe, in words. */
+async function findings(page) {
+  await page.evaluate(axe)
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, {
+    resultTypes: ['violations'],
+    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'],
+  }))
+  return violations
+    .filter((one) => one.impact === 'serious' || one.impact === 'critical')
+    .map((one) => `${one.id}: ${one.help}: ${one.nodes.map((node) => `${node.target} ${node.failureSummary}`).join('; ')}`)
+}
+
+/** What can be scrolled sideways, or sticks out of the page without being cut. */
+function sideways(page) {
+  return page.evaluate(() => {
+    const scrolls = [...document.querySelectorAll('*')].filter((element) => {
+      const over = getComputedStyle(element).overflowX
+      const free = over === 'auto' || over === 'scroll' || element === document.documentElement
+      return free && element.scrollWidth > element.clientWidth && element.clientWidth > 0
+    })
+    return scrolls.map((element) => `${element.tagName}.${element.className}: ${element.scrollWidth} in ${element.clientWidth}`)
+  })
+}
+
+for (const { look, options } of LOOKS) {
+  test.describe(look, () => {
+    test.use(options)
+
+    test(`every page, ${look}`, async ({ owned: page }) => {
+      test.setTimeout(180_000)
+      for (const [name, address, ready] of PAGES) {
+        await test.step(name, async () => {
+          await page.goto(address)
+          await ready(page)
+          await expect(page.getByTestId('trust-line')).toContainText('watching')
+          await shoot(page, `${name}-${look}`)
+          expect.soft(await sideways(page), `${name}: nothing scrolls sideways`).toEqual([])
+          expect.soft(await findings(page), `${name}: serious findings of axe`).toEqual([])
+        })
+      }
+      const theme = await page.evaluate(() => document.documentElement.dataset.theme)
+      expect(theme).toBe(options.colorScheme)
+      await page.goto('/health')
+      const places = await page.getByRole('navigation', { name: 'Places' }).boundingBox()
+      if (options.viewport.width === 360) {
+        expect(places, 'the places are a bar at the bottom').toMatchObject({ x: 0, width: 360 })
+        expect(places.y + places.height).toBeCloseTo(740, 0)
+        expect(places.height).toBeLessThan(100)
+      } else {
+        expect(places, 'the places are a rail at the left').toMatchObject({ x: 0, y: 0, height: 800 })
+      }
+    })
+
+    test(`log-in, ${look}`, async ({ claimed, page }) => {
+      await page.goto('/live')
+      await expect(page.getByTestId('login-form')).toBeVisible()
+      await shoot(page, `login-${look}`)
+      expect(await sideways(page)).toEqual([])
+      expect(await findings(page)).toEqual([])
+    })
+  })
+}
