@@ -214,7 +214,7 @@ struct SpanQuery {
     end: UtcTime,
 }
 
-/// What a recording would be, at most 25 hours at once.
+/// What a recording would be, at most 12 hours at once.
 #[utoipa::path(get, path = "/channels/{n}/recording", tag = "recordings",
     params(("n" = u16, Path, description = "The channel, from 1"),
         ("start" = UtcTime, Query), ("end" = UtcTime, Query)),
@@ -239,7 +239,7 @@ struct RecordingQuery {
     download: Switch,
 }
 
-/// A recording as MP4, at most 25 hours at once, whole or a range of its bytes.
+/// A recording as MP4, at most 12 hours at once, whole or a range of its bytes.
 #[utoipa::path(get, path = "/channels/{n}/recording.mp4", tag = "recordings",
     params(("n" = u16, Path, description = "The channel, from 1"),
         ("start" = UtcTime, Query), ("end" = UtcTime, Query),

@@ -33,8 +33,9 @@ pub const MAX_NAME_CHARS: usize = 64;
 pub const MAX_PASSWORD_CHARS: usize = 256;
 /// The longest set-up code that is looked at, separators included.
 pub const MAX_SETUP_CODE_CHARS: usize = 32;
-/// The longest span of one recording: a day and the hour that a change from summer time adds.
-pub const MAX_RECORDING: Duration = Duration::from_secs(25 * 3600);
+/// The longest span of one recording. Over a gap its last picture stays, and a sample of an MP4 cannot last longer
+/// than 13 hours: 32 bits of 1/90 000 s (ISO 14496-12 section 8.6.1.2).
+pub const MAX_RECORDING: Duration = Duration::from_secs(12 * 3600);
 /// The longest span of a timeline: two years.
 pub const MAX_TIMELINE: Duration = Duration::from_secs(2 * 366 * 86_400);
 /// The longest `Cookie` header looked at: ours is 57 bytes, the rest are other pages' on the same address.

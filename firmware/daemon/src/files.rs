@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Replaces `path` with `content`, mode 0600.
@@ -26,6 +26,14 @@ pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// Makes a folder in a place where others may write, and refuses one that somebody else made there before.
+pub(crate) fn make_own_dir(path: &Path) -> io::Result<()> {
+    make_private_dir(path)?;
+    let facts = fs::symlink_metadata(path)?;
+    let own = facts.is_dir() && facts.uid() == nix::unistd::geteuid().as_raw() && facts.mode() & 0o077 == 0;
+    if own { Ok(()) } else { Err(io::Error::other("another user's, or open to others; remove it")) }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -41,6 +49,19 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"second");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_folder_that_others_can_enter_is_not_taken_for_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run");
+        make_own_dir(&path).unwrap();
+        make_own_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(make_own_dir(&path).is_err());
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+        assert!(make_own_dir(&link).is_err());
     }
 
     #[test]

@@ -34,9 +34,9 @@ const MAX_STRAY_TICKS: i64 = Pts90k::PER_SECOND / 4;
 /// Chunks kept while a range is served: the one being read of each track.
 const KEPT_CHUNKS: usize = 4;
 
-/// The longest stretch of one movie: a day and its change of daylight saving time. Its tables are then some 60 MB
-/// at 25 frames a second; whoever wants more asks twice.
-const MAX_MOVIE_MICROS: i64 = 25 * 3_600_000_000;
+/// The longest stretch of one movie. Its tables are then some 30 MB at 25 frames a second, and over a gap its last
+/// picture stays, which an MP4 sample cannot do for longer than 13 hours (32 bits of 1/90 000 s).
+const MAX_MOVIE_MICROS: i64 = 12 * 3_600_000_000;
 
 /// Footage without a gap within a movie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Movie {
     /// media time remains wall time. Audio of another codec or sample rate than the stretch begins with is left out.
     ///
     /// # Errors
-    /// `NoFootage` when there is none, `Invalid` for a stretch that is empty or longer than 25 hours, `Index`,
+    /// `NoFootage` when there is none, `Invalid` for a stretch that is empty or longer than 12 hours, `Index`,
     /// `Io`, `Damaged`.
     pub fn plan(
         reader: &Reader,
@@ -97,7 +97,7 @@ impl Movie {
                 ErrorKind::Invalid,
                 dir,
                 None,
-                "a stretch of 0 to 25 hours is needed",
+                "a stretch of at most 12 hours is needed",
             ));
         }
         let video = select(reader, StreamId::new(channel, StreamKind::Main), start, end)?;

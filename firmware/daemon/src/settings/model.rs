@@ -16,7 +16,7 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) struct Settings {
     /// [`VERSION`].
     pub(crate) version: u32,
-    /// The recorder's name, 1 to 63 characters.
+    /// The recorder's name, 1 to 64 characters.
     #[serde(default = "default_name")]
     pub(crate) name: String,
     /// The IANA time zone that people see.

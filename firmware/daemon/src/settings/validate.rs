@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::model::{Camera, Channel, Input, Settings, Stream, VERSION};
 
 /// The longest name or title: what fits on a picture and in a tile's corner.
-const MAX_TITLE_CHARS: usize = 63;
+const MAX_TITLE_CHARS: usize = 64;
 /// The longest camera URL; RTSP servers in the field stop at 1 KiB or less.
 const MAX_URL_BYTES: usize = 1024;
 /// The longest camera user name or password.

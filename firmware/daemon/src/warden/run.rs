@@ -132,7 +132,7 @@ fn run_dir(data: &Path) -> Result<PathBuf, StartError> {
             data.join("run")
         }
     };
-    files::make_private_dir(&dir).map_err(|error| cannot(&dir, "make", &error))?;
+    files::make_own_dir(&dir).map_err(|error| cannot(&dir, "use", &error))?;
     Ok(dir)
 }
 
