@@ -23,7 +23,8 @@ pub fn clip(name: &str, dir: &Path) -> PathBuf {
     }
     let path = dir.join(name);
     let (scene, profile, sound): (_, _, &[&str]) = if name == CAR_CLIP {
-        let sound = &["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-c:a", "aac", "-b:a", "64k"];
+        let sound =
+            &["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-c:a", "aac", "-b:a", "64k"];
         ("testsrc2=size=768x432:rate=25/2", "baseline", sound)
     } else {
         ("mandelbrot=size=768x432:rate=10", "main", &[])

@@ -115,7 +115,10 @@ impl Owner {
     /// GET that may fail while roles are being started.
     #[must_use]
     pub fn try_get(&self, path: &str) -> Option<Value> {
-        self.try_ask(&Method::GET, path, "").ok().filter(|answer| answer.status == 200).map(|answer| answer.json())
+        self.try_ask(&Method::GET, path, "")
+            .ok()
+            .filter(|answer| answer.status == 200)
+            .map(|answer| answer.json())
     }
 
     /// A part of a channel's recording as a file.

@@ -54,7 +54,17 @@ pub fn ffprobe(url: &str, transport: Transport, seconds: u32) -> usize {
 pub fn ffmpeg(url: &str, transport: Transport, seconds: u32) -> usize {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-nostdin", "-rtsp_transport", transport.word(), "-i", url]);
-    command.args(["-t", &seconds.to_string(), "-map", "0:v:0", "-fps_mode", "passthrough", "-f", "framecrc", "-"]);
+    command.args([
+        "-t",
+        &seconds.to_string(),
+        "-map",
+        "0:v:0",
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "framecrc",
+        "-",
+    ]);
     let done = flawless("ffmpeg", transport, play(&mut command, seconds));
     done.text().lines().filter(|line| !line.starts_with('#')).count()
 }
@@ -113,7 +123,14 @@ pub fn vlc(url: &str, transport: Transport, seconds: u32) -> usize {
     count.args(["-v", "error", "-select_streams", "v:0", "-count_packets", "-show_entries"]);
     count.args(["stream=nb_read_packets", "-of", "csv=p=0"]).arg(&kept);
     let counted = run(SLACK, &mut count);
-    counted.text().lines().next().unwrap_or_default().trim_end_matches(',').parse().expect("a count of packets")
+    counted
+        .text()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(',')
+        .parse()
+        .expect("a count of packets")
 }
 
 /// A program that refuses to run as root.

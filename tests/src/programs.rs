@@ -17,7 +17,8 @@ use crate::wait::{Stopwatch, until_within};
 pub fn program(name: &str) -> PathBuf {
     let test = env::current_exe().expect("a test knows its own path");
     // target/debug/deps/life-0123456789abcdef: the programs lie one folder up.
-    let path = test.parent().and_then(|deps| deps.parent()).expect("tests lie in target/debug/deps").join(name);
+    let path =
+        test.parent().and_then(|deps| deps.parent()).expect("tests lie in target/debug/deps").join(name);
     assert!(
         path.exists(),
         "{} is missing: run `cargo build --workspace --bins` first; `make test` does",
@@ -65,12 +66,10 @@ impl Done {
 pub fn run(limit: Duration, command: &mut Command) -> Done {
     let name = command.get_program().display().to_string();
     let watch = Stopwatch::start();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{name} cannot be run: {error}; `make test` installs what is missing"));
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(
+            |error| panic!("{name} cannot be run: {error}; `make test` installs what is missing"),
+        );
     let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
     let status = finish(&mut child, limit);
     let took = watch.elapsed();

@@ -68,7 +68,9 @@ fn play(url: &str, log: &Path, frames: &AtomicU64, stop: &AtomicBool) {
     command.args(["-v", "error", "-nostdin", "-rtsp_transport", "tcp", "-timeout", "5000000", "-i", url]);
     command.args(["-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-flush_packets", "1", "-"]);
     let log = File::options().create(true).append(true).open(log).map_or_else(|_| Stdio::null(), Stdio::from);
-    let Ok(mut child) = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn() else { return };
+    let Ok(mut child) = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn() else {
+        return;
+    };
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             if stop.load(Ordering::Relaxed) {

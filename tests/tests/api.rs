@@ -63,7 +63,11 @@ fn wrong_logins_are_slowed_down_and_the_right_one_still_gets_in() {
     recorder.stop();
     recorder.start_again();
     assert_eq!(Owner::sign_in(&client).get("/session")["user"], USER);
-    assert!(!recorder.console().iter().any(|line| line.starts_with("Set-up code")), "{:?}", recorder.console());
+    assert!(
+        !recorder.console().iter().any(|line| line.starts_with("Set-up code")),
+        "{:?}",
+        recorder.console()
+    );
 }
 
 #[test]
@@ -72,7 +76,8 @@ fn changes_take_the_sessions_token() {
     let owner = recorder.claim();
     let body = json!({ "title": "Gate" }).to_string();
     for token in ["", "wrong"] {
-        let answer = owner.try_ask_with(&Method::PUT, "/channels/1", &[("x-csrf-token", token)], body.clone());
+        let answer =
+            owner.try_ask_with(&Method::PUT, "/channels/1", &[("x-csrf-token", token)], body.clone());
         assert_eq!(answer.unwrap().status, 403, "{token}");
     }
     let answer =
@@ -103,7 +108,8 @@ fn the_trust_line_lists_a_viewer_exactly_while_it_watches() {
     assert_eq!((&views[0]["user"], &views[0]["channel"]), (&json!(USER), &json!(2)));
     assert_eq!((&views[0]["stream"], &views[0]["from"]), (&json!("sub"), &json!("127.0.0.1")));
     let seen = viewer.seen();
-    let init: Value = seen.texts.iter().filter_map(|text| serde_json::from_str(text).ok()).next_back().unwrap();
+    let init: Value =
+        seen.texts.iter().filter_map(|text| serde_json::from_str(text).ok()).next_back().unwrap();
     assert_eq!((&init["type"], &init["width"], &init["height"]), (&json!("init"), &json!(320), &json!(180)));
     assert_eq!(seen.init.get(4..8), Some(&b"ftyp"[..]));
     assert_eq!((seen.opened, seen.lost), (1, 0));
@@ -131,7 +137,9 @@ fn what_is_recorded_is_on_the_timeline_and_in_the_plan() {
     assert_eq!(plan["bytes"], whole.len());
 
     let length = whole.len() as u64;
-    for (first, last) in [(0, 0), (0, 999), (length / 2, length / 2 + 70_000), (length - 1, length - 1), (7, length + 99)] {
+    for (first, last) in
+        [(0, 0), (0, 999), (length / 2, length / 2 + 70_000), (length - 1, length - 1), (7, length + 99)]
+    {
         let part = owner.recording_range(1, (start, end), (first, last));
         let last = last.min(length - 1);
         assert_eq!(part.status, 206);
@@ -149,7 +157,8 @@ fn what_is_recorded_is_on_the_timeline_and_in_the_plan() {
 
     let system = owner.get("/system");
     assert_eq!(system["disks"][0]["state"], "ok", "{system}");
-    let roles: Vec<_> = system["roles"].as_array().unwrap().iter().map(|role| role["state"].as_str()).collect();
+    let roles: Vec<_> =
+        system["roles"].as_array().unwrap().iter().map(|role| role["state"].as_str()).collect();
     assert_eq!(roles, [Some("running"); 4], "{system}");
     assert_eq!(owner.get("/trust")["recording"]["total"], 2);
 }

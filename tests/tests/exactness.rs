@@ -33,7 +33,8 @@ fn assert_same(what: &str, part: &[Unit], whole: &[Unit]) -> usize {
     }
     // Nor may small errors add up.
     let last = part.len().min(whole.len() - at) - 1;
-    let drift = (part[last].pts_micros - part[0].pts_micros) - (source(last).pts_micros - source(0).pts_micros);
+    let drift =
+        (part[last].pts_micros - part[0].pts_micros) - (source(last).pts_micros - source(0).pts_micros);
     println!("{what}: {} units from {at}, worst step {worst} us, drift {drift} us", part.len());
     assert!(worst <= TOLERANCE_MICROS, "{what}: a step is {worst} us off");
     assert!(drift.abs() <= TOLERANCE_MICROS, "{what}: {drift} us off after {last} units");

@@ -40,8 +40,9 @@ fn missing_pictures(recorder: &Recorder, channel: u16, start: Timestamp, end: Ti
     let marks = marks(&path);
     assert!(marks.len() > 15, "channel {channel}: {} pictures", marks.len());
     let gap = marks.windows(2).map(|pair| pair[1].wall_ms.saturating_sub(pair[0].wall_ms)).max().unwrap();
-    let missing =
-        marks.windows(2).map(|pair| u64::from(pair[1].counter.wrapping_sub(pair[0].counter).saturating_sub(1)));
+    let missing = marks
+        .windows(2)
+        .map(|pair| u64::from(pair[1].counter.wrapping_sub(pair[0].counter).saturating_sub(1)));
     // Numbers begin anew with `capture`.
     let missing = missing.filter(|missing| *missing < 1 << 31).sum();
     (gap, missing)
@@ -95,7 +96,12 @@ fn a_killed_role_comes_back_and_the_others_go_on() {
         }
         browser.wait_for_more(15);
         player.wait_for_more();
-        assert_eq!(browser.seen().opened > opened, role == "serve", "{role}: {} views", browser.seen().opened);
+        assert_eq!(
+            browser.seen().opened > opened,
+            role == "serve",
+            "{role}: {} views",
+            browser.seen().opened
+        );
         owner.wait_recording_goes_on(&[1, 2, CAMERA]);
         let end = now();
         owner.wait_recorded_until(CAMERA, end);
@@ -105,7 +111,10 @@ fn a_killed_role_comes_back_and_the_others_go_on() {
         until("playback", || {
             let again = owner.try_ask(
                 &http::Method::GET,
-                &format!("/channels/1/recording.mp4?start={first:.3}&end={:.3}", first + Duration::from_secs(2)),
+                &format!(
+                    "/channels/1/recording.mp4?start={first:.3}&end={:.3}",
+                    first + Duration::from_secs(2)
+                ),
                 "",
             );
             again.ok().filter(|answer| answer.status == 200 && answer.body == plays)
@@ -151,7 +160,10 @@ fn a_power_cut_costs_two_seconds_at_most_and_nothing_sealed() {
     let owner = Owner::sign_in(&recorder.client());
     owner.wait_recording_goes_on(&[1, 2, CAMERA]);
     for (channel, before) in [1, 2, CAMERA].into_iter().zip(before) {
-        assert!(owner.recording(channel, first, end) == before, "channel {channel}: recorded footage changed");
+        assert!(
+            owner.recording(channel, first, end) == before,
+            "channel {channel}: recorded footage changed"
+        );
         let newest = newest_before(&recorder, channel, cut);
         let lost = cut.duration_since(newest);
         println!("channel {channel}: {lost:#} lost");

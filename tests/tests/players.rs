@@ -51,7 +51,8 @@ fn a_wrong_key_and_a_missing_one_are_refused() {
     let none = format!("rtsp://127.0.0.1:{}/ch1/main", recorder.rtsp_port());
     for url in [&wrong, &none] {
         let mut command = Command::new("ffprobe");
-        let done = run(Duration::from_secs(60), command.args(["-v", "error", "-rtsp_transport", "tcp"]).arg(url));
+        let done =
+            run(Duration::from_secs(60), command.args(["-v", "error", "-rtsp_transport", "tcp"]).arg(url));
         assert!(!done.status.success());
         assert!(done.stderr.contains("401 Unauthorized"), "{}", done.stderr);
     }
