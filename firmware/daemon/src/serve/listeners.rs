@@ -40,7 +40,6 @@ pub(super) fn tls_config(
 /// Serves until `stop`.
 pub(super) async fn serve(house: Arc<House>, tls: ServerConfig, stop: impl Future<Output = ()> + Send) {
     let settings = house.settings.borrow().clone();
-    let web = bind(&house, "Web", "https", settings.web.address).await;
     let udp = match UdpPair::bind(settings.rtsp.address.ip(), None) {
         Ok(pair) => Some(pair),
         Err(error) => {
@@ -53,8 +52,17 @@ pub(super) async fn serve(house: Arc<House>, tls: ServerConfig, stop: impl Futur
     let rtsp = Server::new(Arc::clone(&house.feeds), gate, Arc::clone(&house.clock), options);
     let secure = TlsAcceptor::from(Arc::new(tls.clone()));
     let api = Arc::new(Api(Arc::clone(&house)));
+    // Each waits for its own port: a web port that another program has must not keep players out.
+    let web = async {
+        tokio::pin!(stop);
+        let listener = tokio::select! {
+            listener = bind(&house, "Web", "https", settings.web.address) => listener,
+            () = &mut stop => return,
+        };
+        web::serve(listener, &tls, api, ConnectionLimits::default(), stop).await;
+    };
     tokio::select! {
-        () = web::serve(web, &tls, api, ConnectionLimits::default(), stop) => {}
+        () = web => {}
         () = serve_rtsps(&house, &rtsp, settings.rtsp.tls_address, secure) => {}
         () = serve_rtsp_while_enabled(&house, &rtsp, settings.rtsp.address) => {}
     }
