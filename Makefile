@@ -17,6 +17,7 @@ test:
 
 # The browser app, built when a source of it is newer.
 ui: web/ui/dist/index.html
+	@:
 
 web/ui/dist/index.html: $(shell find web/ui -path web/ui/node_modules -prune -o -path web/ui/dist -prune -o -type f -print)
 	@echo "==> the browser app"
