@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bus::{Publisher, RingSpec};
@@ -10,19 +9,22 @@ use hal::{AccessUnit, ChannelId, Clock, Signal, StreamFormat, StreamId, UnitSink
 
 use crate::messages::{ChannelState, ChannelStatus};
 
+/// Called when a reader wants a keyframe of the stream; must not block.
+pub(crate) type WishKeyframe = Box<dyn Fn(StreamId) + Send + Sync>;
+
 /// The sink of all channels of the role.
 pub(crate) struct BusSink {
     run_dir: PathBuf,
     clock: Arc<dyn Clock>,
-    keyframes: SyncSender<StreamId>,
+    wish_keyframe: WishKeyframe,
     streams: RwLock<HashMap<StreamId, Arc<Mutex<Publisher>>>>,
     signals: Mutex<BTreeMap<ChannelId, (Signal, WallTime)>>,
 }
 
 impl BusSink {
-    /// Readers' wishes for a keyframe go to `keyframes`; one that finds it full is made again with the next unit.
-    pub(crate) fn new(run_dir: PathBuf, clock: Arc<dyn Clock>, keyframes: SyncSender<StreamId>) -> Self {
-        Self { run_dir, clock, keyframes, streams: RwLock::default(), signals: Mutex::default() }
+    /// Readers' wishes for a keyframe go to `wish_keyframe`, from the backends' threads.
+    pub(crate) fn new(run_dir: PathBuf, clock: Arc<dyn Clock>, wish_keyframe: WishKeyframe) -> Self {
+        Self { run_dir, clock, wish_keyframe, streams: RwLock::default(), signals: Mutex::default() }
     }
 
     /// The channel is no longer captured: its rings end.
@@ -73,7 +75,7 @@ impl UnitSink for BusSink {
             tracing::warn!(stream = %unit.stream, %error, "a unit was not published");
         }
         if publisher.take_keyframe_request() {
-            let _ = self.keyframes.try_send(unit.stream);
+            (self.wish_keyframe)(unit.stream);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use hal::{
@@ -42,7 +42,9 @@ pub(crate) fn run(
     orders.spawn(move |order| {
         let _ = order_events.send(Event::Order(order));
     })?;
-    let sink = Arc::new(BusSink::new(config.run_dir.clone(), Arc::clone(&clock), wishes(events)?));
+    // With a full inbox a wish is lost: the next keyframe comes by itself, a GOP later.
+    let wish = move |stream| drop(events.try_send(Event::Keyframe(stream)));
+    let sink = Arc::new(BusSink::new(config.run_dir.clone(), Arc::clone(&clock), Box::new(wish)));
     let mut capture = Capture {
         clock: Arc::clone(&clock),
         backends: Backends::new(&clock),
@@ -54,7 +56,7 @@ pub(crate) fn run(
     control.ready();
     let mut report_at = clock.mono();
     loop {
-        if clock.mono().since(report_at) > Duration::ZERO || report_at == clock.mono() {
+        if clock.mono() >= report_at {
             capture.retry();
             control.status(RoleStatus::Channels(capture.status()));
             report_at = clock.mono() + STATUS_EVERY;
@@ -66,19 +68,6 @@ pub(crate) fn run(
             Ok(Event::Order(_)) | Err(RecvTimeoutError::Timeout) => {}
         }
     }
-}
-
-/// A sender of wishes that ends in the same inbox as the orders.
-fn wishes(events: SyncSender<Event>) -> std::io::Result<SyncSender<StreamId>> {
-    let (wish, wishes) = mpsc::sync_channel::<StreamId>(INBOX);
-    std::thread::Builder::new().name("keyframes".to_owned()).spawn(move || {
-        while let Ok(stream) = wishes.recv() {
-            if events.send(Event::Keyframe(stream)).is_err() {
-                return;
-            }
-        }
-    })?;
-    Ok(wish)
 }
 
 struct Capture {
@@ -114,19 +103,22 @@ impl Capture {
                 channel.input.as_ref().map(|input| (channel.number, wanted(channel, input)))
             })
             .collect();
-        let (sink, meters) = (&self.sink, &mut self.meters);
-        self.channels.retain(|number, running| {
-            let kept = wanted
-                .get(number)
-                .is_some_and(|(source, config)| *source == running.source && *config == running.config);
-            if !kept {
-                // The encoders stop first, then their rings end.
-                running.state = Err(Refusal::new("stopped", WallTime::default(), MonoTime::default()));
-                sink.remove(*number);
-                meters.forget(*number);
-            }
-            kept
-        });
+        let gone: Vec<ChannelId> = self
+            .channels
+            .iter()
+            .filter(|(number, running)| {
+                wanted
+                    .get(number)
+                    .is_none_or(|(source, config)| *source != running.source || *config != running.config)
+            })
+            .map(|(number, _)| *number)
+            .collect();
+        for number in gone {
+            // The encoders stop first, then their rings end.
+            drop(self.channels.remove(&number));
+            self.sink.remove(number);
+            self.meters.forget(number);
+        }
         for (number, (source, config)) in wanted {
             if !self.channels.contains_key(&number) {
                 let state = self.open(&source, &config);
@@ -148,9 +140,7 @@ impl Capture {
         let due: Vec<ChannelId> = self
             .channels
             .iter()
-            .filter(|(_, running)| {
-                running.state.as_ref().is_err_and(|r| now.since(r.retry_at) > Duration::ZERO)
-            })
+            .filter(|(_, running)| running.state.as_ref().is_err_and(|refusal| now >= refusal.retry_at))
             .map(|(number, _)| *number)
             .collect();
         for number in due {
