@@ -104,7 +104,7 @@ pub fn vlc(url: &str, transport: Transport, seconds: u32) -> usize {
     fs::set_permissions(dir, fs::Permissions::from_mode(0o777)).expect("a folder for anybody");
     let kept = dir.join("kept.ts");
     let mut command = as_somebody("cvlc");
-    command.env("HOME", dir).env("XDG_RUNTIME_DIR", dir).args(["--quiet", "--no-dbus", "--no-audio"]);
+    command.env("HOME", dir).args(["--no-dbus", "--no-audio"]);
     command.args(["--vout=dummy", "--play-and-exit"]);
     if transport == Transport::Tcp {
         command.arg("--rtsp-tcp");
@@ -143,10 +143,9 @@ fn as_somebody(name: &str) -> Command {
     command
 }
 
-/// What VLC says of the stream; what it says of a machine without a desktop is not about the recorder.
+/// VLC's error lines, such as `[…] main input error: Your input can't be opened`; the others are greetings.
 fn vlc_errors(stderr: &str) -> Vec<&str> {
-    let errors = stderr.lines().filter(|line| line.contains("error"));
-    errors.collect()
+    stderr.lines().filter(|line| line.contains(" error: ")).collect()
 }
 
 fn play(command: &mut Command, seconds: u32) -> Done {

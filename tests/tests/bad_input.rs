@@ -201,6 +201,34 @@ fn a_full_disk_is_told_and_nothing_recorded_is_lost() {
 }
 
 #[test]
+fn on_a_disk_smaller_than_agreed_the_oldest_footage_makes_room() {
+    let fast = |number| {
+        ChannelSetup::Input(InputSetup { source: format!("sim:sim{number}"), bit_rate_bps: 8_000_000 })
+    };
+    let mut recorder = Recorder::prepare(&Setup::new(vec![fast(0), fast(1)]));
+    let disk = match SmallDisk::mount(recorder.data().join("volume"), "32m") {
+        Ok(disk) => disk,
+        Err(errno) => {
+            println!("left out: no file system can be mounted here: {errno}");
+            return;
+        }
+    };
+    recorder.start_again();
+    let owner = recorder.claim();
+    let oldest = || {
+        owner.try_get("/system").and_then(|system| system["disks"][0]["oldest"].as_str().map(str::to_owned))
+    };
+    let first = until("the first footage", &oldest);
+    until("the oldest footage to make room", || oldest().filter(|oldest| *oldest != first));
+    owner.wait_recording_goes_on(&[1, 2]);
+    assert_eq!(owner.role("record").unwrap()["restarts"], 0);
+    recorder.stop();
+    let check = recorder.store("check");
+    assert!(check.status.success(), "{}", check.text());
+    drop(disk);
+}
+
+#[test]
 fn rtsp_that_is_no_rtsp_is_answered_or_closed_and_recording_goes_on() {
     let recorder = Recorder::start(&Setup::inputs(1));
     let owner = recorder.claim();

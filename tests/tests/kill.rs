@@ -4,13 +4,18 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use ring::digest::{SHA256, digest};
 use test_camera::{Audio, CameraOptions, Source, TestCamera, Video};
-use tests::{Movie, Owner, Recorder, RtspViewer, Setup, Stopwatch, Viewer, marks, now, program, run, until};
+use tests::{
+    ChannelSetup, InputSetup, Movie, Owner, Recorder, RtspViewer, Setup, Stopwatch, Viewer, marks, now,
+    program, run, until,
+};
 
 const ROLES: [&str; 4] = ["capture", "ingest", "record", "serve"];
 /// The channels: two simulated inputs and a network camera.
@@ -141,41 +146,99 @@ fn a_killed_role_comes_back_and_the_others_go_on() {
 }
 
 #[test]
+fn a_killed_recorder_loses_nothing_that_memory_still_has() {
+    kill_whole(|_| ());
+}
+
+#[test]
 fn a_power_cut_costs_two_seconds_at_most_and_nothing_sealed() {
+    kill_whole(Recorder::forget_memory);
+}
+
+/// Kills the warden and every role while several segments are sealed already, does what `between` does, and
+/// starts the recorder again.
+fn kill_whole(between: impl FnOnce(&Recorder)) {
     let camera = scene();
-    let mut recorder = Recorder::start(&Setup::inputs(2).and_camera(&camera.url(), "tcp"));
+    let fast = |number| {
+        ChannelSetup::Input(InputSetup { source: format!("sim:sim{number}"), bit_rate_bps: 4_000_000 })
+    };
+    let setup = Setup::new(vec![fast(0), fast(1)]).and_camera(&camera.url(), "tcp");
+    let mut recorder = Recorder::start(&setup);
     let owner = recorder.claim();
-    let first = owner.wait_recorded_for(CAMERA, Duration::from_secs(8));
+    let first = owner.wait_recorded_for(CAMERA, Duration::from_secs(3));
+    until("two sealed segments", || (segments(&recorder).len() >= 3).then_some(()));
     owner.wait_recording_goes_on(&[1, 2, CAMERA]);
-    let end = first + Duration::from_secs(5);
+    let end = first + Duration::from_secs(3);
     let before: Vec<_> = [1, 2, CAMERA].iter().map(|channel| owner.recording(*channel, first, end)).collect();
+    // What was just asked for had to be durable; most of a second later much is not yet.
+    thread::sleep(Duration::from_millis(800));
     let cut = now();
     recorder.kill_all();
+    between(&recorder);
 
-    // As a real power cut would: what was in memory is gone.
-    recorder.forget_memory();
-    let after_cut = recorder.store("check");
-    println!("right after: {}", after_cut.text());
+    // The newest is still being written.
+    let mut sealed = segments(&recorder);
+    sealed.pop_last();
+    println!("right after: {}", recorder.store("check").text().trim());
     recorder.start_again();
     let owner = Owner::sign_in(&recorder.client());
     owner.wait_recording_goes_on(&[1, 2, CAMERA]);
+    let again = segments(&recorder);
+    assert!(sealed.len() >= 2);
+    for (name, hash) in &sealed {
+        assert_eq!(again.get(name), Some(hash), "the sealed segment {name} changed");
+    }
     for (channel, before) in [1, 2, CAMERA].into_iter().zip(before) {
         assert!(
             owner.recording(channel, first, end) == before,
             "channel {channel}: recorded footage changed"
         );
-        let newest = newest_before(&recorder, channel, cut);
-        let lost = cut.duration_since(newest);
-        println!("channel {channel}: {lost:#} lost");
-        assert!(lost <= jiff::SignedDuration::from_millis(MAX_GAP_MS as i64), "channel {channel}: {lost:#}");
+    }
+    let (start, end) = (cut - Duration::from_secs(4), now());
+    for channel in [1, 2, CAMERA] {
+        let times = picture_times(&owner, &recorder, channel, start, end);
+        let last = times.iter().copied().filter(|time| *time <= cut.as_millisecond()).max();
+        let next = times.iter().copied().filter(|time| *time > cut.as_millisecond()).min();
+        let lost = cut.as_millisecond()
+            - last.unwrap_or_else(|| panic!("channel {channel}: no picture before the kill"));
+        let gap = next.zip(last).map(|(next, last)| next - last);
+        println!(
+            "channel {channel}: {lost} ms from the last picture to the kill, {gap:?} ms to the next picture"
+        );
+        assert!(lost <= MAX_GAP_MS as i64, "channel {channel}: {lost} ms are lost");
     }
     recorder.stop();
     let check = recorder.store("check");
     assert!(check.status.success(), "{}", check.text());
 }
 
-/// The end of the last footage that began before `cut`.
-fn newest_before(recorder: &Recorder, channel: u16, cut: Timestamp) -> Timestamp {
-    let runs = recorder.runs(channel);
-    runs.into_iter().filter(|(start, _)| *start < cut).map(|(_, end)| end).max().expect("footage")
+/// When pictures were taken, milliseconds since 1970: what they say themselves, or for the camera, whose pictures
+/// say nothing, what the movie says.
+fn picture_times(
+    owner: &Owner,
+    recorder: &Recorder,
+    channel: u16,
+    start: Timestamp,
+    end: Timestamp,
+) -> Vec<i64> {
+    let path = export(recorder, channel, start, end);
+    if channel == CAMERA {
+        let plan = owner.recording_plan(channel, start, end);
+        let origin: Timestamp = plan["start"].as_str().unwrap().parse().unwrap();
+        let units = Movie::read(&path).video;
+        return units.iter().map(|unit| origin.as_millisecond() + unit.pts_micros / 1000).collect();
+    }
+    marks(&path).iter().map(|mark| mark.wall_ms as i64).collect()
+}
+
+/// The segments by name, with their contents' hash.
+fn segments(recorder: &Recorder) -> BTreeMap<String, Vec<u8>> {
+    let dir = recorder.data().join("volume/segments");
+    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, digest(&SHA256, &std::fs::read(path).unwrap()).as_ref().to_vec())
+        })
+        .collect()
 }
