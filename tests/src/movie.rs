@@ -1,4 +1,4 @@
-//! An MP4 taken apart by a program that is not ours: its units, their times, their bytes.
+//! An MP4 taken apart by a program that is not ours.
 
 use std::path::Path;
 use std::process::Command;

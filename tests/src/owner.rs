@@ -1,4 +1,4 @@
-//! The recorder's owner, signed in: asks and changes, and waits for what must come about.
+//! The recorder's owner, signed in: asks, changes, waits for what must come.
 
 use std::thread;
 use std::time::Duration;

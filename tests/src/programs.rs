@@ -1,4 +1,4 @@
-//! Other programs: found, run to their end within a limit, stopped by their process id.
+//! Other programs: found, run to their end within a limit.
 
 use std::env;
 use std::io::Read;

@@ -1,4 +1,6 @@
-//! A player that is kept open: when its stream breaks, it is started again, as a player set to repeat is.
+//! A player that is kept open.
+//!
+//! When its stream breaks it is started again, as a player set to repeat is.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

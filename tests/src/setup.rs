@@ -1,4 +1,4 @@
-//! What a recorder is started with: its settings file, as an owner could have written it.
+//! What a recorder is started with: a settings file such as owners write.
 
 use std::fmt::Write;
 

@@ -1,4 +1,6 @@
-//! A live view over WebSocket, as the browser app has it: when it breaks, it is opened again.
+//! A live view over WebSocket, as the browser app has it.
+//!
+//! When it breaks it is opened again.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};

@@ -1,4 +1,4 @@
-//! What is wrong is refused with words that help, and costs nothing that is recorded.
+//! What is wrong is refused with words that help, and costs no footage.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -261,7 +261,7 @@ fn rtsp_that_is_no_rtsp_is_answered_or_closed_and_recording_goes_on() {
         println!("{shown:?}: {:?}", answer.lines().next());
         let fits =
             |start: &&str| if start.is_empty() { answer.is_empty() } else { answer.starts_with(start) };
-        assert!(expected.iter().any(|start| fits(start)), "{shown:?}: {answer}");
+        assert!(expected.iter().any(fits), "{shown:?}: {answer}");
     }
     assert_eq!(owner.role("serve").unwrap()["restarts"], 0);
     owner.wait_recording_goes_on(&[1]);

@@ -1,4 +1,4 @@
-//! What a camera sends is what an export has: every byte of every access unit, at its time.
+//! What a camera sends is what an export has: every byte, at its time.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,6 @@
-//! Roles are killed while the recorder records and is watched: the others go on, little or nothing is missing.
+//! Roles are killed: the others go on, little or nothing is missing.
 //!
+//! The recorder records and is watched meanwhile.
 //! What is missing is read from the pictures: each simulated one carries its number and its time.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! A recorder's days: started, stopped, started beside another, changed, its cameras failing and coming back.
+//! A recorder's days: starts and stops, changes, cameras that come and go.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
