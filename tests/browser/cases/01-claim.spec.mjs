@@ -36,8 +36,8 @@ test('the recorder is claimed with its set-up code alone, then opened by log-in'
 })
 
 test('nobody sees anything without a session', async ({ claimed, page }) => {
-  await page.goto('/playback?ch=1')
+  await page.goto('/settings/cameras')
   await expect(page.getByTestId('login-form')).toBeVisible()
   await fillLogin(page, claimed)
-  await expect(page.getByTestId('timeline'), 'after the log-in the asked page opens').toBeVisible()
+  await expect(page.getByTestId('camera-row-1'), 'after the log-in the asked page opens').toBeVisible()
 })

@@ -80,8 +80,9 @@ for (const { look, options } of LOOKS) {
   test.describe(look, () => {
     test.use(options)
 
-    test(`every page, ${look}`, async ({ owned: page }) => {
+    test(`every page, ${look}`, async ({ owned: page, recorded }) => {
       test.setTimeout(180_000)
+      await recorded(10)
       for (const [name, address, ready] of PAGES) {
         await test.step(name, async () => {
           await page.goto(address)

@@ -15,14 +15,11 @@ async function marksOf(file) {
   return Array.from({ length: grey.length / size }, (_, n) => readMark(grey.subarray(n * size, (n + 1) * size), MARK.width, MARK.width))
 }
 
-test('an exported range shows its progress and holds exactly what was asked for', async ({ owned: page, context, api, recorder }) => {
+test('an exported range shows its progress and holds exactly what was asked for', async ({ owned: page, context, recorded, recorder }) => {
   test.setTimeout(180_000)
   const startMs = Math.ceil(recorder.startedMs / 1000) * 1000 + 5_000
   const endMs = startMs + RANGE_SEC * 1000
-  await expect.poll(async () => {
-    const { channels } = await api('GET', `/timeline?start=${new Date(recorder.startedMs).toISOString()}&end=${new Date().toISOString()}&channel=1`)
-    return Date.parse(channels[0]?.newest ?? 0)
-  }, 'the range is recorded').toBeGreaterThan(endMs + 3_000)
+  await recorded(RANGE_SEC + 10)
 
   await page.goto(`/playback?ch=1&t=${new Date(startMs).toISOString()}`)
   await markOf(page.getByTestId('playback-video'))
@@ -65,7 +62,8 @@ test('an exported range shows its progress and holds exactly what was asked for'
   expect(Math.abs(marks.at(-1).wallMs + FRAME_MS - endMs), 'the last frame, from the asked end in ms').toBeLessThan(FRAME_MS + 20)
 })
 
-test('an export can be cancelled', async ({ owned: page, context, recorder }) => {
+test('an export can be cancelled', async ({ owned: page, context, recorded, recorder }) => {
+  await recorded(RANGE_SEC)
   const startMs = Math.ceil(recorder.startedMs / 1000) * 1000 + 5_000
   await page.goto(`/playback?ch=1&t=${new Date(startMs).toISOString()}`)
   await markOf(page.getByTestId('playback-video'))

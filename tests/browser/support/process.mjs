@@ -19,10 +19,6 @@ export class Child {
     })
   }
 
-  get pid() {
-    return this.process.pid
-  }
-
   /** What the first group of `pattern` matches in a line of the console, now or later. */
   async line(pattern, withinMs = 60_000) {
     for (const line of this.#seen) {

@@ -54,6 +54,24 @@ export const test = base.extend({
     })
   },
 
+  /** Runs of footage of a channel since the recorder was started. */
+  runsOf: async ({ api, recorder }, use) => {
+    const start = new Date(recorder.startedMs).toISOString()
+    await use(async (channel) => {
+      const { channels } = await api('GET', `/timeline?start=${start}&end=${new Date().toISOString()}&channel=${channel}`)
+      const runs = channels.find((one) => one.channel === channel)?.runs ?? []
+      return runs.map((run) => ({ startMs: Date.parse(run.start), endMs: Date.parse(run.end) }))
+    })
+  },
+
+  /** Waits until this much of channel 1 is recorded. */
+  recorded: async ({ runsOf }, use) => {
+    await use((sec) => expect.poll(async () => {
+      const [run] = await runsOf(1)
+      return run ? (run.endMs - run.startMs) / 1000 : 0
+    }, { message: 'recorded seconds of channel 1', timeout: 180_000, intervals: [1_000] }).toBeGreaterThan(sec))
+  },
+
   /** The owner's login; claims the recorder where no test has done that. */
   claimed: async ({ playwright, recorder }, use) => {
     const anonymous = await playwright.request.newContext({
