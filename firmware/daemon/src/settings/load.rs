@@ -157,6 +157,16 @@ password = "secret"
     }
 
     #[test]
+    fn the_documented_example_is_taken_and_its_values_are_the_defaults() {
+        let page = include_str!("../../../../docs/settings.md");
+        let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let mut settings = parse("docs/settings.md", example).unwrap();
+        assert_eq!(settings.channels.len(), 2);
+        settings.channels.clear();
+        assert_eq!(settings, Settings::new());
+    }
+
+    #[test]
     fn a_bad_file_is_refused_with_its_line_and_key() {
         for (from, to, line, words) in [
             ("version = 1", "version = 9", 2, "version: this program reads version 1"),
