@@ -94,7 +94,8 @@ pub(crate) fn run(args: &Args) -> Result<Figures, Failure> {
         .into_iter()
         .filter_map(|(pid, words)| Some((pid, words.iter().skip_while(|w| *w != "role").nth(1)?.clone())))
         .collect();
-    let mut meters: Vec<Meter> = roles.iter().map(|(pid, name)| Meter::begin(*pid, name)).collect::<Result<_, _>>()?;
+    let mut meters: Vec<Meter> =
+        roles.iter().map(|(pid, name)| Meter::begin(*pid, name)).collect::<Result<_, _>>()?;
     meters.push(Meter::begin(ffmpeg.0.id(), "ffmpeg")?);
     let (from, started) = (clock.wall(), clock.mono());
     println!("==> {CHANNELS} channels of {BIT_RATE_BPS} bit/s for {} s", span.as_secs());
@@ -210,7 +211,16 @@ fn start_ffmpeg(dir: &Path, key: &str) -> Result<Child, Failure> {
     for number in 1..=CHANNELS {
         let folder = dir.join(format!("ffmpeg/{number}"));
         fs::create_dir_all(&folder)?;
-        command.args(["-map", &format!("{}:v", number - 1), "-c", "copy", "-f", "segment", "-segment_time", "60"]);
+        command.args([
+            "-map",
+            &format!("{}:v", number - 1),
+            "-c",
+            "copy",
+            "-f",
+            "segment",
+            "-segment_time",
+            "60",
+        ]);
         command.args(["-reset_timestamps", "1"]).arg(folder.join("%04d.mp4"));
     }
     Ok(command.stdin(Stdio::null()).stderr(File::create(dir.join("ffmpeg.log"))?).spawn()?)

@@ -65,7 +65,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let json = dir.join("demo.json");
     let clip = clip(&dir)?;
     // From here on these are taken by `wait`, so that none of them ends this program before its children.
-    let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect::<SigSet>();
+    let signals =
+        [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect::<SigSet>();
     signals.thread_block()?;
     let log = dir.join("candor.log");
     let mut camera = spawn(
@@ -110,7 +111,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 fn check_free(ports: Ports) -> Result<(), Failure> {
     for (port, purpose) in ports.all() {
         TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
-            format!("port {port}, for {purpose}, cannot be used: {error}. Try others: make demo PORT_BASE=9000")
+            format!(
+                "port {port}, for {purpose}, cannot be used: {error}. Try others: make demo PORT_BASE=9000"
+            )
         })?;
     }
     Ok(())
@@ -132,7 +135,8 @@ fn clip(dir: &Path) -> Result<PathBuf, Failure> {
         let sound = "sine=frequency=440:beep_factor=4:duration=30";
         let name = drawn.display().to_string();
         let args = ["-v", "error", "-y", "-f", "lavfi", "-i", scene, "-f", "lavfi", "-i", sound];
-        let coding = ["-c:v", "libx264", "-bf", "0", "-g", "25", "-c:a", "aac", "-movflags", "+faststart", &name];
+        let coding =
+            ["-c:v", "libx264", "-bf", "0", "-g", "25", "-c:a", "aac", "-movflags", "+faststart", &name];
         steps::run("ffmpeg", &[args.as_slice(), coding.as_slice()].concat(), &[])?;
     }
     Ok(drawn)

@@ -31,7 +31,12 @@ impl Ports {
 
     /// Each with its purpose.
     pub(crate) fn all(self) -> [(u16, &'static str); 4] {
-        [(self.web, "the web page"), (self.rtsp, "RTSP"), (self.rtsps, "RTSPS"), (self.camera, "the demo's camera")]
+        [
+            (self.web, "the web page"),
+            (self.rtsp, "RTSP"),
+            (self.rtsps, "RTSPS"),
+            (self.camera, "the demo's camera"),
+        ]
     }
 }
 
@@ -46,7 +51,9 @@ pub(crate) fn write(path: &Path, ports: Ports) -> Result<(), Failure> {
     set(&mut settings, &["rtsp", "tls_address"], address(ports.rtsps));
     for channel in settings.get_mut("channel").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(url) = channel.get_mut("camera").and_then(|camera| camera.get_mut("url"))
-            && url.as_str().is_some_and(|url| url.starts_with("rtsp://127.0.0.1:") && url.ends_with("/stream"))
+            && url
+                .as_str()
+                .is_some_and(|url| url.starts_with("rtsp://127.0.0.1:") && url.ends_with("/stream"))
         {
             *url = Value::String(format!("rtsp://127.0.0.1:{}/stream", ports.camera));
         }
@@ -144,7 +151,9 @@ mod tests {
         write(&path, Ports::from_base(9000).unwrap()).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         fs::remove_dir_all(&dir).unwrap();
-        for words in ["Gate", "127.0.0.1:9000", "127.0.0.1:9001", "127.0.0.1:9002", "rtsp://127.0.0.1:9003/stream"] {
+        for words in
+            ["Gate", "127.0.0.1:9000", "127.0.0.1:9001", "127.0.0.1:9002", "rtsp://127.0.0.1:9003/stream"]
+        {
             assert!(text.contains(words), "{words} in {text}");
         }
     }

@@ -9,7 +9,8 @@ pub(crate) fn cpu_seconds(pid: u32) -> Result<f64, Failure> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name in parentheses may hold spaces; fields are counted from behind it. utime and stime are 14 and 15.
     let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
-    let field = |number: usize| fields.get(number - 3).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    let field =
+        |number: usize| fields.get(number - 3).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
     let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)?.unwrap_or(100) as f64;
     Ok((field(14) + field(15)) / per_second)
 }
@@ -29,7 +30,9 @@ pub(crate) fn written_bytes(pid: u32) -> Result<u64, Failure> {
 pub(crate) fn children(pid: u32) -> Result<Vec<(u32, Vec<String>)>, Failure> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
-        let Some(child) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Some(child) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
         // It may end between the listing and the reading.
         let Ok(status) = fs::read_to_string(format!("/proc/{child}/status")) else { continue };
         if number(&status, "PPid:") == u64::from(pid) {

@@ -14,7 +14,11 @@ pub(crate) fn run() -> Result<(), Failure> {
     step("npm", &["--prefix", "web/ui", "run", "--silent", "check"], &[])?;
     step("npm", &["--prefix", "web/ui", "run", "--silent", "test"], &[])?;
     step("cargo", &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
-    step("cargo", &["clippy", "--locked", "-p", "candor", "--no-default-features", "--", "-D", "warnings"], &[])?;
+    step(
+        "cargo",
+        &["clippy", "--locked", "-p", "candor", "--no-default-features", "--", "-D", "warnings"],
+        &[],
+    )?;
     step("cargo", &["doc", "--locked", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     step("cargo", &["test", "--locked", "--workspace", "--doc", "--quiet"], &[])?;
     // The tests drive the programs, so these are built first.
@@ -22,5 +26,3 @@ pub(crate) fn run() -> Result<(), Failure> {
     step("cargo", &["nextest", "run", "--locked", "--workspace"], &[])?;
     step("npm", &["--prefix", "tests/browser", "run", "--silent", "test"], &[])
 }
-
-

@@ -77,7 +77,10 @@ fn walk<'a>(
 }
 
 /// The longest part of `path` that is a module with a file of its own.
-fn defining_file<'a>(modules: &'a BTreeMap<Vec<String>, &Source>, path: &[String]) -> Option<&'a Vec<String>> {
+fn defining_file<'a>(
+    modules: &'a BTreeMap<Vec<String>, &Source>,
+    path: &[String],
+) -> Option<&'a Vec<String>> {
     (0..=path.len()).rev().find_map(|length| modules.get_key_value(&path[..length])).map(|(module, _)| module)
 }
 

@@ -24,8 +24,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "candor",
         &[
-            "board", "web", "hal", "hal-sim", "hal-gst", "media", "bus", "auth", "store", "rtsp", "live", "ingest",
-            "recorder",
+            "board", "web", "hal", "hal-sim", "hal-gst", "media", "bus", "auth", "store", "rtsp", "live",
+            "ingest", "recorder",
         ],
     ),
     // Beside the firmware: what drives and measures it.
@@ -47,7 +47,8 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>, Failure> {
         let used = package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development);
         for dependency in used.filter(|d| ours.contains(&d.name.as_str())) {
             if !allowed.contains(&dependency.name.as_str()) {
-                breaches.push(format!("{} uses {}, which does not lie below it", package.name, dependency.name));
+                breaches
+                    .push(format!("{} uses {}, which does not lie below it", package.name, dependency.name));
             }
         }
     }

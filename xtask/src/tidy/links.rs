@@ -28,7 +28,9 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>, Failure> {
 fn targets(text: &str) -> Vec<String> {
     Parser::new(text)
         .filter_map(|event| match event {
-            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => Some(dest_url.to_string()),
+            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                Some(dest_url.to_string())
+            }
             _ => None,
         })
         .filter(|target| !target.contains("://") && !target.starts_with("mailto:"))
