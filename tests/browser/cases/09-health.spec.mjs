@@ -4,10 +4,11 @@ import { expect, test } from '../support/test.mjs'
 
 const roleRow = (page, role) => page.getByTestId('health-roles').locator(`tr[data-role="${role}"]`)
 
+const pidOf = async (api, role) => (await api('GET', '/system')).roles.find((one) => one.role === role).pid
+
 /** Kills the role's process as the kernel would, and gives the time. */
 async function kill(api, role) {
-  const { roles } = await api('GET', '/system')
-  const { pid } = roles.find((one) => one.role === role)
+  const pid = await pidOf(api, role)
   const ms = Date.now()
   process.kill(pid, 'SIGKILL')
   return { pid, ms }
@@ -57,8 +58,10 @@ test('a session that is over is said, and after the log-in the page goes on wher
   await page.goto('/live/2')
   await expectMoving(picture(page, 2, 'main'), 'channel 2 before')
   await stamp(page)
-  const { ms } = await kill(api, 'serve')
+  const pid = await pidOf(api, 'serve')
   await context.clearCookies()
+  const ms = Date.now()
+  process.kill(pid, 'SIGKILL')
   await expect(page.getByTestId('login-form')).toBeVisible()
   await expect(page.getByText('Your session has ended.')).toBeVisible()
   await fillLogin(page, claimed)
