@@ -22,16 +22,17 @@ pub fn clip(name: &str, dir: &Path) -> PathBuf {
         return real;
     }
     let path = dir.join(name);
-    let (scene, profile, sound): (_, _, &[&str]) = if name == CAR_CLIP {
+    let (scene, [profile, b_frames], sound): (_, _, &[&str]) = if name == CAR_CLIP {
         let sound =
             &["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-c:a", "aac", "-b:a", "64k"];
-        ("testsrc2=size=768x432:rate=25/2", "baseline", sound)
+        ("testsrc2=size=768x432:rate=25/2", ["baseline", "0"], sound)
     } else {
-        ("mandelbrot=size=768x432:rate=10", "main", &[])
+        ("mandelbrot=size=768x432:rate=10", ["main", "2"], &[])
     };
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-f", "lavfi", "-i", scene]).args(&sound[..sound.len().min(4)]);
     command.args(["-t", "30", "-c:v", "libx264", "-profile:v", profile, "-preset", "ultrafast", "-g", "25"]);
+    command.args(["-bf", b_frames]);
     command.args(["-pix_fmt", "yuv420p"]).args(&sound[sound.len().min(4)..]).arg(&path);
     let _ = run(Duration::from_secs(60), &mut command).flawless();
     path
