@@ -263,13 +263,17 @@ impl Recorder {
     /// # Panics
     /// When they cannot be removed.
     pub fn forget_memory(&self) {
-        // Named after the data folder's path; a name of its own makes sure that nobody else's is removed.
-        let path = fs::canonicalize(self.data()).expect("a data folder");
+        let rings = self.rings().expect("the rings lie in memory");
+        fs::remove_dir_all(rings).expect("the rings can be removed");
+    }
+
+    /// The folder of the rings, which is named after the data folder's path; `None` where there is none.
+    fn rings(&self) -> Option<PathBuf> {
+        let path = fs::canonicalize(self.data()).ok()?;
         let hash = ring::digest::digest(&ring::digest::SHA256, path.as_os_str().as_encoded_bytes());
         let tag: String = hash.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-        let rings = ["/run/candor", "/dev/shm"].map(|dir| Path::new(dir).join(format!("candor-{tag}")));
-        let rings = rings.iter().find(|dir| dir.exists()).expect("the rings lie in memory");
-        fs::remove_dir_all(rings).expect("the rings can be removed");
+        let places = ["/run/candor", "/dev/shm"].map(|dir| Path::new(dir).join(format!("candor-{tag}")));
+        places.into_iter().find(|dir| dir.exists())
     }
 
     /// A channel's footage of the main stream, as `candor store list` has it.
@@ -309,6 +313,7 @@ impl Drop for Recorder {
         send(pid, Signal::SIGTERM);
         if finish(&mut process.child, STOP_LIMIT).is_none() {
             roles.into_iter().filter(|role| is_running(*role)).for_each(|role| send(role, Signal::SIGKILL));
+            self.rings().and_then(|rings| fs::remove_dir_all(rings).ok());
         }
     }
 }
