@@ -31,6 +31,7 @@ use crate::session::{Action, Beginning, Options, Refusal, Session};
 use crate::shared::Shared;
 use crate::tracks::LiveTrack;
 use crate::transport::{Abilities, Delivery};
+use crate::udp_pair::UdpPair;
 
 /// How often time-outs are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -55,12 +56,14 @@ const MAX_SLICES: usize = 16;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Who connected, and how.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     /// The address that the client reached.
     pub(crate) local: IpAddr,
     pub(crate) secure: bool,
+    /// Where its datagrams would leave; `None` for TCP only.
+    pub(crate) udp: Option<Arc<UdpPair>>,
     pub(crate) turned_away: bool,
 }
 
@@ -148,9 +151,7 @@ impl Client {
     fn new(shared: Arc<Shared>, connection: Connection) -> Self {
         let now = shared.clock.mono();
         let peer = connection.peer;
-        // Over TLS nothing is sent in clear.
-        let udp = shared.options.udp.as_ref().filter(|_| !connection.secure);
-        let reached = udp.and_then(|pair| Some((pair.ports(), pair.reach(peer.ip())?)));
+        let reached = connection.udp.as_ref().and_then(|pair| Some((pair.ports(), pair.reach(peer.ip())?)));
         let options = Options {
             gate: Arc::clone(&shared.gate),
             peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
@@ -162,13 +163,14 @@ impl Client {
             timeout: shared.options.session_timeout,
             turned_away: connection.turned_away,
         };
+        let outbox = Outbox { flushes: connection.secure, ..Outbox::default() };
         Self {
             session: Session::new(options, now),
             connection,
             legs: Vec::new(),
             described: Vec::new(),
             stream: None,
-            outbox: Outbox { flushes: connection.secure, ..Outbox::default() },
+            outbox,
             closing: false,
             progress: now,
             cname: random_hex(&SystemRandom::new()).unwrap_or_default(),
@@ -300,7 +302,7 @@ impl Client {
                         self.outbox.queue.push_back(packets.interleaved(rtp));
                     }
                     Delivery::Udp { rtp, rtcp } => {
-                        let Some(pair) = &self.shared.options.udp else { return };
+                        let Some(pair) = &self.connection.udp else { return };
                         if let Some(report) = report {
                             let _ = pair.rtcp.send_to(&report, rtcp).await;
                         }
@@ -315,7 +317,7 @@ impl Client {
             Item::Closed => {
                 for leg in &self.legs {
                     let goodbye = rtcp::goodbye(&leg.report, &self.cname);
-                    match (leg.delivery, &self.shared.options.udp) {
+                    match (leg.delivery, &self.connection.udp) {
                         (Delivery::Interleaved { rtcp, .. }, _) => {
                             self.outbox.queue.push_back(interleaved(rtcp, &goodbye));
                         }

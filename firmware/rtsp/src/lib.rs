@@ -37,7 +37,7 @@ mod video;
 pub use digest::REALM;
 pub use error::{ErrorKind, RtspError};
 pub use gate::{Gate, Via, Watch, WatchGuard};
-pub use server::{Server, ServerStats};
+pub use server::{Entrance, Server, ServerStats};
 pub use session::SESSION_TIMEOUT;
 pub use shared::ServerOptions;
 pub use udp_pair::UdpPair;

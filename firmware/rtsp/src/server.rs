@@ -22,6 +22,7 @@ use crate::gate::Gate;
 use crate::rtcp;
 use crate::shared::{ServerOptions, Shared};
 use crate::tracks::Tracks;
+use crate::udp_pair::UdpPair;
 
 /// Connections beyond the limit that still hear why; more are dropped without a word.
 const MAX_TURNED_AWAY: usize = 16;
@@ -32,6 +33,18 @@ const SEND_BUFFER_BYTES: usize = 256 << 10;
 
 /// A TLS handshake takes two round trips and some arithmetic.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How clients come in at one listener.
+#[derive(Clone)]
+pub enum Entrance {
+    /// RTSP in clear.
+    Plain {
+        /// Where datagrams leave; `None` for TCP only.
+        udp: Option<Arc<UdpPair>>,
+    },
+    /// RTSPS. Nothing is sent in clear, so there are no datagrams.
+    Tls(TlsAcceptor),
+}
 
 /// What the server has done so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +75,11 @@ impl Server {
         Self { shared: Arc::new(Shared::new(Tracks::new(feeds), gate, clock, options)) }
     }
 
-    /// Takes connections until the future is dropped, which ends them all. May run several times at once: for
-    /// RTSP, and with `tls` for RTSPS.
-    pub async fn serve(&self, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    /// Takes connections until the future is dropped, which ends them all. May run several times at once, once for
+    /// each entrance.
+    pub async fn serve(&self, listener: TcpListener, entrance: Entrance) {
         let mut clients = JoinSet::new();
-        let reports = listen_for_reports(&self.shared, tls.is_none());
+        let reports = listen_for_reports(&self.shared, &entrance);
         let mut reports = std::pin::pin!(reports);
         loop {
             let accepted = tokio::select! {
@@ -77,7 +90,7 @@ impl Server {
             match accepted {
                 Ok((socket, peer)) => {
                     let Some(place) = Place::take(&self.shared, peer) else { continue };
-                    clients.spawn(run_client(Arc::clone(&self.shared), socket, tls.clone(), place));
+                    clients.spawn(run_client(Arc::clone(&self.shared), socket, entrance.clone(), place));
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: others will give some back.
@@ -141,15 +154,20 @@ impl Drop for Place {
     }
 }
 
-async fn run_client(shared: Arc<Shared>, socket: TcpStream, tls: Option<TlsAcceptor>, place: Place) {
+async fn run_client(shared: Arc<Shared>, socket: TcpStream, entrance: Entrance, place: Place) {
     let peer = place.peer;
     let Ok(local) = socket.local_addr() else { return };
     let _ = socket.set_nodelay(true);
     let _ = socket2::SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER_BYTES);
+    let (tls, udp) = match entrance {
+        Entrance::Plain { udp } => (None, udp),
+        Entrance::Tls(acceptor) => (Some(acceptor), None),
+    };
     let connection = Connection {
         peer,
         local: local.ip().to_canonical(),
         secure: tls.is_some(),
+        udp,
         turned_away: place.turned_away,
     };
     match tls {
@@ -164,8 +182,8 @@ async fn run_client(shared: Arc<Shared>, socket: TcpStream, tls: Option<TlsAccep
 
 /// Receiver reports on the shared RTCP port. What comes to the RTP port stays unread: clients send there only to
 /// open their own firewalls.
-async fn listen_for_reports(shared: &Shared, plain: bool) {
-    let Some(pair) = shared.options.udp.as_ref().filter(|_| plain) else {
+async fn listen_for_reports(shared: &Shared, entrance: &Entrance) {
+    let Entrance::Plain { udp: Some(pair) } = entrance else {
         return std::future::pending().await;
     };
     let mut buffer = [0; 1500];

@@ -14,7 +14,6 @@ use tokio::sync::Semaphore;
 use crate::gate::Gate;
 use crate::session::SESSION_TIMEOUT;
 use crate::tracks::Tracks;
-use crate::udp_pair::UdpPair;
 
 /// What the caller decides.
 #[derive(Debug)]
@@ -27,8 +26,6 @@ pub struct ServerOptions {
     pub max_clients_per_address: usize,
     /// Sessions at once, over all connections.
     pub max_watchers: usize,
-    /// RTP and RTCP port; `None` for TCP only.
-    pub udp: Option<UdpPair>,
 }
 
 impl Default for ServerOptions {
@@ -38,7 +35,6 @@ impl Default for ServerOptions {
             max_clients: 128,
             max_clients_per_address: 64,
             max_watchers: 64,
-            udp: None,
         }
     }
 }

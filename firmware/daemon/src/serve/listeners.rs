@@ -1,4 +1,6 @@
 //! The ports: HTTPS, RTSPS, and plain RTSP while the owner wants it.
+//!
+//! Plain RTSP brings a pair of UDP ports, which close with it. There are no others.
 
 use std::future::Future;
 use std::io;
@@ -6,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rtsp::{Server, ServerOptions, UdpPair};
+use rtsp::{Entrance, Server, ServerOptions, UdpPair};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -40,16 +42,9 @@ pub(super) fn tls_config(
 /// Serves until `stop`.
 pub(super) async fn serve(house: Arc<House>, tls: ServerConfig, stop: impl Future<Output = ()> + Send) {
     let settings = house.settings.borrow().clone();
-    let udp = match UdpPair::bind(settings.rtsp.address.ip(), None) {
-        Ok(pair) => Some(pair),
-        Err(error) => {
-            tracing::warn!(%error, "RTSP goes over TCP only");
-            None
-        }
-    };
-    let options = ServerOptions { udp, ..ServerOptions::default() };
     let gate = Arc::new(Gate(Arc::clone(&house)));
-    let rtsp = Server::new(Arc::clone(&house.feeds), gate, Arc::clone(&house.clock), options);
+    let rtsp =
+        Server::new(Arc::clone(&house.feeds), gate, Arc::clone(&house.clock), ServerOptions::default());
     let secure = TlsAcceptor::from(Arc::new(tls.clone()));
     let api = Arc::new(Api(Arc::clone(&house)));
     // Each waits for its own port: a web port that another program has must not keep players out.
@@ -70,7 +65,7 @@ pub(super) async fn serve(house: Arc<House>, tls: ServerConfig, stop: impl Futur
 
 async fn serve_rtsps(house: &House, rtsp: &Server, address: SocketAddr, tls: TlsAcceptor) {
     let listener = bind(house, "RTSPS", "rtsps", address).await;
-    rtsp.serve(listener, Some(tls)).await;
+    rtsp.serve(listener, Entrance::Tls(tls)).await;
 }
 
 async fn serve_rtsp_while_enabled(house: &House, rtsp: &Server, address: SocketAddr) {
@@ -79,7 +74,10 @@ async fn serve_rtsp_while_enabled(house: &House, rtsp: &Server, address: SocketA
         if settings.wait_for(|settings| settings.rtsp.enabled).await.is_err() {
             return;
         }
-        let serving = async { rtsp.serve(bind(house, "RTSP", "rtsp", address).await, None).await };
+        let serving = async {
+            let listener = bind(house, "RTSP", "rtsp", address).await;
+            rtsp.serve(listener, Entrance::Plain { udp: udp_pair(address) }).await;
+        };
         tokio::select! {
             () = serving => return,
             // Turned off: the future is dropped, and every plain session with it.
@@ -87,6 +85,14 @@ async fn serve_rtsp_while_enabled(house: &House, rtsp: &Server, address: SocketA
         }
         tracing::info!("plain RTSP is off");
     }
+}
+
+/// The ports that datagrams leave from: a free pair, told to each client, and closed with plain RTSP.
+fn udp_pair(address: SocketAddr) -> Option<Arc<UdpPair>> {
+    UdpPair::bind(address.ip(), None)
+        .inspect_err(|error| tracing::warn!(%error, "RTSP goes over TCP only"))
+        .ok()
+        .map(Arc::new)
 }
 
 /// Listens, as soon as nobody else does.

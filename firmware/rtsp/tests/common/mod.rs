@@ -13,7 +13,7 @@ use std::time::Duration;
 use auth::StreamKeyVerifier;
 use bus::{Feeds, Publisher, RingSpec};
 use hal::{AccessUnit, ChannelId, Clock, Pts90k, StreamId, StreamKind, SystemClock};
-use rtsp::{Gate, REALM, Server, ServerOptions, UdpPair, Watch, WatchGuard};
+use rtsp::{Entrance, Gate, REALM, Server, ServerOptions, UdpPair, Watch, WatchGuard};
 use tokio::net::TcpListener;
 
 use footage::Clip;
@@ -147,7 +147,7 @@ impl Recorder {
         Self::with(ServerOptions::default())
     }
 
-    pub fn with(mut options: ServerOptions) -> Self {
+    pub fn with(options: ServerOptions) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let _inside = runtime.enter();
@@ -157,7 +157,7 @@ impl Recorder {
             watching: Arc::default(),
             seen: Mutex::default(),
         });
-        options.udp = Some(UdpPair::bind("127.0.0.1".parse().unwrap(), None).unwrap());
+        let udp = Some(Arc::new(UdpPair::bind("127.0.0.1".parse().unwrap(), None).unwrap()));
         let feeds = Arc::new(Feeds::new(dir.path()));
         let server = Server::new(
             feeds,
@@ -168,7 +168,7 @@ impl Recorder {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let serving = server.clone();
-        runtime.spawn(async move { serving.serve(listener, None).await });
+        runtime.spawn(async move { serving.serve(listener, Entrance::Plain { udp }).await });
         drop(_inside);
         Self { dir, server, gate, address, cameras: Vec::new(), runtime: Some(runtime) }
     }
@@ -210,7 +210,7 @@ impl Recorder {
         let listener = self.runtime().block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let serving = self.server.clone();
-        self.runtime().spawn(async move { serving.serve(listener, Some(acceptor)).await });
+        self.runtime().spawn(async move { serving.serve(listener, Entrance::Tls(acceptor)).await });
         format!("rtsps://{USER}:{KEY}@{address}{path}")
     }
 
