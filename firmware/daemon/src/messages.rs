@@ -157,12 +157,24 @@ pub(crate) struct StreamStatus {
     pub(crate) audio_channels: u8,
 }
 
+/// Whether the disk takes footage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum DiskState {
+    #[default]
+    Ok,
+    Full,
+    /// It does not let the recorder write.
+    Unwritable,
+    Failed,
+}
+
 /// How recording is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RecordStatus {
     /// The channels with footage in the last seconds.
     pub(crate) recording: Vec<ChannelId>,
-    /// Empty when all is well.
+    pub(crate) disk: DiskState,
+    /// What the disk said, when all is not well.
     pub(crate) error: String,
     /// The volume's folder, as the owner knows it.
     pub(crate) path: String,

@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use hal::{ByteCount, ChannelId, Clock, MonoTime, StreamKind, SystemClock, WallTime};
 use recorder::{Recorder, RecorderStatus, StatusHandle, StopFlag};
-use store::{Reader, Store, StoreError, StoreOptions};
+use store::{ErrorKind, Reader, Store, StoreError, StoreOptions};
 
 use crate::control::{Control, Receiver};
 use crate::footage_server::{FootageServer, SharedReader};
-use crate::messages::{RecordStatus, RoleConfig, RoleStatus, STATUS_EVERY, ToRole};
+use crate::messages::{DiskState, RecordStatus, RoleConfig, RoleStatus, STATUS_EVERY, ToRole};
 
 /// A disk that could not be opened is tried again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// A channel counts as recorded while its newest unit is not older than this.
-const FRESH: Duration = Duration::from_secs(5);
+/// A channel counts as recorded while its newest unit is not older than this: a frame a second and two drains.
+const FRESH: Duration = Duration::from_secs(2);
 /// Orders that wait; there are few.
 const INBOX: usize = 16;
 
@@ -47,6 +47,7 @@ pub(crate) fn run(
         clock: Arc::clone(&clock),
         reader,
         running: None,
+        disk: DiskState::Ok,
         error: String::new(),
         retry_at: clock.mono(),
     };
@@ -73,6 +74,7 @@ struct Volume {
     clock: Arc<dyn Clock>,
     reader: SharedReader,
     running: Option<Running>,
+    disk: DiskState,
     error: String,
     retry_at: MonoTime,
 }
@@ -95,6 +97,7 @@ impl Volume {
                 if text != self.error {
                     tracing::error!(%error, "the footage volume cannot be used");
                 }
+                self.disk = disk_state(error.downcast_ref().map_or(ErrorKind::Io, StoreError::kind));
                 self.error = text;
                 self.retry_at = self.clock.mono() + RETRY_AFTER;
             }
@@ -118,6 +121,7 @@ impl Volume {
             && let Some(running) = self.running.take()
         {
             set_reader(&self.reader, None);
+            self.disk = DiskState::Failed;
             self.error = match running.thread.join() {
                 Ok(Ok(())) => "The recorder ended by itself.".to_owned(),
                 Ok(Err(error)) => error.to_string(),
@@ -134,6 +138,7 @@ impl Volume {
     fn status(&self) -> RecordStatus {
         let Some(running) = &self.running else {
             return RecordStatus {
+                disk: self.disk,
                 error: self.error.clone(),
                 path: self.dir.display().to_string(),
                 total_bytes: self.options.max_bytes.0,
@@ -144,6 +149,7 @@ impl Volume {
         let (oldest, newest) = self.bounds();
         RecordStatus {
             recording: recorded_channels(&status, self.clock.wall()),
+            disk: status.last_error_kind.map_or(DiskState::Ok, disk_state),
             error: status.last_error.clone().unwrap_or_default(),
             path: self.dir.display().to_string(),
             total_bytes: status.volume_max.0,
@@ -188,6 +194,14 @@ fn recorded_channels(status: &RecorderStatus, now: WallTime) -> Vec<ChannelId> {
         .filter(|_| status.last_error.is_none())
         .map(|(id, _)| id.channel)
         .collect()
+}
+
+fn disk_state(kind: ErrorKind) -> DiskState {
+    match kind {
+        ErrorKind::DiskFull => DiskState::Full,
+        ErrorKind::Unwritable => DiskState::Unwritable,
+        _ => DiskState::Failed,
+    }
 }
 
 fn set_reader(shared: &SharedReader, reader: Option<Arc<Reader>>) {

@@ -19,7 +19,7 @@ use super::password_line::PasswordLine;
 use super::views::utc;
 use crate::accounts_text;
 use crate::control::Control;
-use crate::messages::{AccountsText, Answer, Ask};
+use crate::messages::{AccountsText, Answer, Ask, RoleStatus};
 
 /// Accounts, sessions and the set-up code.
 pub(super) struct Accounts {
@@ -87,9 +87,9 @@ impl Accounts {
         }
     }
 
-    /// Who is signed in, for a successor of this process.
-    pub(super) fn sessions(&self) -> Vec<KeptSession> {
-        self.sessions.keep()
+    /// Tells the warden who is signed in, for a successor of this process; it is the sign of progress, too.
+    pub(super) fn keep_sessions(&self) {
+        self.control.status(RoleStatus::Serve(self.sessions.keep()));
     }
 
     pub(super) fn authenticate(&self, token: &SessionToken, from: SocketAddr) -> Option<Session> {
@@ -102,6 +102,8 @@ impl Accounts {
 
     pub(super) fn logout(&self, token: &SessionToken) {
         self.sessions.end(token.as_str());
+        // At once: a crash must not bring it back.
+        self.keep_sessions();
     }
 
     /// Makes the first owner and signs them in.
@@ -219,6 +221,7 @@ impl Accounts {
 
     fn begin(&self, name: &UserName, role: Role, from: SocketAddr) -> Result<NewSession, ApiError> {
         let begun = self.sessions.begin(name, role, from).map_err(ApiError::internal)?;
+        self.keep_sessions();
         let token =
             SessionToken::new(begun.token).ok_or_else(|| ApiError::internal("a token of another form"))?;
         Ok(NewSession { token, session: view(&begun.session) })

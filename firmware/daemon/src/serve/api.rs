@@ -74,13 +74,13 @@ impl web::Api for Api {
     }
 
     async fn channels(&self, _: Caller) -> Result<Vec<Channel>, ApiError> {
-        Ok(views::channels(&self.0.settings.borrow(), &self.0.snapshot.borrow()))
+        Ok(self.channel_views())
     }
 
     async fn set_channel(&self, _: Caller, number: u16, input: ChannelInput) -> Result<Channel, ApiError> {
         let channel = self.channel(number)?;
         self.change(Change::Title { channel, title: input.title }).await?;
-        let channels = views::channels(&self.0.settings.borrow(), &self.0.snapshot.borrow());
+        let channels = self.channel_views();
         channels.into_iter().find(|c| c.channel == number).ok_or_else(|| no_channel(number))
     }
 
@@ -233,6 +233,10 @@ impl web::Api for Api {
 }
 
 impl Api {
+    fn channel_views(&self) -> Vec<Channel> {
+        views::channels(&self.0.settings.borrow(), &self.0.snapshot.borrow(), self.0.clock.wall())
+    }
+
     /// The channel of that number, when the recorder has one.
     fn channel(&self, number: u16) -> Result<ChannelId, ApiError> {
         let channel = ChannelId::new(number).filter(|id| self.0.settings.borrow().channel(*id).is_some());

@@ -15,7 +15,7 @@ use super::listeners;
 use super::watchers::Watchers;
 use crate::control::{Control, Receiver};
 use crate::footage_client::FootageClient;
-use crate::messages::{RoleConfig, RoleStatus, STATUS_EVERY, Snapshot, ToRole};
+use crate::messages::{RoleConfig, STATUS_EVERY, Snapshot, ToRole};
 
 /// Worker threads: TLS and fan-out of many viewers use a second core where there is one.
 const WORKERS: usize = 2;
@@ -72,7 +72,7 @@ async fn serve(
         let mut every = interval(STATUS_EVERY);
         loop {
             every.tick().await;
-            reporting.control.status(RoleStatus::Serve(reporting.accounts.sessions()));
+            reporting.accounts.keep_sessions();
         }
     });
     let showing = Arc::clone(&house);

@@ -40,10 +40,11 @@ impl Updates {
         let settings = self.settings.borrow_and_update().clone();
         let snapshot = self.snapshot.borrow_and_update().clone();
         self.watchers.borrow_and_update();
+        let time = self.house.clock.wall();
         let now = [
-            Update::Channels(views::channels(&settings, &snapshot)),
+            Update::Channels(views::channels(&settings, &snapshot, time)),
             Update::Trust(views::trust(&settings, &snapshot, self.house.watchers.list())),
-            Update::System(views::system(&snapshot, self.house.clock.wall())),
+            Update::System(views::system(&snapshot, time)),
         ];
         for (sent, update) in self.sent.iter_mut().zip(now) {
             if sent.as_ref() != Some(&update) {

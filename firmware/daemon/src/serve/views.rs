@@ -26,18 +26,23 @@ pub(super) fn wall(time: UtcTime) -> WallTime {
 }
 
 /// All channels, in the order of their numbers.
-pub(super) fn channels(settings: &Settings, snapshot: &Snapshot) -> Vec<Channel> {
-    settings.channels.iter().map(|channel| one_channel(settings, channel, snapshot)).collect()
+pub(super) fn channels(settings: &Settings, snapshot: &Snapshot, now: WallTime) -> Vec<Channel> {
+    settings.channels.iter().map(|channel| one_channel(settings, channel, snapshot, now)).collect()
 }
 
-fn one_channel(settings: &Settings, channel: &settings::Channel, snapshot: &Snapshot) -> Channel {
+fn one_channel(
+    settings: &Settings,
+    channel: &settings::Channel,
+    snapshot: &Snapshot,
+    now: WallTime,
+) -> Channel {
     let status = snapshot.channels.iter().find(|status| status.channel == channel.number);
     let stream = |kind| status.and_then(|s| s.streams.iter().find(|s| s.kind == kind));
     Channel {
         channel: channel.number.get(),
         title: channel.title.clone(),
         source: if channel.camera.is_some() { ChannelSource::Camera } else { ChannelSource::Input },
-        state: channel_state(settings, channel, status),
+        state: channel_state(settings, channel, status, now),
         recording: snapshot.record.recording.contains(&channel.number),
         main: stream(StreamKind::Main).map(video),
         sub: stream(StreamKind::Sub).map(video),
@@ -63,6 +68,7 @@ fn channel_state(
     settings: &Settings,
     channel: &settings::Channel,
     status: Option<&ChannelStatus>,
+    now: WallTime,
 ) -> ChannelState {
     use messages::ChannelState as S;
     let Some(status) = status else {
@@ -77,7 +83,7 @@ fn channel_state(
         S::Ok => (ChannelStateCode::Ok, String::new()),
         S::Starting => (ChannelStateCode::Starting, format!("{title} is being started.")),
         S::NoSignal => {
-            let since = local_time(settings, status.since);
+            let since = local_time(settings, status.since, now);
             let message = format!("{title} has sent no picture since {since}. Check its cable or power.");
             (ChannelStateCode::NoSignal, message)
         }
@@ -153,14 +159,37 @@ fn disk(snapshot: &Snapshot) -> Option<Disk> {
     }
     Some(Disk {
         path: record.path.clone(),
-        state: if record.error.is_empty() { DiskState::Ok } else { DiskState::Error },
-        message: (!record.error.is_empty()).then(|| record.error.clone()),
+        state: match record.disk {
+            messages::DiskState::Ok => DiskState::Ok,
+            messages::DiskState::Full => DiskState::Full,
+            messages::DiskState::Unwritable | messages::DiskState::Failed => DiskState::Error,
+        },
+        message: disk_words(record),
         total_bytes: record.total_bytes,
         used_bytes: record.used_bytes,
         write_bytes_per_sec: record.write_bytes_per_sec,
         oldest: record.oldest.map(utc),
         newest: record.newest.map(utc),
     })
+}
+
+/// What happened, what was kept, what to do; and what the disk said, for whoever is asked for help.
+fn disk_words(record: &messages::RecordStatus) -> Option<String> {
+    let words = match record.disk {
+        messages::DiskState::Ok => return None,
+        messages::DiskState::Full => {
+            "The disk is full: other files take the room that footage may have. What is recorded is kept. Make room, \
+             and recording goes on by itself."
+        }
+        messages::DiskState::Unwritable => {
+            "The disk does not let the recorder write. What is recorded is kept. Check the folder's owner, and \
+             whether the disk is mounted read-only."
+        }
+        messages::DiskState::Failed => {
+            "The disk fails, and the recorder goes on trying. What can be read is kept. Check its cable, or replace it."
+        }
+    };
+    Some(format!("{words} ({})", record.error))
 }
 
 /// The trust line.
@@ -206,10 +235,28 @@ fn one_watching(view: View, since: WallTime) -> Watching {
 }
 
 /// `14:02`, or with the date when that is another day's.
-fn local_time(settings: &Settings, time: WallTime) -> String {
+fn local_time(settings: &Settings, time: WallTime, now: WallTime) -> String {
     let zone = TimeZone::get(&settings.time_zone).unwrap_or(TimeZone::UTC);
-    match Timestamp::from_microsecond(time.as_unix_micros()) {
-        Ok(moment) => moment.to_zoned(zone).strftime("%-d %B %H:%M").to_string(),
-        Err(_) => "an unknown time".to_owned(),
+    let zoned = |time: WallTime| {
+        Timestamp::from_microsecond(time.as_unix_micros()).map(|moment| moment.to_zoned(zone.clone()))
+    };
+    match (zoned(time), zoned(now)) {
+        (Ok(time), Ok(now)) if time.date() == now.date() => time.strftime("%H:%M").to_string(),
+        (Ok(time), _) => time.strftime("%-d %B %H:%M").to_string(),
+        (Err(_), _) => "an unknown time".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_another_day_has_its_date_in_the_recorders_zone() {
+        let settings = Settings { time_zone: "Europe/Berlin".to_owned(), ..Settings::new() };
+        let at = |text: &str| wall(text.parse().unwrap());
+        let shown = |time, now| local_time(&settings, at(time), at(now));
+        assert_eq!(shown("2026-11-20T13:02:59Z", "2026-11-20T20:00:00Z"), "14:02");
+        assert_eq!(shown("2026-11-20T22:59:00Z", "2026-11-20T23:01:00Z"), "20 November 23:59");
     }
 }

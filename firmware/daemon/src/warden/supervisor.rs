@@ -84,7 +84,9 @@ impl<'a> Life<'a> {
         ours.set_nonblocking(true)?;
         let (reader, orders) = UnixStream::from_std(ours)?.into_split();
         // Its own process group: Ctrl-C on the console is the warden's to handle, in order.
-        let child = Command::new(std::env::current_exe()?)
+        // This very program, even when another was put in its place since.
+        let child = Command::new("/proc/self/exe")
+            .arg0("candor")
             .args(["role", role.name()])
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .process_group(0)
