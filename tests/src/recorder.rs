@@ -115,7 +115,9 @@ impl Recorder {
     /// `candor run` on its data folder.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut command = Command::new(program("candor"));
+        // Some that start programs leave signals blocked, and programs inherit that: a stop must be heard all the same.
+        let mut command = Command::new("env");
+        command.arg("--block-signal=HUP,INT,TERM").arg(program("candor"));
         command.arg("run").arg("--data").arg(self.data());
         command
     }
