@@ -98,11 +98,11 @@ fn gstreamer_plays() {
         command.arg(format!("location=rtsp://{}/ch1/main", recorder.address));
         command.arg(format!("protocols={transport}"));
         command.args([&format!("user-id={}", common::USER), &format!("user-pw={}", common::KEY)]);
-        // Both sinks end by themselves, after that many units of a live stream.
+        // Both sinks end by themselves, in real time.
         command.args("s. ! application/x-rtp,media=video ! rtph264depay ! h264parse ! avdec_h264".split(' '));
-        command.args(format!("! fakesink num-buffers={}", 12 * play_sec()).split(' '));
+        command.args(format!("! fakesink sync=true num-buffers={}", 12 * play_sec()).split(' '));
         command.args("s. ! application/x-rtp,media=audio ! rtpmp4gdepay ! aacparse ! avdec_aac".split(' '));
-        command.args(format!("! fakesink num-buffers={}", 44 * play_sec()).split(' '));
+        command.args(format!("! fakesink sync=true num-buffers={}", 44 * play_sec()).split(' '));
         command.env("GST_DEBUG", "1").env("GST_DEBUG_NO_COLOR", "1");
         let output = run(&mut command);
         let text = String::from_utf8_lossy(&output.stderr);
