@@ -51,5 +51,6 @@ test('a stream key opens RTSP until it is removed', async ({ owned: page, record
   expect(refused.err).toContain('401')
 
   await toggle.uncheck()
-  await expect(page.getByText('Off: the port is closed.')).toBeVisible()
+  await expect(page.getByText('Off: its port is closed.')).toBeVisible()
+  expect((await probe(address(''))).err, 'the port is closed').toContain('refused')
 })
