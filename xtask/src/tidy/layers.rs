@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("hal", &["board"]),
     ("hal-sim", &["board", "hal"]),
     ("hal-gst", &["board", "hal"]),
+    ("hal-linux", &["board", "hal"]),
     ("media", &["hal"]),
     ("bus", &["hal"]),
     ("auth", &["hal"]),
@@ -20,18 +21,23 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rtsp", &["bus", "media", "auth", "hal"]),
     ("live", &["bus", "media", "hal"]),
     ("ingest", &["bus", "media", "hal"]),
+    ("update", &["board", "hal"]),
+    ("system", &["board", "hal"]),
     ("recorder", &["bus", "store", "hal"]),
+    // A second program: what starts before the root is trusted holds as little as it can.
+    ("loader", &["board", "hal", "hal-linux", "update"]),
     (
         "candor",
         &[
-            "board", "web", "hal", "hal-sim", "hal-gst", "media", "bus", "auth", "store", "rtsp", "live",
-            "ingest", "recorder",
+            "board", "web", "hal", "hal-sim", "hal-gst", "hal-linux", "media", "bus", "auth", "store", "rtsp",
+            "live", "ingest", "update", "system", "recorder",
         ],
     ),
     // Beside the firmware: what drives and measures it.
     ("test-camera", &[]),
+    ("board-agent", &[]),
     ("tests", &["board", "hal", "hal-sim", "web", "test-camera", "auth", "bus"]),
-    ("xtask", &["auth", "hal", "hal-sim", "bus", "store", "recorder"]),
+    ("xtask", &["board", "update", "auth", "hal", "hal-sim", "bus", "store", "recorder"]),
 ];
 
 /// A line for each crate that is not in the table and each arrow that it does not allow.

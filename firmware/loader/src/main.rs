@@ -1,0 +1,3 @@
+//! What a board's kernel starts: verifies a slot and starts it, or recovers.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A board's surroundings: network, time, disks, alarm inputs and relays.

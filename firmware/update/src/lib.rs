@@ -1,0 +1,1 @@
+//! Updates: bundles, signatures, slots and the state log.

@@ -1,0 +1,1 @@
+//! The Linux kernel's devices behind the HAL's traits: flash, watchdog, GPIO, I2C.

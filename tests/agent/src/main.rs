@@ -1,0 +1,3 @@
+//! What the emulated board's tests run beside the recorder.
+
+fn main() {}
