@@ -1,1 +1,14 @@
 //! The Linux kernel's devices behind the HAL's traits: flash, watchdog, GPIO, I2C.
+//!
+//! Each file is one kernel interface, named for the peripheral; what the kernel answers is turned into the HAL's one
+//! error in `fault.rs`. Where a call has no safe form in nix, the file that makes it allows `unsafe` for that.
+//!
+//! Does not belong here: which device is for what (a board's description), and what vendors' kernel modules offer
+//! (`hal-himpp`).
+
+mod fault;
+mod mtd;
+mod watchdog;
+
+pub use mtd::{Mtd, MtdPartition};
+pub use watchdog::LinuxWatchdog;
