@@ -1,0 +1,25 @@
+//! An I2C chip's registers, over the kernel's `/dev/i2c-N`: what a front end would answer with is put there.
+
+use std::fs::{self, File};
+
+use crate::start::Failure;
+use crate::system_calls;
+
+/// The number of the bus whose adapter has this name, such as `SMBus stub driver`.
+pub(crate) fn bus_named(name: &str) -> Result<u32, Failure> {
+    for entry in fs::read_dir("/sys/bus/i2c/devices")? {
+        let path = entry?.path();
+        let is = fs::read_to_string(path.join("name")).is_ok_and(|text| text.trim() == name);
+        let number = path.file_name().and_then(|name| name.to_str()?.strip_prefix("i2c-")?.parse().ok());
+        if let (true, Some(number)) = (is, number) {
+            return Ok(number);
+        }
+    }
+    Err(format!("no I2C bus is called {name}").into())
+}
+
+/// Writes a register, or reads it when there is no `value`.
+pub(crate) fn register(bus: u32, chip: u8, register: u8, value: Option<u8>) -> Result<u8, Failure> {
+    let bus = File::options().read(true).write(true).open(format!("/dev/i2c-{bus}"))?;
+    Ok(system_calls::i2c_register(&bus, chip, register, value)?)
+}
