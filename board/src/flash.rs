@@ -27,6 +27,7 @@ pub struct Flash {
 
 impl Flash {
     /// The kernel's argument for these partitions: `hi_sfc:2M(boot)`; `None` where the kernel's name is not known.
+    /// What starts the board is `ro`: the kernel refuses to write it.
     #[must_use]
     pub fn mtdparts(&self) -> Option<String> {
         let mut next = 0;
@@ -36,7 +37,8 @@ impl Flash {
             .map(|p| {
                 let place = if p.offset() == next { String::new() } else { format!("@{:#x}", p.offset()) };
                 next = p.offset() + p.size.bytes();
-                format!("{}{place}({})", p.size, p.name)
+                let mode = if p.role.is_some_and(PartitionRole::is_write_protected) { "ro" } else { "" };
+                format!("{}{place}({}){mode}", p.size, p.name)
             })
             .collect();
         Some(format!("{}:{}", self.mtd.as_ref()?, parts.join(",")))
@@ -67,7 +69,6 @@ pub struct Partition {
     pub name: String,
     /// What we keep there; absent in a vendor's layout.
     pub role: Option<PartitionRole>,
-    /// Where it begins, as written; filled in by the reader where it follows the one before.
     /// Where it begins. Filled in by the reader where the file leaves it out: behind the one before.
     #[serde(rename = "offset")]
     pub(crate) start: Option<Address>,
@@ -91,12 +92,22 @@ pub enum PartitionRole {
     Boot,
     /// The boot loader's environment.
     Environment,
-    /// Kernel, loader and updater, to fall back to.
+    /// The stage: kernel and loader, which the boot loader starts. The loader is also what recovers.
     Recovery,
+    /// The stage again, for when the first cannot be read.
+    RecoveryB,
     /// The main image, or slot A of two.
     Main,
     /// Slot B.
     MainB,
     /// Keys, settings, tries.
     State,
+}
+
+impl PartitionRole {
+    /// Whether the running system must not write there: what the boot loader needs to start the board.
+    #[must_use]
+    pub const fn is_write_protected(self) -> bool {
+        matches!(self, Self::Boot | Self::Environment | Self::Recovery | Self::RecoveryB)
+    }
 }

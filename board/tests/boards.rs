@@ -23,9 +23,13 @@ fn every_builtin_name_opens() {
 fn the_default_of_virt_a7_is_the_small_one() {
     let board = Board::builtin("virt-a7").unwrap();
     assert_eq!(board, Board::builtin("virt-a7-16").unwrap());
-    assert!(board.flash[0].partition(PartitionRole::MainB).is_none());
+    for second in [PartitionRole::MainB, PartitionRole::RecoveryB] {
+        assert!(board.flash[0].partition(second).is_none());
+    }
     let large = Board::builtin("virt-a7-64").unwrap();
-    assert!(large.flash[0].partition(PartitionRole::MainB).is_some());
+    for second in [PartitionRole::MainB, PartitionRole::RecoveryB] {
+        assert!(large.flash[0].partition(second).is_some());
+    }
 }
 
 #[test]
@@ -36,6 +40,6 @@ fn mtdparts_are_written_as_the_kernel_reads_them() {
     let board = Board::builtin("virt-a7-16").unwrap();
     assert_eq!(
         board.flash[0].mtdparts().unwrap(),
-        "0.flash:512K(boot),256K(env),4608K(recovery),9984K(main),1M(state)"
+        "0.flash:64M(boot)ro,256K(env)ro,4608K(recovery)ro,9984K(main),1M(state)"
     );
 }
