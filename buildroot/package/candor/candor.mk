@@ -1,0 +1,70 @@
+################################################################################
+#
+# candor
+#
+################################################################################
+
+CANDOR_VERSION = 0.1.0
+# The tree around this one. Another place: CANDOR_OVERRIDE_SRCDIR in local.mk.
+CANDOR_SITE = $(realpath $(BR2_EXTERNAL_CANDOR_PATH)/..)
+CANDOR_SITE_METHOD = local
+CANDOR_LICENSE = MIT or Apache-2.0
+CANDOR_LICENSE_FILES = LICENSE-MIT LICENSE-APACHE
+CANDOR_INSTALL_IMAGES = YES
+CANDOR_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = \
+	--exclude /target \
+	--exclude /buildroot/output \
+	--exclude node_modules
+
+# The crates of both programs, in one build: features are per package. No GStreamer on a board.
+CANDOR_CARGO_BUILD_OPTS = -p candor -p loader --no-default-features
+
+# The host's part: the tool that composes and signs images.
+HOST_CANDOR_CARGO_BUILD_OPTS = -p xtask
+
+# Buildroot vendors crates while it packs a download; a local tree is not downloaded, so it happens here. A folder
+# VENDOR that is already there (cargo vendor --locked VENDOR, for a build without a network) is taken as it is.
+define CANDOR_VENDOR
+	cd $(@D) && \
+	if [ ! -d VENDOR ]; then \
+		mkdir -p $(BR_CARGO_HOME) && \
+		PATH=$(BR_PATH) CARGO_HOME=$(BR_CARGO_HOME) flock $(BR_CARGO_HOME)/.br-lock \
+			cargo vendor --locked VENDOR > .cargo/vendored.toml; \
+	else \
+		printf '[source.crates-io]\nreplace-with = "vendored-sources"\n[source.vendored-sources]\ndirectory = "VENDOR"\n' \
+			> .cargo/vendored.toml; \
+	fi && \
+	{ grep -q vendored-sources .cargo/config.toml || cat .cargo/vendored.toml >> .cargo/config.toml; }
+endef
+CANDOR_PRE_CONFIGURE_HOOKS += CANDOR_VENDOR
+HOST_CANDOR_PRE_CONFIGURE_HOOKS += CANDOR_VENDOR
+
+# The browser app is built by npm, which Buildroot does not do for us.
+define CANDOR_CHECK_UI
+	@test -f $(@D)/web/ui/dist/index.html || { \
+		echo "candor: web/ui/dist is missing: run 'make ui' in $(CANDOR_SITE)" >&2; exit 1; }
+endef
+CANDOR_PRE_BUILD_HOOKS += CANDOR_CHECK_UI
+
+CANDOR_BINARIES = target/$(RUSTC_TARGET_NAME)/$(if $(BR2_ENABLE_DEBUG),debug,release)
+
+define CANDOR_INSTALL_TARGET_CMDS
+	$(INSTALL) -D -m 0755 $(@D)/$(CANDOR_BINARIES)/candor $(TARGET_DIR)/bin/candor
+	mkdir -p $(TARGET_DIR)/sbin
+	ln -snf /bin/candor $(TARGET_DIR)/sbin/init
+endef
+
+# The loader is part of the stage, not of the root.
+define CANDOR_INSTALL_IMAGES_CMDS
+	$(INSTALL) -D -m 0755 $(@D)/$(CANDOR_BINARIES)/loader $(BINARIES_DIR)/loader
+	$(TARGET_STRIP) $(BINARIES_DIR)/loader
+endef
+
+define HOST_CANDOR_INSTALL_CMDS
+	$(INSTALL) -D -m 0755 $(@D)/target/release/xtask $(HOST_DIR)/bin/candor-xtask
+endef
+
+CANDOR_DEPENDENCIES = host-candor
+
+$(eval $(cargo-package))
+$(eval $(host-cargo-package))

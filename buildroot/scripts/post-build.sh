@@ -1,0 +1,30 @@
+#!/bin/sh
+# Usage: post-build.sh TARGET_DIR BOARD
+# Makes the root what the overlay, the program and the owner's files are, and nothing more. A shell, an interpreter
+# or a file with set-id rights means that the configuration was changed: the build stops.
+set -eu
+
+target=$1
+board=$2
+here=$(dirname "$0")
+overlay=$here/../board/common/overlay
+
+"$here/check-root.sh" "$target"
+
+# What Buildroot puts into every root and nothing of ours reads: /etc/profile, /etc/os-release, /usr/lib, ...
+cd "$target"
+find . -mindepth 1 -depth | sed 's|^\./||' | while read -r path; do
+	case $path in
+	bin | bin/candor | sbin | sbin/init | opt | opt/vendor | opt/vendor/*) continue ;;
+	esac
+	[ -e "$overlay/$path" ] || [ -L "$overlay/$path" ] && continue
+	if [ -d "$path" ] && [ ! -L "$path" ]; then
+		rmdir "$path" 2>/dev/null || true
+	else
+		rm -f "$path"
+	fi
+done
+[ -x bin/candor ] && [ "$(readlink sbin/init)" = /bin/candor ] || {
+	echo "post-build: $board: /bin/candor or /sbin/init is missing" >&2
+	exit 1
+}
