@@ -4,6 +4,7 @@
 
 mod bench;
 mod bench_record;
+mod buildroot;
 mod demo;
 mod demo_settings;
 mod processes;
@@ -33,6 +34,9 @@ enum Command {
     Test,
     /// Measure, beside a peer in the same run; a table, and figures in target/bench/NAME.json
     Bench(bench::Args),
+    /// Check our Buildroot files
+    #[command(subcommand)]
+    Buildroot(buildroot::Args),
     /// Check layers, import circles, file heads, lengths and links
     Tidy,
 }
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Test => test::run(),
         Command::Bench(args) => bench::run(&args),
+        Command::Buildroot(args) => buildroot::run(&args),
         Command::Tidy => tidy::run(),
     };
     match outcome {

@@ -16,8 +16,15 @@ CANDOR_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = \
 	--exclude /buildroot/output \
 	--exclude node_modules
 
-# The crates of both programs, in one build: features are per package. No GStreamer on a board.
-CANDOR_CARGO_BUILD_OPTS = -p candor -p loader --no-default-features
+# The profile `board`, as in `cargo xtask image`, where the infrastructure knows debug and release only. Both programs
+# in one build, without GStreamer.
+define CANDOR_BUILD_CMDS
+	cd $(@D) && \
+	$(TARGET_MAKE_ENV) \
+		$(TARGET_CONFIGURE_OPTS) \
+		$(PKG_CARGO_ENV) \
+		cargo build --offline --locked --profile board -p candor -p loader --no-default-features
+endef
 
 # The host's part: the tool that composes and signs images.
 HOST_CANDOR_CARGO_BUILD_OPTS = -p xtask
@@ -46,7 +53,7 @@ define CANDOR_CHECK_UI
 endef
 CANDOR_PRE_BUILD_HOOKS += CANDOR_CHECK_UI
 
-CANDOR_BINARIES = target/$(RUSTC_TARGET_NAME)/$(if $(BR2_ENABLE_DEBUG),debug,release)
+CANDOR_BINARIES = target/$(RUSTC_TARGET_NAME)/board
 
 define CANDOR_INSTALL_TARGET_CMDS
 	$(INSTALL) -D -m 0755 $(@D)/$(CANDOR_BINARIES)/candor $(TARGET_DIR)/bin/candor
@@ -57,7 +64,6 @@ endef
 # The loader is part of the stage, not of the root.
 define CANDOR_INSTALL_IMAGES_CMDS
 	$(INSTALL) -D -m 0755 $(@D)/$(CANDOR_BINARIES)/loader $(BINARIES_DIR)/loader
-	$(TARGET_STRIP) $(BINARIES_DIR)/loader
 endef
 
 define HOST_CANDOR_INSTALL_CMDS
