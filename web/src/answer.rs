@@ -14,7 +14,7 @@ use crate::error::{ApiError, ErrorKind};
 pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 impl ErrorKind {
-    /// RFC 9110 section 15.5 and 15.6; 422 there too, 429 in RFC 6585 section 4.
+    /// RFC 9110 section 15.5 and 15.6; 422 there too, 429 in RFC 6585 section 4, 507 in RFC 4918 section 11.5.
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::Malformed => StatusCode::BAD_REQUEST,
@@ -29,6 +29,7 @@ impl ErrorKind {
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
         }
     }
 }

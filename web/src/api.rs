@@ -17,6 +17,8 @@ use bytes::Bytes;
 
 use crate::error::ApiError;
 use crate::time::UtcTime;
+use crate::update_views::{OwnerKeyInput, PresenceInput, UpdateView, UsbInput};
+use crate::upload::Upload;
 use crate::views::{
     Camera, CameraInput, Channel, ChannelInput, ClaimInput, LoginInput, NewStreamKey, RecordingInfo, Role,
     Session, Settings, State, StreamKey, StreamKeyInput, StreamName, System, Timeline, Trust,
@@ -114,11 +116,13 @@ pub enum Update {
     Trust(Trust),
     /// The system.
     System(System),
+    /// The recorder's own software.
+    Software(Box<UpdateView>),
 }
 
 /// The changes of what the pages show; dropping it ends the watching.
 pub trait Updates: Send + 'static {
-    /// The next change: first each of the three as it is now, then what differs. It may come at any rate; of
+    /// The next change: first each of the four as it is now, then what differs. It may come at any rate; of
     /// each kind at most one a second is sent, the newest. `None` when there will be no more.
     fn next(&mut self) -> impl Future<Output = Option<Update>> + Send;
 }
@@ -348,4 +352,81 @@ pub trait Api: Send + Sync + 'static {
         caller: Caller,
         input: Settings,
     ) -> impl Future<Output = Result<Settings, ApiError>> + Send;
+
+    /// `GET /update`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn update(&self, caller: Caller) -> impl Future<Output = Result<UpdateView, ApiError>> + Send;
+
+    /// `POST /update`: takes the bundle from `upload`, no faster than it is kept, verifies and installs it. When
+    /// the sender goes away the future is dropped, and nothing may be left of what had arrived.
+    ///
+    /// # Errors
+    /// `Invalid` (not_a_bundle, wrong_board, bad_signature, damaged, expired), `Conflict` (too_old, downgrade,
+    /// busy, not_supported, cancelled), `TooLarge`, `NoSpace`, `Unavailable`.
+    fn install_update(
+        &self,
+        caller: Caller,
+        upload: &mut Upload,
+        downgrade: bool,
+    ) -> impl Future<Output = Result<UpdateView, ApiError>> + Send;
+
+    /// `DELETE /update`.
+    ///
+    /// # Errors
+    /// `Conflict` (nothing_to_cancel, too_late), `Unavailable`.
+    fn cancel_update(&self, caller: Caller) -> impl Future<Output = Result<(), ApiError>> + Send;
+
+    /// `POST /update/usb`.
+    ///
+    /// # Errors
+    /// `NotFound` (no_file), otherwise those of [`Api::install_update`].
+    fn install_update_from_usb(
+        &self,
+        caller: Caller,
+        input: UsbInput,
+    ) -> impl Future<Output = Result<UpdateView, ApiError>> + Send;
+
+    /// `POST /update/presence`.
+    ///
+    /// # Errors
+    /// `Conflict` (not_supported), `TooMany`, `Unavailable`.
+    fn show_presence_code(&self, caller: Caller) -> impl Future<Output = Result<(), ApiError>> + Send;
+
+    /// `PUT /update/owner-key`.
+    ///
+    /// # Errors
+    /// `Invalid` (wrong_code, not_a_key), `Conflict` (not_supported), `Unavailable`.
+    fn set_owner_key(
+        &self,
+        caller: Caller,
+        input: OwnerKeyInput,
+    ) -> impl Future<Output = Result<UpdateView, ApiError>> + Send;
+
+    /// `DELETE /update/owner-key`.
+    ///
+    /// # Errors
+    /// `Invalid` (wrong_code), `NotFound` (no_owner_key), `Conflict` (not_supported), `Unavailable`.
+    fn remove_owner_key(
+        &self,
+        caller: Caller,
+        input: PresenceInput,
+    ) -> impl Future<Output = Result<UpdateView, ApiError>> + Send;
+
+    /// `POST /restart`.
+    ///
+    /// # Errors
+    /// `Conflict` (busy, not_supported), `Unavailable`.
+    fn restart(&self, caller: Caller) -> impl Future<Output = Result<(), ApiError>> + Send;
+
+    /// `POST /disks/{device}/format`, once whoever asks has said that they mean it.
+    ///
+    /// # Errors
+    /// `NotFound` (no_disk), `Conflict` (busy, not_supported), `Unavailable`.
+    fn format_disk(
+        &self,
+        caller: Caller,
+        device: String,
+    ) -> impl Future<Output = Result<(), ApiError>> + Send;
 }

@@ -39,6 +39,8 @@ pub enum ErrorKind {
     Internal,
     /// 503: not now; the recorder is working on it.
     Unavailable,
+    /// 507: the recorder has no room for it.
+    NoSpace,
 }
 
 /// An answer that is not a success.

@@ -15,7 +15,7 @@ use crate::answer::{created, done, json, ok};
 use crate::api::{Api, NewSession, Purpose, Span};
 use crate::error::ApiError;
 use crate::gate::{Peer, SignedIn};
-use crate::input::{At, JsonBody, query};
+use crate::input::{At, JsonBody, Switch, query};
 use crate::limits::{MAX_RECORDING, MAX_TIMELINE, channel_number, span};
 use crate::site::Site;
 use crate::time::UtcTime;
@@ -27,16 +27,6 @@ use crate::{cookie, file, live_socket, update_stream};
 
 type Answer = Result<Response, ApiError>;
 type User = Extension<SignedIn>;
-
-/// `0` or `1`, as switches stand in addresses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-enum Switch {
-    #[default]
-    #[serde(rename = "0")]
-    Off,
-    #[serde(rename = "1")]
-    On,
-}
 
 /// Whether the recorder has an owner, its name and version.
 #[utoipa::path(get, path = "/state", tag = "session", responses((status = 200, body = State)))]
@@ -285,7 +275,7 @@ pub(crate) async fn trust<A: Api>(Shared(site): Shared<Site<A>>, Extension(user)
     ok(site.api.trust(user.caller).await)
 }
 
-/// Server-sent events `channels`, `trust` and `system`, each with the whole view.
+/// Server-sent events `channels`, `trust`, `system` and `update`, each with the whole view.
 #[utoipa::path(get, path = "/updates", tag = "system",
     responses((status = 200, content_type = "text/event-stream", body = String)))]
 pub(crate) async fn updates<A: Api>(Shared(site): Shared<Site<A>>, Extension(user): User) -> Answer {

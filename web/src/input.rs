@@ -9,11 +9,22 @@ use headers::{ContentType, HeaderMapExt};
 use http::Uri;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{ApiError, ErrorKind};
 use crate::gate::no_such_page;
 use crate::limits::{BODY_TIMEOUT, Checked, MAX_BODY_BYTES};
+
+/// `0` or `1`, as switches stand in addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) enum Switch {
+    #[default]
+    #[serde(rename = "0")]
+    Off,
+    #[serde(rename = "1")]
+    On,
+}
 
 /// A JSON body, checked.
 pub(crate) struct JsonBody<T>(pub(crate) T);

@@ -29,7 +29,10 @@ mod site;
 #[cfg(test)]
 mod tests;
 mod time;
+mod update_handlers;
 mod update_stream;
+pub mod update_views;
+mod upload;
 pub mod views;
 
 pub use api::{
@@ -39,3 +42,4 @@ pub use error::{ApiError, ErrorBody, ErrorDetail, ErrorKind};
 pub use openapi::openapi_json;
 pub use server::{ConnectionLimits, serve};
 pub use time::{NotATime, UtcTime};
+pub use upload::Upload;

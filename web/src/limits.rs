@@ -9,6 +9,7 @@ use url::Url;
 use crate::api::Span;
 use crate::error::ApiError;
 use crate::time::UtcTime;
+use crate::update_views::{FormatInput, OwnerKeyInput, PresenceInput, UsbInput};
 use crate::views::{CameraInput, ChannelInput, ClaimInput, LoginInput, Settings, StreamKeyInput};
 
 /// The largest body taken. The largest sensible one is a camera with a long address: 4 KiB.
@@ -38,6 +39,21 @@ pub const MAX_SETUP_CODE_CHARS: usize = 32;
 pub const MAX_RECORDING: Duration = Duration::from_secs(12 * 3600);
 /// The longest span of a timeline: two years.
 pub const MAX_TIMELINE: Duration = Duration::from_secs(2 * 366 * 86_400);
+/// The largest update taken: the largest flash that any board of ours has.
+pub const MAX_BUNDLE_BYTES: u64 = 64 << 20;
+/// An upload that stands still this long is not being sent any more.
+pub const UPLOAD_STALL: Duration = Duration::from_secs(30);
+/// A refused upload is read on for this long, so that the sender gets to see the answer: a whole update on a
+/// network of 10 Mbit/s.
+pub const UPLOAD_DRAIN: Duration = Duration::from_secs(20);
+/// The longest file name that common file systems have.
+pub const MAX_FILE_NAME_CHARS: usize = 255;
+/// The longest name of a device that is looked at; Linux has 31.
+pub const MAX_DEVICE_CHARS: usize = 31;
+/// The longest key that is looked at: 32 bytes in hex, and room for a slip.
+pub const MAX_KEY_CHARS: usize = 128;
+/// What erases a disk.
+const ERASE: &str = "ERASE";
 /// The longest `Cookie` header looked at: ours is 57 bytes, the rest are other pages' on the same address.
 pub const MAX_COOKIE_BYTES: usize = 4096;
 
@@ -80,6 +96,43 @@ impl Checked for Settings {
     }
 }
 
+impl Checked for UsbInput {
+    fn check(&self) -> Result<(), ApiError> {
+        at_most("device", &self.device, MAX_DEVICE_CHARS)?;
+        at_most("file", &self.file, MAX_FILE_NAME_CHARS)?;
+        let plain = |name: &str| !name.is_empty() && !name.contains('/') && !name.starts_with('.');
+        for (field, name) in [("device", &self.device), ("file", &self.file)] {
+            if !plain(name) {
+                return Err(out_of_range(field, "Give a name from the list."));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Checked for OwnerKeyInput {
+    fn check(&self) -> Result<(), ApiError> {
+        at_most("public_key", &self.public_key, MAX_KEY_CHARS)?;
+        at_most("code", &self.code, MAX_SETUP_CODE_CHARS)
+    }
+}
+
+impl Checked for PresenceInput {
+    fn check(&self) -> Result<(), ApiError> {
+        at_most("code", &self.code, MAX_SETUP_CODE_CHARS)
+    }
+}
+
+impl Checked for FormatInput {
+    fn check(&self) -> Result<(), ApiError> {
+        if self.confirm == ERASE {
+            Ok(())
+        } else {
+            Err(ApiError::invalid("not_confirmed", "confirm", format!("Type {ERASE} to erase the disk.")))
+        }
+    }
+}
+
 impl Checked for CameraInput {
     fn check(&self) -> Result<(), ApiError> {
         if let Some(channel) = self.channel {
@@ -119,6 +172,13 @@ pub(crate) fn channel_number(number: u16) -> Result<u16, ApiError> {
     } else {
         Err(ApiError::not_found("no_channel", format!("Channels go from 1 to {MAX_CHANNEL}.")))
     }
+}
+
+/// A device's name from a path: letters and digits, as the kernel names disks.
+pub(crate) fn device_name(name: String) -> Result<String, ApiError> {
+    let right =
+        (1..=MAX_DEVICE_CHARS).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric());
+    if right { Ok(name) } else { Err(ApiError::not_found("no_disk", "There is no such disk.")) }
 }
 
 /// A span from an address's query.

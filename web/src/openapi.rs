@@ -17,7 +17,7 @@ use utoipa::openapi::{Content, PathItem, Ref, ResponseBuilder, Server};
 use crate::answer::json;
 use crate::error::{ErrorBody, ErrorDetail};
 use crate::routes::{Access, BASE, ROUTES, Route};
-use crate::{cookie, handlers};
+use crate::{cookie, handlers, update_handlers};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -47,6 +47,15 @@ use crate::{cookie, handlers};
         handlers::remove_stream_key,
         handlers::settings,
         handlers::set_settings,
+        update_handlers::update,
+        update_handlers::install_update,
+        update_handlers::cancel_update,
+        update_handlers::install_update_from_usb,
+        update_handlers::show_presence_code,
+        update_handlers::set_owner_key,
+        update_handlers::remove_owner_key,
+        update_handlers::restart,
+        update_handlers::format_disk,
     ),
     components(schemas(ErrorBody, ErrorDetail))
 )]

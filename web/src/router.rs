@@ -12,7 +12,7 @@ use crate::gate::{gate, no_such_page};
 use crate::routes::{BASE, Op, ROUTES, Route};
 use crate::security::around;
 use crate::site::Site;
-use crate::{handlers, openapi};
+use crate::{handlers, openapi, update_handlers};
 
 /// The whole site: the API and the browser app.
 pub(crate) fn router<A: Api>(site: Site<A>) -> Router {
@@ -53,5 +53,14 @@ fn handler<A: Api>(route: &Route) -> MethodRouter<Site<A>> {
         Op::RemoveStreamKey => on(method, handlers::remove_stream_key::<A>),
         Op::Settings => on(method, handlers::settings::<A>),
         Op::SetSettings => on(method, handlers::set_settings::<A>),
+        Op::Update => on(method, update_handlers::update::<A>),
+        Op::InstallUpdate => on(method, update_handlers::install_update::<A>),
+        Op::CancelUpdate => on(method, update_handlers::cancel_update::<A>),
+        Op::InstallUpdateFromUsb => on(method, update_handlers::install_update_from_usb::<A>),
+        Op::ShowPresenceCode => on(method, update_handlers::show_presence_code::<A>),
+        Op::SetOwnerKey => on(method, update_handlers::set_owner_key::<A>),
+        Op::RemoveOwnerKey => on(method, update_handlers::remove_owner_key::<A>),
+        Op::Restart => on(method, update_handlers::restart::<A>),
+        Op::FormatDisk => on(method, update_handlers::format_disk::<A>),
     }
 }

@@ -50,6 +50,15 @@ pub(crate) enum Op {
     RemoveStreamKey,
     Settings,
     SetSettings,
+    Update,
+    InstallUpdate,
+    CancelUpdate,
+    InstallUpdateFromUsb,
+    ShowPresenceCode,
+    SetOwnerKey,
+    RemoveOwnerKey,
+    Restart,
+    FormatDisk,
 }
 
 /// One row of the table.
@@ -75,12 +84,12 @@ const fn row(op: Op, method: Method, path: &'static str, access: Access) -> Rout
     Route { op, method, path, access, query: false }
 }
 
-const fn with_query(op: Op, path: &'static str, access: Access) -> Route {
-    Route { op, method: Method::GET, path, access, query: true }
+const fn with_query(op: Op, method: Method, path: &'static str, access: Access) -> Route {
+    Route { op, method, path, access, query: true }
 }
 
 /// All routes.
-pub(crate) static ROUTES: [Route; 24] = [
+pub(crate) static ROUTES: [Route; 33] = [
     row(Op::State, Method::GET, "/state", ANYONE),
     row(Op::OpenApi, Method::GET, "/openapi.json", ANYONE),
     row(Op::Claim, Method::POST, "/claim", Access::Unclaimed),
@@ -93,10 +102,10 @@ pub(crate) static ROUTES: [Route; 24] = [
     row(Op::AddCamera, Method::POST, "/cameras", OWNER),
     row(Op::SetCamera, Method::PUT, "/cameras/{n}", OWNER),
     row(Op::RemoveCamera, Method::DELETE, "/cameras/{n}", OWNER),
-    with_query(Op::Live, "/channels/{n}/{stream}/live", VIEWER),
-    with_query(Op::Timeline, "/timeline", VIEWER),
-    with_query(Op::RecordingInfo, "/channels/{n}/recording", VIEWER),
-    with_query(Op::Recording, "/channels/{n}/recording.mp4", VIEWER),
+    with_query(Op::Live, Method::GET, "/channels/{n}/{stream}/live", VIEWER),
+    with_query(Op::Timeline, Method::GET, "/timeline", VIEWER),
+    with_query(Op::RecordingInfo, Method::GET, "/channels/{n}/recording", VIEWER),
+    with_query(Op::Recording, Method::GET, "/channels/{n}/recording.mp4", VIEWER),
     row(Op::System, Method::GET, "/system", VIEWER),
     row(Op::Trust, Method::GET, "/trust", VIEWER),
     row(Op::Updates, Method::GET, "/updates", VIEWER),
@@ -105,4 +114,13 @@ pub(crate) static ROUTES: [Route; 24] = [
     row(Op::RemoveStreamKey, Method::DELETE, "/stream-keys/{name}", OWNER),
     row(Op::Settings, Method::GET, "/settings", VIEWER),
     row(Op::SetSettings, Method::PUT, "/settings", OWNER),
+    row(Op::Update, Method::GET, "/update", VIEWER),
+    with_query(Op::InstallUpdate, Method::POST, "/update", OWNER),
+    row(Op::CancelUpdate, Method::DELETE, "/update", OWNER),
+    row(Op::InstallUpdateFromUsb, Method::POST, "/update/usb", OWNER),
+    row(Op::ShowPresenceCode, Method::POST, "/update/presence", OWNER),
+    row(Op::SetOwnerKey, Method::PUT, "/update/owner-key", OWNER),
+    row(Op::RemoveOwnerKey, Method::DELETE, "/update/owner-key", OWNER),
+    row(Op::Restart, Method::POST, "/restart", OWNER),
+    row(Op::FormatDisk, Method::POST, "/disks/{device}/format", OWNER),
 ];

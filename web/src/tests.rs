@@ -14,3 +14,4 @@ mod files;
 mod memory;
 mod threats;
 mod updates;
+mod upload;

@@ -1,4 +1,4 @@
-//! Changes as server-sent events: `channels`, `trust`, `system`.
+//! Changes as server-sent events: `channels`, `trust`, `system`, `update`.
 //!
 //! HTML standard, section 9.2. Of each kind the newest waits, and at most one a second is sent, the first at
 //! once.
@@ -29,8 +29,8 @@ const QUIET_TICKS: u32 = 5;
 const CHECK_TICKS: u32 = (SESSION_CHECK.as_millis() / TICK.as_millis()) as u32;
 /// A comment this often keeps a silent connection, and finds a dead one.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// The three kinds of [`Update`].
-const KINDS: usize = 3;
+/// The kinds of [`Update`].
+const KINDS: usize = 4;
 
 /// Answers with the changes from now on.
 pub(crate) fn answer<A: Api>(updates: A::Updates, site: Site<A>, token: SessionToken) -> Response {
@@ -106,6 +106,7 @@ fn kind(update: &Update) -> usize {
         Update::Channels(_) => 0,
         Update::Trust(_) => 1,
         Update::System(_) => 2,
+        Update::Software(_) => 3,
     }
 }
 
@@ -114,6 +115,7 @@ fn event(update: &Update) -> Option<Event> {
         Update::Channels(channels) => Event::default().event("channels").json_data(channels),
         Update::Trust(trust) => Event::default().event("trust").json_data(trust),
         Update::System(system) => Event::default().event("system").json_data(system),
+        Update::Software(update) => Event::default().event("update").json_data(update),
     };
     event.inspect_err(|error| tracing::error!(%error, "an update cannot be written as JSON")).ok()
 }

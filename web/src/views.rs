@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::time::UtcTime;
+use crate::update_views::Image;
 
 /// What a user may do; each includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -307,6 +308,8 @@ pub struct Piece {
 pub struct System {
     /// The program's version.
     pub version: String,
+    /// The software that runs.
+    pub image: Image,
     /// Seconds since the recorder started.
     pub uptime_sec: u64,
     /// The recorder's clock.
@@ -358,8 +361,11 @@ pub enum RoleState {
 /// One volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Disk {
-    /// Where it is mounted.
+    /// Where it is mounted; empty while it is not.
     pub path: String,
+    /// The device's name, such as `sda`; null where the operating system looks after disks.
+    #[schema(required)]
+    pub device: Option<String>,
     /// Whether it takes footage.
     pub state: DiskState,
     /// What people should know.
@@ -389,6 +395,10 @@ pub enum DiskState {
     Full,
     /// It failed.
     Error,
+    /// It holds nothing of the recorder's yet, and takes footage once the owner has had it erased.
+    Unformatted,
+    /// It was there and is not any more.
+    Missing,
 }
 
 /// How well the processes are confined.

@@ -26,6 +26,8 @@ use crate::views::Role;
 
 pub(super) const HERE: &str = "recorder.lan:8443";
 pub(super) const OWN: &str = "https://recorder.lan:8443";
+/// What a recorder in memory takes for a bundle.
+pub(super) const BUNDLE: &str = "CANDORUP, and so on";
 pub(super) const SPAN: &str = "start=2026-11-20T10:00:00Z&end=2026-11-20T10:05:00Z";
 
 /// The site over a recorder in memory.
@@ -44,7 +46,11 @@ pub(super) struct Answer {
 
 impl Asked {
     pub(super) fn new() -> Self {
-        let api = Arc::new(Memory::new());
+        Self::over(Memory::new())
+    }
+
+    pub(super) fn over(memory: Memory) -> Self {
+        let api = Arc::new(memory);
         Self { router: router(Site::new(Arc::clone(&api))), api }
     }
 
@@ -169,6 +175,10 @@ impl Asking {
         self.header(CONTENT_TYPE.as_str(), "application/json").with(Body::from(body.to_owned()))
     }
 
+    pub(super) fn bytes(self, body: impl Into<Body>) -> Request<Body> {
+        self.header(CONTENT_TYPE.as_str(), "application/octet-stream").with(body.into())
+    }
+
     fn with(self, body: Body) -> Request<Body> {
         let mut builder = self.builder;
         for (name, value) in [(ORIGIN.as_str(), self.origin), (CSRF_HEADER, self.csrf)] {
@@ -182,7 +192,12 @@ impl Asking {
 
 /// A request of `route` that would succeed for whoever may.
 pub(super) fn example(route: &Route) -> (String, Option<String>) {
-    let path = route.path.replace("{n}", "1").replace("{stream}", "main").replace("{name}", "wall");
+    let path = route
+        .path
+        .replace("{n}", "1")
+        .replace("{stream}", "main")
+        .replace("{name}", "wall")
+        .replace("{device}", "sda");
     let query = match route.op {
         Op::Timeline | Op::RecordingInfo | Op::Recording => format!("?{SPAN}"),
         Op::Live => "?audio=1".into(),
@@ -198,6 +213,13 @@ pub(super) fn example(route: &Route) -> (String, Option<String>) {
         Op::AddCamera | Op::SetCamera => Some(camera.into()),
         Op::AddStreamKey => Some(r#"{"name":"wall"}"#.into()),
         Op::SetSettings => Some(r#"{"name":"Shop","time_zone":"Europe/Berlin","rtsp_enabled":true}"#.into()),
+        Op::InstallUpdate => Some(BUNDLE.into()),
+        Op::InstallUpdateFromUsb => {
+            Some(r#"{"device":"sdb1","file":"candor-virt-a7-0.2.0.bundle","downgrade":false}"#.into())
+        }
+        Op::SetOwnerKey => Some(format!(r#"{{"public_key":"{}","code":"{SETUP_CODE}"}}"#, "0a".repeat(32))),
+        Op::RemoveOwnerKey => Some(format!(r#"{{"code":"{SETUP_CODE}"}}"#)),
+        Op::FormatDisk => Some(r#"{"confirm":"ERASE"}"#.into()),
         _ => None,
     };
     (format!("{BASE}{path}{query}"), body)
@@ -208,6 +230,7 @@ pub(super) fn asking(route: &Route, change: impl FnOnce(Asking) -> Asking) -> Re
     let (path, body) = example(route);
     let asking = change(request(route.method.clone(), &path));
     match body {
+        Some(body) if route.op == Op::InstallUpdate => asking.bytes(body),
         Some(body) => asking.json(&body),
         None => asking.bare(),
     }

@@ -8,11 +8,11 @@ use serde_json::json;
 use super::ask::{Asked, SPAN, asking, example, request};
 use super::memory::DETAIL;
 use crate::limits::MAX_BODY_BYTES;
-use crate::routes::{ROUTES, Route};
+use crate::routes::{Op, ROUTES, Route};
 use crate::views::Role;
 
 fn with_body() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().filter(|route| example(route).1.is_some())
+    ROUTES.iter().filter(|route| route.op != Op::InstallUpdate && example(route).1.is_some())
 }
 
 async fn send(asked: &Asked, route: &Route, body: &str) -> super::ask::Answer {
@@ -23,7 +23,7 @@ async fn send(asked: &Asked, route: &Route, body: &str) -> super::ask::Answer {
 #[tokio::test]
 async fn every_body_is_read_strictly() {
     let asked = Asked::unclaimed();
-    assert_eq!(with_body().count(), 7);
+    assert_eq!(with_body().count(), 11);
     for route in with_body() {
         let good = example(route).1.unwrap();
         for malformed in ["", "{", "nonsense", &good[..good.len() - 1], &format!("{good} {{}}"), "\u{feff}{}"]

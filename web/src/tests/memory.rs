@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
+use crate::update_views::*;
 use crate::views::*;
 use crate::*;
 
@@ -53,6 +54,10 @@ pub(super) struct Memory {
     pub(super) live: Mutex<Option<mpsc::Receiver<LiveMessage>>>,
     /// What the next watcher of updates gets.
     pub(super) updates: Mutex<Option<mpsc::Receiver<Update>>>,
+    /// The pieces of uploads that were taken, by size.
+    pub(super) uploaded: Mutex<Vec<usize>>,
+    /// How many pieces of uploads may still be taken before the next must wait.
+    pub(super) room: Semaphore,
 }
 
 #[derive(Default)]
@@ -72,6 +77,8 @@ impl Memory {
             footage: Arc::default(),
             live: Mutex::default(),
             updates: Mutex::default(),
+            uploaded: Mutex::default(),
+            room: Semaphore::new(Semaphore::MAX_PERMITS),
         }
     }
 
@@ -137,11 +144,37 @@ fn camera(channel: u16, input: &CameraInput) -> Camera {
 pub(super) fn system() -> System {
     System {
         version: "0.1.0".into(),
+        image: image(),
         uptime_sec: 1,
         time: UtcTime::from_unix_micros(0),
         roles: Vec::new(),
         disks: Vec::new(),
         sandbox: Sandbox { level: "none".into(), message: "Nothing is confined.".into() },
+    }
+}
+
+fn image() -> Image {
+    Image { version: "0.1.0".into(), commit: "unknown".into(), ..Image::default() }
+}
+
+pub(super) fn update() -> UpdateView {
+    let stage = UpdateStage {
+        code: UpdateStageCode::Idle,
+        message: "Nothing is being installed.".into(),
+        done_bytes: 0,
+        total_bytes: 0,
+        version: None,
+    };
+    UpdateView {
+        supported: true,
+        reason: None,
+        stage,
+        installed: image(),
+        other: None,
+        last: None,
+        floor: "0.1.0".into(),
+        keys: Vec::new(),
+        usb: Vec::new(),
     }
 }
 
@@ -341,5 +374,63 @@ impl Api for Memory {
     async fn set_settings(&self, _: Caller, input: Settings) -> Result<Settings, ApiError> {
         self.called("set_settings");
         Ok(input)
+    }
+
+    async fn update(&self, _: Caller) -> Result<UpdateView, ApiError> {
+        self.called("update");
+        Ok(update())
+    }
+
+    async fn install_update(
+        &self,
+        _: Caller,
+        upload: &mut Upload,
+        downgrade: bool,
+    ) -> Result<UpdateView, ApiError> {
+        self.called(format!("install_update {downgrade}"));
+        while let Some(piece) = upload.next().await? {
+            self.uploaded.lock().unwrap().push(piece.len());
+            if piece.starts_with(b"refuse") {
+                return Err(ApiError::invalid("not_a_bundle", "body", "This is no update."));
+            }
+            // A disk that is slow: whoever sends must wait for it.
+            self.room.acquire().await.unwrap().forget();
+        }
+        Ok(update())
+    }
+
+    async fn cancel_update(&self, _: Caller) -> Result<(), ApiError> {
+        self.called("cancel_update");
+        Ok(())
+    }
+
+    async fn install_update_from_usb(&self, _: Caller, input: UsbInput) -> Result<UpdateView, ApiError> {
+        self.called(format!("install_update_from_usb {} {}", input.device, input.file));
+        Ok(update())
+    }
+
+    async fn show_presence_code(&self, _: Caller) -> Result<(), ApiError> {
+        self.called("show_presence_code");
+        Ok(())
+    }
+
+    async fn set_owner_key(&self, _: Caller, _: OwnerKeyInput) -> Result<UpdateView, ApiError> {
+        self.called("set_owner_key");
+        Ok(update())
+    }
+
+    async fn remove_owner_key(&self, _: Caller, _: PresenceInput) -> Result<UpdateView, ApiError> {
+        self.called("remove_owner_key");
+        Ok(update())
+    }
+
+    async fn restart(&self, _: Caller) -> Result<(), ApiError> {
+        self.called("restart");
+        Ok(())
+    }
+
+    async fn format_disk(&self, _: Caller, device: String) -> Result<(), ApiError> {
+        self.called(format!("format_disk {device}"));
+        Ok(())
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::ask::{Asked, request};
-use super::memory::{channel, system, trust};
+use super::memory::{channel, system, trust, update};
 use crate::views::{Channel, Role};
 use crate::{Update, UtcTime};
 
@@ -49,17 +49,23 @@ async fn the_first_of_each_kind_comes_at_once_and_whole() {
     let asked = Asked::new();
     let (updates, mut body) = listen(&asked).await;
     let start = elapsed();
-    for update in [titled("Front door"), Update::Trust(trust()), Update::System(system())] {
+    for update in [
+        titled("Front door"),
+        Update::Trust(trust()),
+        Update::System(system()),
+        Update::Software(Box::new(update())),
+    ] {
         updates.send(update).await.unwrap();
     }
     let mut seen = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         seen.push(event(&mut body).await.unwrap());
     }
     assert!(start.elapsed() < Duration::from_millis(10));
     seen.sort_by(|one, other| one.0.cmp(&other.0));
-    let [(channels, list), (system, _), (trust, line)] = seen.try_into().unwrap();
-    assert_eq!([&*channels, &*system, &*trust], ["channels", "system", "trust"]);
+    let [(channels, list), (system, _), (trust, line), (update, software)] = seen.try_into().unwrap();
+    assert_eq!([&*channels, &*system, &*trust, &*update], ["channels", "system", "trust", "update"]);
+    assert_eq!(software["stage"]["code"], "idle");
     assert_eq!(list[0]["title"], "Front door");
     assert_eq!(list[0]["sub"], serde_json::Value::Null);
     assert_eq!(line["recording"], serde_json::json!({"channels": 1, "total": 1}));
