@@ -7,8 +7,12 @@
 //! (`hal-himpp`).
 
 mod fault;
+mod gpio;
+mod i2c;
 mod mtd;
 mod watchdog;
 
+pub use gpio::{GpioChip, GpioError, GpioInput, GpioOutput};
+pub use i2c::{I2cBus, I2cBusError};
 pub use mtd::{Mtd, MtdPartition};
 pub use watchdog::LinuxWatchdog;
