@@ -1,4 +1,4 @@
-//! An HTTPS client that trusts one certificate: the recorder's own.
+//! An HTTPS client that trusts one certificate: the recorder's own, by its file or by its fingerprint.
 //!
 //! A connection a request: whoever asks again after a role was killed must not be given a dead connection.
 //! Does not belong here: what is asked (`owner.rs`).
@@ -13,6 +13,7 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, ConfigBuilder, WantsVerifier};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
@@ -20,6 +21,8 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use crate::fingerprint::Fingerprint;
 
 /// One request's: a movie of some megabytes takes less on any machine.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -29,6 +32,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub struct Client {
     address: SocketAddr,
     connector: TlsConnector,
+    limit: Duration,
 }
 
 /// An answer.
@@ -72,13 +76,25 @@ impl Client {
         let certificate = CertificateDer::from_pem_file(certificate).expect("the recorder's certificate");
         let mut roots = rustls::RootCertStore::empty();
         roots.add(certificate).expect("a certificate that can be trusted");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("ring speaks TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Self { address, connector: TlsConnector::from(Arc::new(config)) }
+        Self::with(address, builder().with_root_certificates(roots).with_no_client_auth())
+    }
+
+    /// For the recorder at `address`, whose certificate has this fingerprint: SHA-256, as its console shows it.
+    #[must_use]
+    pub fn pinned(address: SocketAddr, fingerprint: &str) -> Self {
+        let verifier = Arc::new(Fingerprint::new(fingerprint));
+        let config = builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+        Self::with(address, config)
+    }
+
+    /// Another patience for one answer.
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> Self {
+        Self { limit, ..self.clone() }
+    }
+
+    fn with(address: SocketAddr, config: ClientConfig) -> Self {
+        Self { address, connector: TlsConnector::from(Arc::new(config)), limit: LIMIT }
     }
 
     /// Where pages of the recorder come from.
@@ -109,9 +125,9 @@ impl Client {
         }
         let request = request.body(Full::new(body.into())).map_err(words)?;
         runtime().block_on(async {
-            tokio::time::timeout(LIMIT, self.exchange(request))
+            tokio::time::timeout(self.limit, self.exchange(request))
                 .await
-                .unwrap_or_else(|_| Err(format!("no answer to {path} in {} s", LIMIT.as_secs())))
+                .unwrap_or_else(|_| Err(format!("no answer to {path} in {} s", self.limit.as_secs())))
         })
     }
 
@@ -159,6 +175,13 @@ impl Client {
         connection.abort();
         Ok(Response { status: head.status.as_u16(), headers: head.headers, body })
     }
+}
+
+fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks TLS 1.2 and 1.3")
 }
 
 /// Where one caller's connections run.

@@ -2,13 +2,23 @@
 //!
 //! [`Recorder`] starts the built `candor` on a data folder and free loopback ports of its own; [`Client`] and
 //! [`Owner`] are its browser, [`Viewer`] a live view, [`RtspClient`] a player, [`players`] the players that
-//! people have. [`Movie`] takes an MP4 apart for comparing.
+//! people have. [`Movie`] takes an MP4 apart for comparing. [`Board`] is the same on the emulated board: a flashed
+//! image in QEMU, which can be cut off at any write.
 //!
 //! Does not belong here: tests (`tests/*.rs`), the network camera (crate `test-camera`).
 //!
-//! Invariant: the recorder's certificate is the one trusted, from its data folder; nothing is left unverified.
+//! Invariant: the recorder's certificate is the one trusted, from its data folder or by the fingerprint on its console;
+//! nothing is left unverified.
 
+mod board;
+mod board_image;
 mod client;
+mod emulator;
+mod emulator_console;
+mod emulator_line;
+mod emulator_log;
+mod emulator_storage;
+mod fingerprint;
 mod footage;
 mod movie;
 mod owner;
@@ -22,7 +32,13 @@ mod setup;
 mod viewer;
 mod wait;
 
+pub use board::{BOOT_PATIENCE, Board};
+pub use board_image::{BoardImage, Layout, environment_with, no_emulator, root_that_fails, target};
 pub use client::{Client, Response};
+pub use emulator::{Emulator, Machine};
+pub use emulator_console::Console;
+pub use emulator_log::{Entry, Random, Replay, Torn, WriteLog};
+pub use emulator_storage::{DISK_BYTES, DiskState, NOR_BYTES, Storage, make_disk};
 pub use footage::{CAR_CLIP, PEOPLE_CLIP, clip};
 pub use movie::{Movie, Unit, same_units};
 pub use owner::{Owner, PASSWORD, USER};

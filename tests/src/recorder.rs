@@ -335,10 +335,10 @@ fn is_running(pid: i32) -> bool {
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or_default().trim_start().starts_with(['Z', 'X']))
 }
 
-/// Three ports that nobody has. Not from the range that the system gives to outgoing connections, or one of
+/// Ports that nobody has. Not from the range that the system gives to outgoing connections, or one of
 /// those could take a port between this look and the recorder's start; tests in other processes begin
 /// elsewhere.
-fn free_ports() -> [u16; 3] {
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u32 = 12_000;
     const COUNT: u32 = 20_000;
@@ -347,6 +347,6 @@ fn free_ports() -> [u16; 3] {
         .map(|_| u32::from(NEXT.fetch_add(1, Ordering::Relaxed)))
         .filter_map(|step| u16::try_from(FIRST + start.wrapping_add(step) % COUNT).ok())
         .filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
-    let free: Vec<u16> = free.take(3).collect();
-    free.try_into().expect("three free ports")
+    let free: Vec<u16> = free.take(N).collect();
+    free.try_into().expect("free ports")
 }
