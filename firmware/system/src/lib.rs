@@ -1,1 +1,16 @@
-//! A board's surroundings: network, time, disks, alarm inputs and relays.
+//! What a board needs around recording: network, time, disks, alarm contacts.
+//!
+//! Decisions are pure and take the time as an argument (`dhcp`, `alarm`, `button`); what touches the system is
+//! small and beside them (`socket`, `sntp`, `mount`, `power`).
+//!
+//! Does not belong here: threads and when things are done (the warden's), and ioctls (`hal-linux`).
+
+mod disks;
+mod error;
+mod mount;
+mod power;
+
+pub use disks::{Bus, Content, Disk, DiskPlaces, LABEL_PREFIX};
+pub use error::{ErrorKind, SystemError};
+pub use mount::{FILE_SYSTEM, detach, mount_disk, unmount};
+pub use power::{PowerAct, end};

@@ -41,3 +41,22 @@ pub trait NorFlash: Send {
     /// `Unsupported` beyond the end or inside a block, `Device` when the chip fails: then a block may hold anything.
     fn erase(&mut self, offset: u32, length: u32) -> Result<(), HalError>;
 }
+
+/// Whoever takes any flash takes one behind a pointer too.
+impl<F: NorFlash + ?Sized> NorFlash for Box<F> {
+    fn geometry(&self) -> FlashGeometry {
+        (**self).geometry()
+    }
+
+    fn read(&mut self, offset: u32, into: &mut [u8]) -> Result<(), HalError> {
+        (**self).read(offset, into)
+    }
+
+    fn program(&mut self, offset: u32, data: &[u8]) -> Result<(), HalError> {
+        (**self).program(offset, data)
+    }
+
+    fn erase(&mut self, offset: u32, length: u32) -> Result<(), HalError> {
+        (**self).erase(offset, length)
+    }
+}

@@ -10,11 +10,13 @@ mod fault;
 mod gpio;
 mod i2c;
 mod mtd;
+mod net;
 mod nvp6134;
 mod watchdog;
 
 pub use gpio::{GpioChip, GpioError, GpioInput, GpioOutput};
 pub use i2c::{I2cBus, I2cBusError};
 pub use mtd::{Mtd, MtdPartition};
+pub use net::NetInterface;
 pub use nvp6134::{Nvp6134, NvpChip};
 pub use watchdog::LinuxWatchdog;
