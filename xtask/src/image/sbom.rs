@@ -29,7 +29,9 @@ pub(super) fn write(
         File { name: "candor".to_owned(), path: programs.candor.clone() },
         File { name: "loader".to_owned(), path: programs.loader.clone() },
     ];
-    files.extend(programs.agent.iter().map(|path| File { name: "board-agent".to_owned(), path: path.clone() }));
+    files.extend(
+        programs.agent.iter().map(|path| File { name: "board-agent".to_owned(), path: path.clone() }),
+    );
     let boot_version = kernel::package_version("u-boot-qemu")?;
     let (libc_from, libc_licence) = libc(places)?;
     let mut inputs = Inputs::of("sbom 1").text(board).text(&source.version).text(&source.commit);

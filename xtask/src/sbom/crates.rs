@@ -15,10 +15,26 @@ use super::part::{Kind, Part};
 use crate::workspace::Failure;
 
 /// Name and version.
-type Key = (String, String);
+pub(super) type Key = (String, String);
 
-/// The parts of `programs`, which are packages of the workspace at `source`; a part's property says of which.
-pub(super) fn gather(source: &Path, programs: &[&str], target: &str) -> Result<Vec<Part>, Failure> {
+/// What cargo says of the programs.
+pub(super) struct Crates {
+    /// The crates that are compiled in; a part's property says into which program.
+    pub(super) parts: Vec<Part>,
+    /// For each program, in order.
+    pub(super) programs: Vec<Resolved>,
+}
+
+/// A program's crates by name.
+pub(super) struct Resolved {
+    /// Those that are compiled in.
+    pub(super) built: BTreeSet<Key>,
+    /// Those that cargo resolves when the features of the whole workspace are mixed: some more.
+    pub(super) mixed: BTreeSet<Key>,
+}
+
+/// The crates of `programs`, which are packages of the workspace at `source`.
+pub(super) fn gather(source: &Path, programs: &[&str], target: &str) -> Result<Crates, Failure> {
     let metadata = MetadataCommand::new()
         .manifest_path(source.join("Cargo.toml"))
         .features(CargoOpt::NoDefaultFeatures)
@@ -26,10 +42,13 @@ pub(super) fn gather(source: &Path, programs: &[&str], target: &str) -> Result<V
         .exec()?;
     let checksums = checksums(&fs::read_to_string(source.join("Cargo.lock"))?)?;
     let mut used: BTreeMap<Key, Vec<&str>> = BTreeMap::new();
+    let mut resolved = Vec::new();
     for program in programs {
-        for key in tree(source, program, target)? {
-            used.entry(key).or_default().push(program);
+        let built = tree(source, program, target)?;
+        for key in &built {
+            used.entry(key.clone()).or_default().push(program);
         }
+        resolved.push(Resolved { built, mixed: mixed(&metadata, program)? });
     }
     let packages: BTreeMap<Key, &Package> =
         metadata.packages.iter().map(|package| (key(package), package)).collect();
@@ -52,7 +71,7 @@ pub(super) fn gather(source: &Path, programs: &[&str], target: &str) -> Result<V
         part.uses = uses(&metadata, &package.id, &packages, &used);
         parts.push(part);
     }
-    Ok(parts)
+    Ok(Crates { parts, programs: resolved })
 }
 
 fn key(package: &Package) -> Key {
@@ -72,6 +91,24 @@ fn uses(
     let ids: BTreeSet<&PackageId> = normal.map(|dep| &dep.pkg).collect();
     let found = used.keys().filter(|key| packages.get(*key).is_some_and(|package| ids.contains(&package.id)));
     found.map(|(name, version)| Part::new(Kind::Crate, name, version).reference()).collect()
+}
+
+/// Everything that a program can reach at run time by way of `cargo metadata`.
+fn mixed(metadata: &Metadata, program: &str) -> Result<BTreeSet<Key>, Failure> {
+    let resolve = metadata.resolve.as_ref().ok_or("cargo metadata resolves nothing")?;
+    let root = metadata.packages.iter().find(|package| package.name == program && package.source.is_none());
+    let mut open = vec![&root.ok_or_else(|| format!("no package {program}"))?.id];
+    let mut found: BTreeSet<&PackageId> = BTreeSet::new();
+    while let Some(id) = open.pop() {
+        let is_macro = metadata[id].targets.iter().any(cargo_metadata::Target::is_proc_macro);
+        if is_macro || !found.insert(id) {
+            continue;
+        }
+        let deps = resolve.nodes.iter().filter(|node| node.id == *id).flat_map(|node| &node.deps);
+        let normal = deps.filter(|dep| dep.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal));
+        open.extend(normal.map(|dep| &dep.pkg));
+    }
+    Ok(found.into_iter().map(|id| key(&metadata[id])).collect())
 }
 
 /// The crates that are compiled into a program; what only runs in the compiler is not.

@@ -5,20 +5,23 @@ use std::path::Path;
 
 use super::facts::{Facts, Packaged};
 use super::part::{Kind, Part, sha256_file};
-use super::{app, crates, native};
+use super::{app, audit, crates, native};
 use crate::workspace::Failure;
 
 /// All parts, sorted, each once.
 pub(super) fn gather(facts: &Facts) -> Result<Vec<Part>, Failure> {
     let names: Vec<&str> = facts.programs.iter().map(|program| program.name.as_str()).collect();
-    let mut parts = crates::gather(&facts.source, &names, &facts.target)?;
+    let crates::Crates { mut parts, programs } = crates::gather(&facts.source, &names, &facts.target)?;
     parts.extend(native::gather(facts, &parts)?);
     let app = app::gather(&facts.source, &facts.out.join(".app-with-map"))?;
-    for program in &facts.programs {
+    for (program, resolved) in facts.programs.iter().zip(&programs) {
+        let more = audit::check(&program.path, resolved)?;
         let mut part = Part::new(Kind::Program, &program.name, &facts.version);
         part.licence = Some("MIT OR Apache-2.0".to_owned());
         part.sha256 = Some(sha256_file(&program.path)?);
         part.properties.push(("candor:commit".to_owned(), facts.commit.clone()));
+        let more = more.iter().map(|(name, version)| format!("{name} {version}"));
+        part.properties.extend(more.map(|name| ("candor:named-in-dep-v0-but-not-built".to_owned(), name)));
         let own = Part::new(Kind::Crate, &program.name, &facts.version).reference();
         part.uses = parts.iter().filter(|part| part.reference() == own).map(Part::reference).collect();
         let linked =
