@@ -1,10 +1,7 @@
 // Every page in dark, light and at 360 px: no sideways scroll, no serious finding of axe, a picture as build output.
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { expectMoving, picture, shoot, tile } from '../support/app.mjs'
+import { LOOKS, findings, sideways } from '../support/looks.mjs'
 import { expect, test } from '../support/test.mjs'
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 const live = async (page) => {
   for (const channel of [1, 2, 3]) await expect(tile(page, channel)).toHaveAttribute('data-state', 'live')
@@ -44,37 +41,6 @@ const PAGES = [
     await dialog(page)
   }],
 ]
-
-const LOOKS = [
-  { look: 'dark', options: { colorScheme: 'dark', viewport: { width: 1280, height: 800 } } },
-  { look: 'light', options: { colorScheme: 'light', viewport: { width: 1280, height: 800 } } },
-  { look: '360-dark', options: { colorScheme: 'dark', viewport: { width: 360, height: 740 }, hasTouch: true } },
-  { look: '360-light', options: { colorScheme: 'light', viewport: { width: 360, height: 740 }, hasTouch: true } },
-]
-
-/** Serious findings of axe, in words. */
-async function findings(page) {
-  await page.evaluate(axe)
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, {
-    resultTypes: ['violations'],
-    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'],
-  }))
-  return violations
-    .filter((one) => one.impact === 'serious' || one.impact === 'critical')
-    .map((one) => `${one.id}: ${one.help}: ${one.nodes.map((node) => `${node.target} ${node.failureSummary}`).join('; ')}`)
-}
-
-/** What can be scrolled sideways, or sticks out of the page without being cut. */
-function sideways(page) {
-  return page.evaluate(() => {
-    const scrolls = [...document.querySelectorAll('*')].filter((element) => {
-      const over = getComputedStyle(element).overflowX
-      const free = over === 'auto' || over === 'scroll' || element === document.documentElement
-      return free && element.scrollWidth > element.clientWidth && element.clientWidth > 0
-    })
-    return scrolls.map((element) => `${element.tagName}.${element.className}: ${element.scrollWidth} in ${element.clientWidth}`)
-  })
-}
 
 for (const { look, options } of LOOKS) {
   test.describe(look, () => {

@@ -1,6 +1,7 @@
 // A recorder for developing the browser app: answers the HTTP API with plausible data and streams looped footage.
 // Not a test of the recorder, never shipped. `mock/clips.sh` makes the footage first. Options are environment variables:
-// PORT (5180), CLAIMED=0 (first run), CHANNELS (5), ROLE (owner). GET /mock/drop ends all streams for 6 s.
+// PORT (5180, 0 for a free one), CLAIMED=0 (first run), CHANNELS (5), ROLE (owner). GET /mock/drop ends all streams for
+// 6 s. POST /mock/plan, /mock/update and /mock/disks change what updates do (see update.mjs), what runs, and the disks.
 import { execFile } from 'node:child_process'
 import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -8,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { WebSocketServer } from 'ws'
+import { answerUpdate, connect, plan, update } from './update.mjs'
 
 const run = promisify(execFile)
 const HERE = new URL('.', import.meta.url).pathname
@@ -24,6 +26,8 @@ const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 's
 let claimed = process.env.CLAIMED !== '0'
 let loggedIn = process.env.LOGGED_IN === '1'
 let down = false
+/** Set by /mock/disks. */
+let disks = null
 const settings = { name: 'Harbour office', time_zone: 'Europe/Berlin', rtsp_enabled: true }
 const keys = [{ name: 'vlc-desk', created: iso(STARTED - 86400e3 * 3) }]
 const cameras = [
@@ -69,12 +73,12 @@ const clip = (runs, a, b) => runs.filter(([s, e]) => e > a && s < b).map(([s, e]
 function system() {
   const role = (name, pid, restarts, mb, since, note = null) => ({ role: name, state: 'running', pid, restarts, since: iso(since), memory_bytes: mb * 1e6, note })
   return {
-    version: '0.1.0', uptime_sec: Math.round((Date.now() - STARTED) / 1000) + 7213, time: iso(Date.now()),
+    version: update.installed.version, image: update.installed, uptime_sec: Math.round((Date.now() - STARTED) / 1000) + 7213, time: iso(Date.now()),
     roles: [
       role('warden', 812, 0, 4.1, STARTED - 7213e3), role('capture', 818, 0, 11.8, STARTED - 7212e3), role('ingest', 819, 1, 9.4, STARTED - 1382e3, 'restarted after a crash 23 min ago'),
       role('record', 820, 0, 14.2, STARTED - 7212e3), role('serve', 821, 0, 12.7, STARTED - 7212e3),
     ],
-    disks: [{ path: '/var/lib/candor/volume', state: 'ok', total_bytes: 4e12, used_bytes: 1.34e12, write_bytes_per_sec: 1_310_000 + Math.round(Math.random() * 9e4), oldest: iso(footageFrom), newest: iso(Date.now()) }],
+    disks: disks ?? [{ path: '/data', device: 'sda', state: 'ok', total_bytes: 4e12, used_bytes: 1.34e12, write_bytes_per_sec: 1_310_000 + Math.round(Math.random() * 9e4), oldest: iso(footageFrom), newest: iso(Date.now()) }],
     sandbox: { level: 'full', message: 'Every role runs under its own user with seccomp and Landlock; none can open what it does not need.' },
   }
 }
@@ -214,7 +218,7 @@ async function api(request, answer, url) {
   const path = url.pathname.slice('/api/v1'.length)
   const is = (method, pattern) => request.method === method && (typeof pattern === 'string' ? path === pattern : pattern.exec(path))
   let m
-  if (is('GET', '/state')) return json(answer, 200, { claimed, name: settings.name, version: '0.1.0' })
+  if (is('GET', '/state')) return json(answer, 200, { claimed, name: settings.name, version: update.installed.version })
   if (is('POST', '/claim')) {
     const input = await body(request)
     if (claimed) return fail(answer, 404, 'claimed', 'This recorder has an owner.')
@@ -275,11 +279,25 @@ async function api(request, answer, url) {
     return json(answer, 201, { name, key: 'kestrel-42-lantern-orbit-9f', rtsp_port: 8554, rtsps_port: 8322 })
   }
   if ((m = is('DELETE', /^\/stream-keys\/(.+)$/))) { keys.splice(keys.findIndex((one) => one.name === decodeURIComponent(m[1])), 1); return json(answer, 204) }
+  if (path === '/update' || path.startsWith('/update/')) {
+    const [status, view] = await answerUpdate(request, url, body)
+    return answer.destroyed ? undefined : json(answer, status, view)
+  }
+  if ((m = is('POST', /^\/disks\/(\w+)\/format$/))) {
+    if ((await body(request)).confirm !== 'ERASE') return fail(answer, 422, 'not_confirmed', 'Type ERASE to erase the disk.', 'confirm')
+    const disk = system().disks.find((one) => one.device === m[1])
+    if (!disk) return fail(answer, 404, 'no_disk', 'There is no such disk.')
+    setTimeout(() => {
+      disks = system().disks.map((one) => (one.device === disk.device ? { ...one, path: '/data', state: 'ok', message: '', used_bytes: 0, oldest: null, newest: null } : one))
+      push('system', system())
+    }, 1500)
+    return json(answer, 202)
+  }
   if (is('GET', '/updates')) {
     answer.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' })
     listeners.add(answer)
     request.on('close', () => listeners.delete(answer))
-    for (const [event, view] of [['channels', channels], ['trust', trust()], ['system', system()]]) answer.write(`event: ${event}\ndata: ${JSON.stringify(view)}\n\n`)
+    for (const [event, view] of [['channels', channels], ['trust', trust()], ['system', system()], ['update', update]]) answer.write(`event: ${event}\ndata: ${JSON.stringify(view)}\n\n`)
     return
   }
   const start = Date.parse(url.searchParams.get('start') ?? '')
@@ -327,16 +345,31 @@ async function api(request, answer, url) {
   fail(answer, 404, 'unknown', 'There is nothing at this address.')
 }
 
+/** Ends all streams and answers nobody for a while. */
+function drop(ms) {
+  down = true
+  for (const socket of sockets.clients) socket.terminate()
+  for (const listener of listeners) listener.destroy()
+  setTimeout(() => { down = false }, ms)
+}
+connect({ push: () => push('update', update), restart: drop })
+
 const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' }
 const server = createServer((request, answer) => {
   const url = new URL(request.url, 'http://localhost')
   if (down) return request.socket.destroy()
   if (url.pathname === '/mock/drop') {
-    down = true
-    for (const socket of sockets.clients) socket.terminate()
-    for (const listener of listeners) listener.destroy()
-    setTimeout(() => { down = false }, Number(url.searchParams.get('ms') ?? 6000))
+    drop(Number(url.searchParams.get('ms') ?? 6000))
     return json(answer, 204)
+  }
+  if (url.pathname.startsWith('/mock/')) {
+    body(request).then((input) => {
+      if (url.pathname === '/mock/plan') Object.assign(plan, input)
+      else if (url.pathname === '/mock/update') { Object.assign(update, input); push('update', update); push('system', system()) }
+      else if (url.pathname === '/mock/disks') { disks = input; push('system', system()) }
+      json(answer, 204)
+    }).catch((error) => fail(answer, 400, 'mock', String(error)))
+    return
   }
   if (url.pathname.startsWith('/api/v1/')) {
     api(request, answer, url).catch((error) => { console.error(error); if (!answer.headersSent) fail(answer, 503, 'mock', String(error)) })
@@ -353,4 +386,4 @@ server.on('upgrade', (request, socket, head) => {
   if (!m || !loggedIn || down) return socket.destroy()
   sockets.handleUpgrade(request, socket, head, (ws) => stream(ws, Number(m[1]), m[2], m[3] === '1'))
 })
-server.listen(PORT, '127.0.0.1', () => console.log(`mock recorder on http://127.0.0.1:${PORT}`))
+server.listen(PORT, '127.0.0.1', () => console.log(`mock recorder on http://127.0.0.1:${server.address().port}`))

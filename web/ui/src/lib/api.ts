@@ -1,6 +1,7 @@
 // The only way to the recorder's HTTP API: JSON, session cookie, CSRF header, and one error type for everything that fails.
 import type {
   Camera, CameraInput, Channel, NewStreamKey, Recording, RecorderState, Session, Settings, StreamKey, StreamKind, Timeline,
+  Update,
 } from './views'
 import { rfc3339 } from './time'
 
@@ -36,17 +37,19 @@ export function useSession(token: string | null, signedOut: () => void): void {
 
 /** Turns an unsuccessful answer into an error. */
 export async function errorOf(answer: Response): Promise<ApiError> {
-  const retry = Number(answer.headers.get('Retry-After'))
+  return errorFrom(answer.status, await answer.text().catch(() => ''), answer.headers.get('Retry-After'))
+}
+
+function errorFrom(status: number, text: string, retryAfter: string | null): ApiError {
+  const retry = Number(retryAfter)
   const retryAfterSec = Number.isFinite(retry) && retry > 0 ? retry : null
   try {
-    const body = (await answer.json()) as { error?: { code?: string; message?: string; field?: string } }
-    if (body.error?.message) {
-      return new ApiError(answer.status, body.error.code ?? 'unknown', body.error.message, body.error.field ?? null, retryAfterSec)
-    }
+    const { error } = JSON.parse(text) as { error?: { code?: string; message?: string; field?: string } }
+    if (error?.message) return new ApiError(status, error.code ?? 'unknown', error.message, error.field ?? null, retryAfterSec)
   } catch {
     // Not JSON: something between us and the recorder answered.
   }
-  return new ApiError(answer.status, 'unknown', `The recorder could not do this (answer ${answer.status}). Try again.`, null, retryAfterSec)
+  return new ApiError(status, 'unknown', `The recorder could not do this (answer ${status}). Try again.`, null, retryAfterSec)
 }
 
 async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
@@ -71,7 +74,9 @@ async function call<T>(method: string, path: string, body?: unknown, signal?: Ab
       if (answer.status === 401 && path !== '/session') onSignedOut()
       throw error
     }
-    return answer.status === 204 ? (undefined as T) : ((await answer.json()) as T)
+    // Some acts are answered by their status alone, and 202 is one.
+    const text = await answer.text()
+    return (text === '' ? undefined : JSON.parse(text)) as T
   } catch (error) {
     if (error instanceof ApiError) throw error
     if (signal?.aborted) throw new ApiError(0, 'aborted', 'Stopped.')
@@ -80,6 +85,32 @@ async function call<T>(method: string, path: string, body?: unknown, signal?: Ab
     clearTimeout(timer)
     signal?.removeEventListener('abort', abort)
   }
+}
+
+/**
+ * Sends a bundle. With XMLHttpRequest, because `fetch` does not tell how much has been sent; for that there is no
+ * time limit either: the recorder ends an upload that stands still.
+ */
+export function sendBundle(file: Blob, downgrade: boolean, sent: (bytes: number) => void, signal: AbortSignal): Promise<void> {
+  return new Promise((done, failed) => {
+    const request = new XMLHttpRequest()
+    const abort = () => request.abort()
+    request.open('POST', `${BASE}/update${downgrade ? '?downgrade=1' : ''}`)
+    request.setRequestHeader('Accept', 'application/json')
+    request.setRequestHeader('Content-Type', 'application/octet-stream')
+    if (csrf) request.setRequestHeader('X-CSRF-Token', csrf)
+    request.upload.onprogress = (event) => sent(event.loaded)
+    request.onload = () => {
+      if (request.status === 202) return done()
+      if (request.status === 401) onSignedOut()
+      failed(errorFrom(request.status, request.responseText, request.getResponseHeader('Retry-After')))
+    }
+    request.onerror = () => failed(new ApiError(0, 'network', 'The connection to the recorder broke.'))
+    request.onabort = () => failed(new ApiError(0, 'aborted', 'Stopped.'))
+    request.onloadend = () => signal.removeEventListener('abort', abort)
+    signal.addEventListener('abort', abort)
+    request.send(file)
+  })
 }
 
 function range(startMs: number, endMs: number): string {
@@ -107,6 +138,14 @@ export const api = {
   streamKeys: () => call<StreamKey[]>('GET', '/stream-keys'),
   addStreamKey: (name: string) => call<NewStreamKey>('POST', '/stream-keys', { name }),
   removeStreamKey: (name: string) => call<void>('DELETE', `/stream-keys/${encodeURIComponent(name)}`),
+
+  update: () => call<Update>('GET', '/update'),
+  installFromUsb: (input: { device: string; file: string; downgrade: boolean }) => call<Update>('POST', '/update/usb', input),
+  cancelUpdate: () => call<void>('DELETE', '/update'),
+  showPresenceCode: () => call<void>('POST', '/update/presence'),
+  setOwnerKey: (input: { public_key: string; code: string }) => call<Update>('PUT', '/update/owner-key', input),
+  removeOwnerKey: (input: { code: string }) => call<Update>('DELETE', '/update/owner-key', input),
+  formatDisk: (device: string) => call<void>('POST', `/disks/${encodeURIComponent(device)}/format`, { confirm: 'ERASE' }),
 
   settings: () => call<Settings>('GET', '/settings'),
   saveSettings: (settings: Settings) => call<Settings>('PUT', '/settings', settings),

@@ -47,3 +47,13 @@ export function noSound(audio: { codec: string } | null): string | null {
 export function count(n: number, one: string, many = `${one}s`): string {
   return `${n} ${n === 1 ? one : many}`
 }
+
+/** `9f3ad21c…77e0`: enough of a hash to tell it from another. */
+export function shortHash(hash: string): string {
+  return hash.length > 16 ? `${hash.slice(0, 8)}…${hash.slice(-4)}` : hash
+}
+
+/** `1a2b3c4d5`, as the source's history shows it. */
+export function shortCommit(commit: string): string {
+  return /^[0-9a-f]{12,}/.test(commit) ? commit.slice(0, 9) : commit
+}

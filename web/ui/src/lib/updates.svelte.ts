@@ -1,14 +1,16 @@
-// What the recorder tells by itself: channels, trust and system, kept fresh by server-sent events.
+// What the recorder tells by itself: channels, trust, system and its own software, kept fresh by server-sent events.
 // When the connection is lost the last views stay, marked stale, and it is tried again with back-off.
 import { UPDATES_URL } from './api'
 import { Backoff } from './backoff'
 import { checkSession } from './session.svelte'
-import type { Channel, System, Trust } from './views'
+import { seeUpdate } from './updateflow.svelte'
+import type { Channel, System, Trust, Update } from './views'
 
 export const updates = $state({
   channels: null as Channel[] | null,
   trust: null as Trust | null,
   system: null as System | null,
+  update: null as Update | null,
   /** Connected, or lost for so short that nobody need know. */
   connected: true,
   /** When the connection was lost (browser's clock), for the stale marks. */
@@ -39,7 +41,7 @@ export function stopUpdates(): void {
   clearTimeout(firstTimer)
   quietTimer = undefined
   backoff.succeeded()
-  Object.assign(updates, { channels: null, trust: null, system: null, connected: true, lostSince: null })
+  Object.assign(updates, { channels: null, trust: null, system: null, update: null, connected: true, lostSince: null })
 }
 
 function connect(): void {
@@ -64,7 +66,14 @@ function connect(): void {
   view<Channel[]>('channels', (channels) => { updates.channels = channels.sort((a, b) => a.channel - b.channel) })
   view<Trust>('trust', (trust) => { updates.trust = trust })
   view<System>('system', (system) => { updates.system = system })
+  view<Update>('update', takeUpdate)
   opened.onerror = () => { if (source === opened) lost() }
+}
+
+/** The recorder's word on its software, also when it came as an answer. */
+export function takeUpdate(update: Update): void {
+  updates.update = update
+  seeUpdate(update)
 }
 
 function lost(): void {

@@ -93,8 +93,11 @@ export interface RoleStatus {
 }
 
 export interface Disk {
+  /** Where it is mounted; empty while it is not. */
   path: string
-  state: 'ok' | 'full' | 'error'
+  /** Such as `sda`; null where the operating system looks after disks. */
+  device: string | null
+  state: 'ok' | 'full' | 'error' | 'unformatted' | 'missing'
   message?: string | null
   total_bytes: number
   used_bytes: number
@@ -103,8 +106,53 @@ export interface Disk {
   newest: string | null
 }
 
+/** The software that runs. */
+export interface Image {
+  version: string
+  commit: string
+  root_sha256: string | null
+  slot: 'a' | 'b' | null
+  /** New, and has still to show that it is healthy. */
+  trying: boolean
+  created: string | null
+  signed_by: KeyKind | null
+}
+
+export type KeyKind = 'release' | 'owner'
+export type StageCode = 'idle' | 'receiving' | 'verifying' | 'installing' | 'restarting' | 'checking' | 'failed'
+
+export interface LastUpdate {
+  version: string
+  outcome: 'good' | 'rolled_back' | 'refused'
+  message: string
+  at: string
+}
+
+export interface UsbBundle {
+  device: string
+  file: string
+  /** What the file says, not verified. */
+  version: string | null
+  bytes: number
+}
+
+/** The recorder's software, and an update on its way. */
+export interface Update {
+  supported: boolean
+  reason: string | null
+  stage: { code: StageCode; message: string; done_bytes: number; total_bytes: number; version: string | null }
+  installed: Image
+  other: { slot: 'a' | 'b'; version: string | null; state: 'good' | 'failed' | 'empty' } | null
+  last: LastUpdate | null
+  /** Versions below are never installed. */
+  floor: string
+  keys: { id: string; kind: KeyKind }[]
+  usb: UsbBundle[]
+}
+
 export interface System {
   version: string
+  image: Image
   uptime_sec: number
   time: string
   roles: RoleStatus[]
