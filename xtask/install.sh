@@ -1,27 +1,39 @@
 #!/usr/bin/env bash
-# Installs what `make demo` or `make test` needs and the machine lacks: Debian packages, npm packages from
-# the lock files, cargo tools. Says what it does; does nothing when nothing is missing.
+# Installs what `make demo`, `make image` or `make test` needs and the machine lacks: Debian packages, npm packages from
+# the lock files, cargo tools, cross compilers. Says what it does; does nothing when nothing is missing.
 #
-#   xtask/install.sh demo|test
+#   xtask/install.sh demo|image|test
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # What the recorder is built from and runs with.
-packages=(
+recorder=(
     build-essential pkg-config
     libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
     gstreamer1.0-libav gstreamer1.0-tools
     ffmpeg # makes the demo's clip where no footage is at hand, and is the tests' reference
 )
+# What an image for a board is made with, and the emulated board.
+image=(
+    build-essential git python3-venv
+    linux-source-6.1 bc flex bison libssl-dev libelf-dev gcc-arm-linux-gnueabi
+    u-boot-tools u-boot-qemu squashfs-tools xz-utils
+    qemu-system-arm e2fsprogs
+)
+target=armv7-unknown-linux-musleabi
+# Rust for the board: rustup's, where somebody installed it; else Debian's, which brings its library's source.
+rustup target list --installed 2>/dev/null | grep -qx "$target" || image+=(rustc-web cargo-web rust-web-src)
+
+case ${1:-} in
+    demo) packages=("${recorder[@]}") ;;
+    image) packages=("${image[@]}") ;;
+    test) packages=("${recorder[@]}" "${image[@]}" chromium vlc-bin vlc-plugin-base fonts-dejavu-core) ;;
+    *) echo "usage: $0 demo|image|test" >&2; exit 2 ;;
+esac
 # Nodes of another origin bring their own npm; Debian's is a package of its own.
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
-case ${1:-} in
-    demo) ;;
-    test) packages+=(chromium vlc-bin vlc-plugin-base fonts-dejavu-core) ;;
-    *) echo "usage: $0 demo|test" >&2; exit 2 ;;
-esac
 
 # Networks fail; three tries with a pause between.
 retry() {
@@ -79,4 +91,27 @@ if [ "$1" = test ]; then
             retry cargo install --quiet --locked "$tool"
         }
     done
+fi
+
+# Cross compilers that are no Debian package, below target/: as C compiler, linker and C library `zig cc`, and cargo's
+# subcommands that use it and that write into each program what it was built from.
+if [ "$1" != demo ]; then
+    toolchain=${CARGO_TARGET_DIR:-target}/toolchain
+    mkdir -p "$toolchain"
+    # Several may want it at once: a build, and the tests beside it.
+    exec 9>"$toolchain/.lock"
+    flock 9
+    if ! cmp -s xtask/image-requirements.txt "$toolchain/venv/.installed"; then
+        echo "==> zig cc, cargo-zigbuild"
+        rm -rf "$toolchain/venv"
+        /usr/bin/python3 -m venv "$toolchain/venv"
+        retry "$toolchain/venv/bin/pip" install --quiet --disable-pip-version-check -r xtask/image-requirements.txt
+        cp xtask/image-requirements.txt "$toolchain/venv/.installed"
+    fi
+    auditable=0.7.7
+    if [ "$(cat "$toolchain/.cargo-auditable" 2>/dev/null)" != "$auditable" ]; then
+        echo "==> cargo-auditable"
+        retry cargo install --quiet --locked --force --root "$toolchain" --version "$auditable" cargo-auditable
+        echo "$auditable" > "$toolchain/.cargo-auditable"
+    fi
 fi

@@ -7,7 +7,10 @@ mod bench_record;
 mod buildroot;
 mod demo;
 mod demo_settings;
+mod emulate;
+mod image;
 mod processes;
+mod sbom;
 mod steps;
 mod stream_key;
 mod test;
@@ -32,6 +35,10 @@ enum Command {
     Demo(demo::Args),
     /// Run every test and check
     Test,
+    /// Make what is flashed onto a board: kernel, loader, root, flash images, bundle
+    Image(image::Args),
+    /// Run a board's image in QEMU, with its console on this terminal
+    Emulate(emulate::Args),
     /// Measure, beside a peer in the same run; a table, and figures in target/bench/NAME.json
     Bench(bench::Args),
     /// Check our Buildroot files
@@ -45,6 +52,8 @@ fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Test => test::run(),
+        Command::Image(args) => image::run(&args),
+        Command::Emulate(args) => emulate::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Buildroot(args) => buildroot::run(&args),
         Command::Tidy => tidy::run(),

@@ -1,0 +1,138 @@
+//! The steps from source to flash images, in their order.
+
+use std::fs;
+use std::path::PathBuf;
+
+use board::Board;
+
+use super::cache::{self, Inputs};
+use super::places::Places;
+use super::programs::Programs;
+use super::progress::{self, step};
+use super::sizes::{self, Parts};
+use super::source::Source;
+use super::toolchain::Toolchain;
+use super::{bundle, flash, initramfs, kernel, keys, programs, root, sbom, stage};
+use crate::workspace::Failure;
+
+/// The layouts of flash that one image fits.
+pub(super) const LAYOUTS: [&str; 2] = ["16", "64"];
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The board, as in board/boards/
+    #[arg(long, value_name = "NAME")]
+    board: String,
+    /// A test image: the tests' program runs beside the recorder
+    #[arg(long)]
+    agent: bool,
+    /// Keys that sign it: root.json and release.pk8 [default: development keys in target/keys]
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
+    /// Build it a second time in another folder and compare, byte for byte
+    #[arg(long)]
+    reproduce: bool,
+}
+
+/// What was made, for those who compare or run it.
+pub(super) struct Image {
+    pub(super) places: Places,
+    pub(super) bundle: PathBuf,
+}
+
+/// Makes an image, and once more when asked to.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let mut places = Places::of(&args.board, args.agent);
+    if let Some(keys) = &args.keys {
+        places.keys.clone_from(keys);
+    }
+    let source = Source::read()?;
+    let image = build(&places, &source, &args.board, args.agent)?;
+    println!("==> {}", image.bundle.display());
+    if args.reproduce { super::reproduce::run(&image, &source, &args.board, args.agent) } else { Ok(()) }
+}
+
+/// Makes a board's image as it is without any option.
+pub(crate) fn make(board: &str) -> Result<(), Failure> {
+    build(&Places::of(board, false), &Source::read()?, board, false).map(drop)
+}
+
+/// Makes an image of `source` in `places`; what is up to date stays.
+pub(super) fn build(places: &Places, source: &Source, name: &str, agent: bool) -> Result<Image, Failure> {
+    if name != "virt-a7" {
+        return Err(format!(
+            "an image for {name} holds its vendor's kernel, which is built with Buildroot (docs/buildroot.md); this \
+             command makes images for virt-a7"
+        )
+        .into());
+    }
+    // Durations for a person; nothing depends on them.
+    #[allow(clippy::disallowed_methods)]
+    let begun = std::time::Instant::now();
+    let boards = LAYOUTS
+        .map(|layout| Ok((layout, Board::builtin(&format!("{name}-{layout}"))?)))
+        .into_iter()
+        .collect::<Result<Vec<_>, Failure>>()?;
+    println!("Candor {} for {name}, commit {}", source.version, source.short_commit());
+    fs::create_dir_all(&places.out)?;
+    let cpu = boards[0].1.soc.cpu.as_deref().ok_or("the board's core is not described")?;
+    let toolchain = step("tools", || Toolchain::find(cpu))?;
+    let kernel = step("kernel", || {
+        let kernel = kernel::build(places, name)?;
+        cache::make(&places.kernel(), Inputs::of("kernel").file(&kernel.image())?, || {
+            fs::copy(kernel.image(), places.kernel())?;
+            Ok(())
+        })?;
+        Ok(kernel)
+    })?;
+    let programs = step("programs", || programs::build(places, source, &toolchain, agent))?;
+    let keys = step("keys", || keys::open(&places.keys, source))?;
+    let initramfs = step("stage", || make_stage(places, source, &programs, &keys.root_document))?;
+    let files = step("root", || root::build(places, source, &programs, &kernel))?;
+    let sealed = step("bundle", || bundle::write(places, source, name, &keys))?;
+    step("flash images", || {
+        flash::write_boot(places)?;
+        for (layout, board) in &boards {
+            let chip = board.flash.first().ok_or("the board has no flash")?;
+            stage::write_environment(places, layout, board, chip)?;
+            let inputs = Inputs::of("nor 1").file(&sealed.path)?.text(&format!("{chip:?}"));
+            let inputs = inputs.file(&places.environment(layout))?.file(&places.stage())?;
+            cache::make(&places.nor(layout), inputs, || flash::write_nor(places, layout, chip, &sealed))?;
+        }
+        Ok(())
+    })?;
+    step("bill of materials", || sbom::write(places, source, name, &programs, &kernel, &toolchain.words))?;
+    let parts = Parts {
+        kernel: &places.kernel(),
+        loader: &programs.loader,
+        initramfs: &initramfs,
+        stage: &places.stage(),
+        root: &places.root(),
+        files: &files,
+    };
+    let (table, faults) = sizes::table(&boards, &parts)?;
+    fs::write(places.out.join("sizes.txt"), &table)?;
+    println!("\n{table}");
+    if !faults.is_empty() {
+        return Err(format!("it does not fit: {}", faults.join("; ")).into());
+    }
+    println!("==> {} in {}, {}", places.out.display(), progress::words(begun.elapsed()), toolchain.words);
+    Ok(Image { places: places.clone(), bundle: sealed.path })
+}
+
+fn make_stage(
+    places: &Places,
+    source: &Source,
+    programs: &Programs,
+    root_keys: &[u8],
+) -> Result<PathBuf, Failure> {
+    let packed = places.out.join("initramfs.cpio.xz");
+    let inputs =
+        Inputs::of("initramfs 1").bytes(root_keys).text(&source.epoch.to_string()).file(&programs.loader)?;
+    cache::make(&packed, inputs, || initramfs::write(&packed, &programs.loader, root_keys, source))?;
+    let inputs = Inputs::of("stage 1").text(&source.version).text(&source.epoch.to_string());
+    cache::make(&places.stage(), inputs.file(&packed)?.file(&places.kernel())?, || {
+        stage::write(places, source, &packed)
+    })?;
+    Ok(packed)
+}

@@ -1,0 +1,28 @@
+//! `cargo xtask image`: everything that is flashed onto a board, from source.
+//!
+//! `compose.rs` says in which order; the other files make one thing each. What they make is listed in `places.rs`.
+
+mod audit;
+mod bundle;
+mod cache;
+mod compose;
+mod flash;
+mod flash_file;
+mod initramfs;
+mod kernel;
+mod keys;
+mod places;
+mod programs;
+mod progress;
+mod reproduce;
+mod root;
+mod sbom;
+mod sizes;
+mod source;
+mod stage;
+mod tool;
+mod toolchain;
+
+pub(crate) use compose::{Args, make, run};
+pub(crate) use places::Places;
+pub(crate) use tool::run as run_tool;

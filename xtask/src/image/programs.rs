@@ -1,0 +1,56 @@
+//! The programs of an image, cross-compiled.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::audit;
+use super::places::Places;
+use super::source::Source;
+use super::tool;
+use super::toolchain::{TARGET, Toolchain};
+use crate::workspace::Failure;
+
+/// Where each program was built.
+#[derive(Clone, Debug)]
+pub(super) struct Programs {
+    /// The recorder.
+    pub(super) candor: PathBuf,
+    /// What the kernel starts.
+    pub(super) loader: PathBuf,
+    /// What test images start.
+    pub(super) agent: Option<PathBuf>,
+}
+
+/// Builds the browser app and the programs that need it; what is up to date stays.
+pub(super) fn build(
+    places: &Places,
+    source: &Source,
+    toolchain: &Toolchain,
+    agent: bool,
+) -> Result<Programs, Failure> {
+    tool::run(
+        Command::new("make")
+            .args(["--no-print-directory", "ui"])
+            .env_remove("MAKEFLAGS")
+            .current_dir(&places.source),
+    )?;
+    Ok(Programs {
+        candor: program(places, source, toolchain, "candor")?,
+        loader: program(places, source, toolchain, "loader")?,
+        agent: agent.then(|| program(places, source, toolchain, "board-agent")).transpose()?,
+    })
+}
+
+/// Each by itself: together, cargo would give the loader every feature that the recorder wants of a shared crate.
+fn program(places: &Places, source: &Source, toolchain: &Toolchain, name: &str) -> Result<PathBuf, Failure> {
+    println!("    {name}");
+    tool::run_shown(toolchain.cargo(places, source)?.args([
+        "--quiet",
+        "--no-default-features",
+        "--package",
+        name,
+    ]))?;
+    let path = places.cross.join(TARGET).join("board").join(name);
+    audit::check(&path, name)?;
+    Ok(path)
+}

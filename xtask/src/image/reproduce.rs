@@ -1,0 +1,107 @@
+//! The same source in another folder makes the same image, byte for byte.
+//!
+//! What is compared was built by another cargo run from a copy of the files, with its own build folder. Tools, the
+//! kernel and the keys are shared: they are inputs.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use super::compose::{Image, LAYOUTS, build};
+use super::source::Source;
+use super::tool;
+use crate::workspace::{self, Failure};
+
+/// Longer than the checkout's own name is likely to be: a path that slipped into a program would move everything.
+const FOLDER: &str = "reproduce/the same source in another folder";
+
+/// Builds again and fails at what differs.
+pub(super) fn run(first: &Image, source: &Source, name: &str, agent: bool) -> Result<(), Failure> {
+    let copy = workspace::target().join(FOLDER.replace(' ', "-"));
+    println!("\n==> the same again, in {}", copy.display());
+    copy_source(&first.places.source, &copy)?;
+    let second = build(&first.places.again(&copy), source, name, agent)?;
+    let mut pairs = vec![
+        (first.bundle.clone(), second.bundle.clone()),
+        (first.places.root(), second.places.root()),
+        (first.places.stage(), second.places.stage()),
+    ];
+    pairs.extend(LAYOUTS.map(|layout| (first.places.nor(layout), second.places.nor(layout))));
+    let mut differing = Vec::new();
+    for (a, b) in &pairs {
+        if let Some(words) = difference(a, b)? {
+            differing.push(words);
+        }
+    }
+    if differing.is_empty() {
+        println!("==> both builds are the same: bundle, root, stage and flash images, byte for byte");
+        return Ok(());
+    }
+    for entry in ["bin/candor", "bin/board-agent", "etc/os-release"] {
+        let (a, b) = (first.places.out.join("root").join(entry), second.places.out.join("root").join(entry));
+        if a.exists()
+            && let Some(words) = difference(&a, &b)?
+        {
+            differing.push(words);
+        }
+    }
+    Err(format!("two builds of the same source differ:\n{}", differing.join("\n")).into())
+}
+
+/// Copies what git knows or would add, as it is now.
+fn copy_source(from: &Path, to: &Path) -> Result<(), Failure> {
+    let files = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let files = tool::run(Command::new("git").args(files).current_dir(from))?;
+    // The build folder in it stays, as it does in the first.
+    for entry in fs::read_dir(to).into_iter().flatten() {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|name| name == "target") {
+            continue;
+        }
+        if path.is_dir() { fs::remove_dir_all(&path)? } else { fs::remove_file(&path)? }
+    }
+    for name in files.split('\0').filter(|name| !name.is_empty()) {
+        let (source, target) = (from.join(name), to.join(name));
+        let Ok(meta) = fs::symlink_metadata(&source) else { continue };
+        fs::create_dir_all(target.parent().unwrap_or(to))?;
+        if meta.is_symlink() {
+            symlink(fs::read_link(&source)?, &target)?;
+        } else {
+            fs::copy(&source, &target)?;
+        }
+    }
+    let modules = "web/ui/node_modules";
+    Ok(symlink(from.join(modules), to.join(modules))?)
+}
+
+fn difference(a: &Path, b: &Path) -> Result<Option<String>, Failure> {
+    let (left, right) = (fs::read(a)?, fs::read(b)?);
+    if left == right {
+        return Ok(None);
+    }
+    let at = left.iter().zip(&right).position(|(x, y)| x != y).unwrap_or(left.len().min(right.len()));
+    Ok(Some(format!(
+        "{} and {}, from byte {at}; {} and {} bytes long",
+        a.display(),
+        b.display(),
+        left.len(),
+        right.len()
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_told_with_their_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+        fs::write(&a, "same").unwrap();
+        fs::write(&b, "same").unwrap();
+        assert_eq!(difference(&a, &b).unwrap(), None);
+        fs::write(&b, "sane!").unwrap();
+        assert!(difference(&a, &b).unwrap().unwrap().contains("from byte 2; 4 and 5 bytes"));
+    }
+}

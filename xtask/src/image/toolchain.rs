@@ -1,0 +1,140 @@
+//! The cross compiler: which Rust, and `zig cc` as C compiler, linker and C library.
+//!
+//! rustup's standard library where it is installed; else Debian's Rust, which brings the library's source, so that
+//! the library is built with the program.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::places::Places;
+use super::source::Source;
+use super::tool;
+use crate::workspace::{self, Failure};
+
+/// ARMv7, soft floats in calls, static musl: runs on every kernel of this class, whatever its C library.
+pub(super) const TARGET: &str = "armv7-unknown-linux-musleabi";
+/// Debian's Rust with its library's source.
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const DEBIAN_LIBRARY: &str = "/usr/lib/rustlib/src/rust/library/Cargo.lock";
+
+/// Where the standard library comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    /// Prebuilt, from `rustup target add`.
+    Rustup,
+    /// Built here, from Debian's package of its source.
+    Debian,
+}
+
+/// A cross compiler that is there.
+#[derive(Clone, Debug)]
+pub(super) struct Toolchain {
+    route: Route,
+    /// The core, as GCC names it: for the programs and the libraries in C that they contain.
+    cpu: String,
+    /// For a person, and for the size table: what compiled this.
+    pub(super) words: String,
+}
+
+impl Toolchain {
+    /// Installs what is missing and looks what there is.
+    pub(super) fn find(cpu: &str) -> Result<Self, Failure> {
+        tool::run_shown(Command::new("xtask/install.sh").arg("image").current_dir(workspace::root()))?;
+        let installed = Command::new("rustup").args(["target", "list", "--installed"]).output();
+        let has_target = installed
+            .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).lines().any(|line| line == TARGET));
+        let route = if has_target { Route::Rustup } else { Route::Debian };
+        if route == Route::Debian && !(Path::new(DEBIAN_RUSTC).exists() && Path::new(DEBIAN_LIBRARY).exists())
+        {
+            return Err(format!(
+                "no Rust for {TARGET}. Either `rustup target add {TARGET}`, or Debian's packages rustc-web, cargo-web \
+                 and rust-web-src"
+            )
+            .into());
+        }
+        let rustc = if route == Route::Debian { DEBIAN_RUSTC } else { "rustc" };
+        let words = tool::run(Self::plain(&mut Command::new(rustc)).arg("--version"))?.trim().to_owned();
+        Ok(Self { route, cpu: cpu.to_owned(), words })
+    }
+
+    /// `cargo auditable zigbuild` for the board, to be given packages and features.
+    pub(super) fn cargo(&self, places: &Places, source: &Source) -> Result<Command, Failure> {
+        fs::create_dir_all(&places.cross)?;
+        let mut cargo = Command::new(places.toolchain.join("bin/cargo-auditable"));
+        Self::plain(&mut cargo)
+            .args(["auditable", "zigbuild", "--locked", "--profile", "board", "--target", TARGET])
+            .current_dir(&places.source)
+            .env("PATH", self.path(places)?)
+            .env("CARGO_TARGET_DIR", &places.cross)
+            .env("ZIG_GLOBAL_CACHE_DIR", places.toolchain.join("zig-cache"))
+            .env("ZIG_LOCAL_CACHE_DIR", places.toolchain.join("zig-cache"))
+            .env("CARGO_ZIGBUILD_CACHE_DIR", places.toolchain.join("zigbuild"))
+            .env("SOURCE_DATE_EPOCH", source.epoch.to_string())
+            .env("CANDOR_COMMIT", &source.commit);
+        let (rust, c) = self.flags(places)?;
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", rust.join("\u{1f}"));
+        cargo.env(format!("CFLAGS_{}", TARGET.replace('-', "_")), c.join(" "));
+        if self.route == Route::Debian {
+            // The library's source is as stable as the compiler it comes with; the switch to build it is not.
+            cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
+        }
+        Ok(cargo)
+    }
+
+    /// For Rust and for C: no path of this machine in a program.
+    fn flags(&self, places: &Places) -> Result<(Vec<String>, Vec<String>), Failure> {
+        let home = std::env::var_os("HOME").unwrap_or_else(|| OsString::from("/"));
+        let cargo_home =
+            std::env::var_os("CARGO_HOME").unwrap_or_else(|| Path::new(&home).join(".cargo").into());
+        let cargo_home = fs::canonicalize(&cargo_home).unwrap_or_else(|_| cargo_home.into());
+        // Where several match, the compiler takes the last: the most particular stands last.
+        let mapped = [
+            (cargo_home, "/cargo"),
+            (Path::new("/usr/lib/rustlib/src/rust").to_owned(), "/rust"),
+            (places.source.clone(), "/candor"),
+            (places.cross.clone(), "/candor/target/cross"),
+        ];
+        let mut rust = vec!["-Ctarget-feature=+crt-static".to_owned(), format!("-Ctarget-cpu={}", self.cpu)];
+        if self.route == Route::Debian {
+            rust.push("-Clink-self-contained=no".to_owned());
+        }
+        let mut c = vec![format!("-mcpu={}", self.cpu.replace('-', "_"))];
+        for (path, name) in mapped {
+            let path = path.to_str().ok_or_else(|| format!("{}: a path that is no UTF-8", path.display()))?;
+            rust.push(format!("--remap-path-prefix={path}={name}"));
+            c.push(format!("-ffile-prefix-map={path}={name}"));
+        }
+        Ok((rust, c))
+    }
+
+    fn path(&self, places: &Places) -> Result<OsString, Failure> {
+        let ours = [places.toolchain.join("venv/bin"), places.toolchain.join("bin")];
+        let inherited = std::env::var_os("PATH").unwrap_or_default();
+        let inherited: Vec<_> = std::env::split_paths(&inherited).collect();
+        // Debian's cargo and rustc, not rustup's of the same name.
+        let debian = (self.route == Route::Debian).then(|| Path::new("/usr/bin").to_owned());
+        Ok(std::env::join_paths(ours.into_iter().chain(debian).chain(inherited))?)
+    }
+
+    /// Without what the outer cargo and rustup told this program: it is about another compiler.
+    fn plain(command: &mut Command) -> &mut Command {
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            let keep = ["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_HTTP_CAINFO", "CARGO_BUILD_JOBS"];
+            let told = [
+                "CARGO",
+                "RUSTC",
+                "RUSTFLAGS",
+                "RUSTUP_TOOLCHAIN",
+                "RUST_RECURSION_COUNT",
+                "LD_LIBRARY_PATH",
+            ];
+            if told.iter().any(|prefix| text.starts_with(prefix)) && !keep.contains(&text.as_ref()) {
+                command.env_remove(&name);
+            }
+        }
+        command
+    }
+}
