@@ -5,12 +5,16 @@
 //!
 //! Does not belong here: threads and when things are done (the warden's), and ioctls (`hal-linux`).
 
+mod dhcp;
 mod disks;
 mod error;
 mod mount;
 mod power;
+mod socket;
 
+pub use dhcp::{DhcpAct, DhcpClient, Lease};
 pub use disks::{Bus, Content, Disk, DiskPlaces, LABEL_PREFIX};
 pub use error::{ErrorKind, SystemError};
 pub use mount::{FILE_SYSTEM, detach, mount_disk, unmount};
 pub use power::{PowerAct, end};
+pub use socket::DhcpSocket;
