@@ -145,6 +145,12 @@ impl Board {
         self.since = self.console().position();
     }
 
+    /// Whether the emulator itself is gone.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.emulator.as_ref().is_none_or(|emulator| emulator.console().has_ended())
+    }
+
     /// The emulator.
     ///
     /// # Panics

@@ -96,6 +96,12 @@ impl Console {
         }
     }
 
+    /// Whether nothing more can come.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).ended
+    }
+
     /// All of it, each line with its time.
     #[must_use]
     pub fn text(&self) -> String {

@@ -11,7 +11,13 @@
 //! nothing is left unverified.
 
 mod board;
+mod board_bundle;
+mod board_cuts;
+mod board_footage;
 mod board_image;
+mod board_state;
+mod board_sweep;
+mod board_update;
 mod client;
 mod emulator;
 mod emulator_console;
@@ -33,7 +39,13 @@ mod viewer;
 mod wait;
 
 pub use board::{BOOT_PATIENCE, Board};
+pub use board_bundle::{bundle, image_version, made_bundle};
+pub use board_cuts::{Kind, Point, chosen_points, every_point};
+pub use board_footage::{CutRecording, RecordingCuts, Unflushed, newest_footage};
 pub use board_image::{BoardImage, Layout, environment_with, no_emulator, root_that_fails, target};
+pub use board_state::{BoardSetup, kept, set_up};
+pub use board_sweep::{NEXT_VERSION, Sweep, Verdict, prepared};
+pub use board_update::{SETTLE_PATIENCE, Settled, records_again, rename, send_bundle, settle};
 pub use client::{Client, Response};
 pub use emulator::{Emulator, Machine};
 pub use emulator_console::Console;

@@ -29,14 +29,28 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "candor",
         &[
-            "board", "web", "hal", "hal-sim", "hal-gst", "hal-linux", "media", "bus", "auth", "store", "rtsp",
-            "live", "ingest", "update", "system", "recorder",
+            "board",
+            "web",
+            "hal",
+            "hal-sim",
+            "hal-gst",
+            "hal-linux",
+            "media",
+            "bus",
+            "auth",
+            "store",
+            "rtsp",
+            "live",
+            "ingest",
+            "update",
+            "system",
+            "recorder",
         ],
     ),
     // Beside the firmware: what drives and measures it.
     ("test-camera", &[]),
     ("board-agent", &[]),
-    ("tests", &["board", "hal", "hal-sim", "web", "test-camera", "auth", "bus"]),
+    ("tests", &["board", "hal", "hal-sim", "web", "test-camera", "auth", "bus", "update"]),
     ("xtask", &["board", "update", "auth", "hal", "hal-sim", "bus", "store", "recorder"]),
 ];
 

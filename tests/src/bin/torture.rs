@@ -1,0 +1,201 @@
+//! Every cut of an update, and many of recordings: what `cargo xtask torture` runs.
+//!
+//! Does not belong here: what a cut is, and what is asked of a board afterwards (the library).
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use clap::Parser;
+use serde_json::{Value, json};
+use tests::{BoardImage, Layout, Point, Random, RecordingCuts, Sweep, target};
+
+/// Boards at the same time: each has two cores of its own, which an ordinary machine must find.
+const PARALLEL: usize = 2;
+
+/// Cuts power at every write of an update, and while recording
+#[derive(Debug, Parser)]
+#[command(name = "torture")]
+struct Args {
+    /// Which flash layout: 16, 64 or both
+    #[arg(long, default_value = "both")]
+    layout: String,
+    /// At most so many moments of each layout; those that differ most come first
+    #[arg(long)]
+    limit: Option<usize>,
+    /// So many cuts of a recording
+    #[arg(long, default_value_t = 20)]
+    recordings: usize,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let layouts: Vec<Layout> = Layout::ALL
+        .into_iter()
+        .filter(|layout| args.layout == "both" || args.layout == layout.name())
+        .collect();
+    let dir = target().join("torture");
+    fs::create_dir_all(&dir).expect("the build folder can be written");
+    let mut table = Vec::new();
+    for layout in layouts {
+        table.push(updates(layout, &dir.join(layout.name()), args.limit));
+    }
+    if args.recordings > 0 {
+        table.push(recordings(args.recordings));
+    }
+    println!();
+    for row in &table {
+        println!("{}", row.text);
+    }
+    if table.iter().any(|row| row.failed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+struct Row {
+    text: String,
+    failed: bool,
+}
+
+fn updates(layout: Layout, dir: &Path, limit: Option<usize>) -> Row {
+    let image = image_of(layout);
+    let known = fs::read_to_string(dir.join("image.txt")).unwrap_or_default();
+    if known != image {
+        // Another image: what was found out about the last one says nothing about it.
+        let _ = fs::remove_dir_all(dir);
+    }
+    fs::create_dir_all(dir).expect("the build folder can be written");
+    println!("==> {} MB: one update with every write kept", layout.name());
+    let sweep = Sweep::record(layout, dir);
+    fs::write(dir.join("image.txt"), image).expect("a note can be written");
+    let mut points = sweep.chosen(usize::MAX);
+    let first: BTreeSet<String> = points.iter().map(Point::to_string).collect();
+    let mut others: Vec<Point> =
+        sweep.points().iter().copied().filter(|point| !first.contains(&point.to_string())).collect();
+    shuffle(&mut others);
+    points.extend(others);
+    points.truncate(limit.unwrap_or(usize::MAX));
+    let results = Results::open(&dir.join("results.jsonl"));
+    let left: Vec<Point> = points.iter().copied().filter(|point| !results.has(&point.to_string())).collect();
+    println!(
+        "==> {} MB: {} moments in all, {} asked for, {} done before",
+        layout.name(),
+        sweep.points().len(),
+        points.len(),
+        points.len() - left.len()
+    );
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for worker in 0..PARALLEL {
+            let (sweep, next, left, results) = (&sweep, &next, &left, &results);
+            let own = dir.join(format!("worker-{worker}"));
+            fs::create_dir_all(&own).expect("the build folder can be written");
+            scope.spawn(move || {
+                while let Some(point) = left.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let verdict = sweep.try_point(point, &own);
+                    results.add(
+                        &point.to_string(),
+                        &verdict.map(|verdict| format!("{verdict:?}")),
+                        left.len(),
+                    );
+                }
+            });
+        }
+    });
+    let (good, bad) = results.count(&points.iter().map(Point::to_string).collect::<Vec<_>>());
+    Row {
+        text: format!(
+            "{} MB: update and setting: {good} of {} cuts survived, {bad} not; {} moments in all",
+            layout.name(),
+            good + bad,
+            sweep.points().len()
+        ),
+        failed: bad > 0,
+    }
+}
+
+fn recordings(count: usize) -> Row {
+    println!("==> recordings: {count} cuts");
+    let mut cuts = RecordingCuts::begin();
+    let mut failed = 0;
+    for number in 1..=count {
+        match cuts.next_cut() {
+            Ok(worst) => println!("[{number}/{count}] {} ms lost at worst", worst.as_millis()),
+            Err(error) => {
+                failed += 1;
+                println!("[{number}/{count}] FAILED: {error}");
+            }
+        }
+    }
+    Row {
+        text: format!(
+            "recordings: {count} cuts, {failed} failed, worst loss {} ms",
+            cuts.worst().as_millis()
+        ),
+        failed: failed > 0,
+    }
+}
+
+/// Which image it is, in a line.
+fn image_of(layout: Layout) -> String {
+    let bytes = fs::read(BoardImage::find().nor(layout)).expect("the chip's image");
+    let hash = ring::digest::digest(&ring::digest::SHA256, &bytes);
+    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn shuffle(points: &mut [Point]) {
+    let mut random = Random(0x7041);
+    for last in (1..points.len()).rev() {
+        let other = usize::try_from(random.below(last as u64 + 1)).unwrap_or(last);
+        points.swap(last, other);
+    }
+}
+
+/// What was found out, kept so that a run can be gone on with.
+struct Results {
+    path: PathBuf,
+    lines: Mutex<Vec<Value>>,
+}
+
+impl Results {
+    fn open(path: &Path) -> Self {
+        let lines = File::open(path).map(BufReader::new).map(|file| {
+            file.lines().map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()).collect()
+        });
+        Self { path: path.to_owned(), lines: Mutex::new(lines.unwrap_or_default()) }
+    }
+
+    fn has(&self, point: &str) -> bool {
+        self.lines.lock().expect("no worker panicked").iter().any(|line| line["point"] == point)
+    }
+
+    fn add(&self, point: &str, verdict: &Result<String, String>, of: usize) {
+        let line = match verdict {
+            Ok(verdict) => json!({ "point": point, "survived": true, "verdict": verdict }),
+            Err(error) => json!({ "point": point, "survived": false, "verdict": error }),
+        };
+        let mut lines = self.lines.lock().expect("no worker panicked");
+        let mut file =
+            File::options().create(true).append(true).open(&self.path).expect("results can be kept");
+        writeln!(file, "{line}").expect("results can be kept");
+        lines.push(line);
+        println!(
+            "[{}, {of} in this run] {point}: {}",
+            lines.len(),
+            match verdict {
+                Ok(verdict) => verdict.clone(),
+                Err(error) => format!("FAILED: {error}"),
+            }
+        );
+    }
+
+    fn count(&self, points: &[String]) -> (usize, usize) {
+        let lines = self.lines.lock().expect("no worker panicked");
+        let of = lines.iter().filter(|line| points.iter().any(|point| line["point"] == point.as_str()));
+        let (good, bad): (Vec<&Value>, Vec<&Value>) = of.partition(|line| line["survived"] == true);
+        (good.len(), bad.len())
+    }
+}

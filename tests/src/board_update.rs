@@ -1,0 +1,123 @@
+//! An update of the emulated board through its API, and what it has become some time later.
+//!
+//! Does not belong here: how a bundle is made (`board_bundle.rs`), cutting the power (`board_sweep.rs`).
+
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::board::Board;
+use crate::client::Response;
+use crate::owner::Owner;
+use crate::wait::{Stopwatch, now};
+
+/// Sending, verifying and writing a bundle on a busy emulated board.
+const UPLOAD_PATIENCE: Duration = Duration::from_secs(240);
+/// Between two looks at a board that restarts.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// What a board does for itself when all goes wrong: three tries of a new version, each of three minutes at most.
+pub const SETTLE_PATIENCE: Duration = Duration::from_secs(900);
+/// `stage.code` of a board that has something to do still.
+const UNDER_WAY: [&str; 5] = ["receiving", "verifying", "installing", "restarting", "checking"];
+
+/// A board that has nothing left to do.
+pub struct Settled {
+    /// Its owner, signed in.
+    pub owner: Owner,
+    /// `GET /update`.
+    pub update: Value,
+    /// Since it was first looked at.
+    pub after: Duration,
+}
+
+impl Settled {
+    /// The version that runs.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        self.update["installed"]["version"].as_str().unwrap_or_default()
+    }
+
+    /// How the last update went.
+    #[must_use]
+    pub fn outcome(&self) -> &str {
+        self.update["last"]["outcome"].as_str().unwrap_or_default()
+    }
+}
+
+/// Sends a bundle.
+///
+/// # Panics
+/// When there is no answer.
+#[must_use]
+#[track_caller]
+pub fn send_bundle(owner: &Owner, bundle: &[u8]) -> Response {
+    let mut patient = owner.clone();
+    patient.client = owner.client.within(UPLOAD_PATIENCE);
+    let headers = [("content-type", "application/octet-stream")];
+    match patient.try_ask_with(&Method::POST, "/update", &headers, Bytes::copy_from_slice(bundle)) {
+        Ok(answer) => answer,
+        Err(error) => panic!("POST /update: {error}"),
+    }
+}
+
+/// Waits until the board runs, takes its owner's password, and no update is under way.
+///
+/// # Errors
+/// When that does not come within `limit`: what it last said.
+pub fn settle(board: &Board, limit: Duration) -> Result<Settled, String> {
+    let watch = Stopwatch::start();
+    let mut last = String::new();
+    while watch.elapsed() < limit {
+        match look(board, limit.saturating_sub(watch.elapsed())) {
+            Ok((owner, update)) => return Ok(Settled { owner, update, after: watch.elapsed() }),
+            Err(error) => last = error,
+        }
+        if board.has_ended() {
+            return Err(format!("the emulator ended; {last}"));
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+    Err(format!("not settled after {} s: {last}", limit.as_secs()))
+}
+
+fn look(board: &Board, limit: Duration) -> Result<(Owner, Value), String> {
+    let client = board.try_client(limit)?.within(Duration::from_secs(20));
+    let owner = Owner::try_sign_in(&client)?;
+    let answer = owner.try_ask(&Method::GET, "/update", "")?;
+    let update = answer.json();
+    let code = update["stage"]["code"].as_str().unwrap_or("no stage");
+    if answer.status != 200 || UNDER_WAY.contains(&code) || update["installed"]["trying"] != false {
+        return Err(format!("GET /update: {} {update}", answer.status));
+    }
+    Ok((owner, update))
+}
+
+/// Changes the recorder's name: a setting like any other.
+///
+/// # Panics
+/// When it is refused.
+#[track_caller]
+pub fn rename(owner: &Owner, name: &str) {
+    let mut settings = owner.get("/settings");
+    settings["name"] = json!(name);
+    let answer = owner.ask(&Method::PUT, "/settings", settings.to_string());
+    assert!((200..300).contains(&answer.status), "{answer:?}");
+}
+
+/// Waits until a channel records something that was not there when this was called.
+///
+/// # Errors
+/// When it does not.
+pub fn records_again(owner: &Owner, channel: u16, limit: Duration) -> Result<(), String> {
+    let (watch, start) = (Stopwatch::start(), now());
+    while watch.elapsed() < limit {
+        if owner.newest(channel).is_some_and(|newest| newest > start) {
+            return Ok(());
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+    Err(format!("channel {channel} has no new footage after {} s", limit.as_secs()))
+}

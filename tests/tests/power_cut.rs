@@ -1,0 +1,54 @@
+//! Power is cut while a board is updated, while a setting is changed, and while it records.
+//!
+//! A bounded selection; `cargo xtask torture` does the same at every write (docs/reliability.md has the figures).
+
+use std::time::Duration;
+
+use tests::{Layout, RecordingCuts, Sweep, no_emulator};
+
+/// Of an update, on each layout: enough for each kind of operation once.
+const POINTS: usize = 6;
+/// While recording.
+const CUTS: usize = 3;
+/// What a power cut may cost.
+const MAX_LOSS: Duration = Duration::from_secs(2);
+
+fn sweep(layout: Layout) {
+    if no_emulator() {
+        return;
+    }
+    let dir = tempfile::Builder::new().prefix("sweep-").tempdir_in(tests::target().join("tmp")).unwrap();
+    let sweep = Sweep::record(layout, dir.path());
+    println!("{} moments; a few of them:", sweep.points().len());
+    let mut failures = Vec::new();
+    for point in sweep.chosen(POINTS) {
+        match sweep.try_point(&point, dir.path()) {
+            Ok(verdict) => println!("{point}: {verdict:?}"),
+            Err(error) => failures.push(format!("{point}: {error}")),
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn an_update_of_one_slot_survives_a_cut_at_each_kind_of_write() {
+    sweep(Layout::Nor16);
+}
+
+#[test]
+fn an_update_of_two_slots_survives_a_cut_at_each_kind_of_write() {
+    sweep(Layout::Nor64);
+}
+
+#[test]
+fn a_recording_loses_two_seconds_at_most() {
+    if no_emulator() {
+        return;
+    }
+    let mut cuts = RecordingCuts::begin();
+    for cut in 1..=CUTS {
+        let lost = cuts.next_cut().unwrap_or_else(|error| panic!("cut {cut}: {error}"));
+        println!("cut {cut}: {} ms lost at worst", lost.as_millis());
+        assert!(lost <= MAX_LOSS, "cut {cut}: {lost:?}");
+    }
+}
