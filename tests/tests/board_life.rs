@@ -45,6 +45,8 @@ fn a_board_from_power_on() {
     rtsp(&board, &owner);
     section("an alarm input switches a relay");
     alarm(&board);
+    section("an analog decoder on a simulated bus");
+    front_end(&board);
     section("memory of all roles");
     memory(&board);
 }
@@ -167,6 +169,35 @@ fn alarm(board: &Board) {
     until_within(BOOT_PATIENCE, "the relay to switch on", || level(RELAY).then_some(()));
     pull(true);
     until_within(BOOT_PATIENCE, "the relay to switch off", || (!level(RELAY)).then_some(()));
+}
+
+/// The kernel's i2c-stub plays an NVP6134 at 0x30 (0x60 in a board's description); the product's driver reads it.
+fn front_end(board: &Board) {
+    let parameters = "chip_addr=0x30 bank_reg=0xff bank_mask=0x0f bank_start=0x00 bank_end=0xfe";
+    board.agent(json!({ "op": "insmod", "path": "/lib/modules/i2c-stub.ko", "parameters": parameters }));
+    let bus = board.agent(json!({ "op": "i2c_bus", "name": "SMBus stub driver" }));
+    let put = |register: u8, value: u8| {
+        board.agent(
+            json!({ "op": "i2c_register", "bus": bus, "chip": 0x30, "register": register, "value": value }),
+        );
+    };
+    // Bank 0: chip id, revision, no signal but on port 0. Bank 5: what port 0 has locked to, AHD 1080p30.
+    for (register, value) in [(0xff, 0), (0xf4, 0x91), (0xf5, 0), (0xa8, 0b1110), (0xff, 5), (0xf0, 0x30)] {
+        put(register, value);
+    }
+    let look = || board.agent(json!({ "op": "front_end", "bus": bus, "address": 0x60 }));
+    let seen = look();
+    println!("{seen}");
+    assert_eq!(seen["chip"], "Nvp6134");
+    assert_eq!(
+        seen["ports"][0],
+        json!({ "standard": "Ahd", "width": 1920, "height": 1080, "frame_rate": 30 })
+    );
+    assert_eq!(seen["ports"].as_array().unwrap()[1..], [Value::Null, Value::Null, Value::Null]);
+    // The cable is pulled.
+    put(0xff, 0);
+    put(0xa8, 0b1111);
+    assert_eq!(look()["ports"][0], Value::Null);
 }
 
 fn memory(board: &Board) {

@@ -2,6 +2,10 @@
 
 use std::fs::{self, File};
 
+use hal::FrontEnd;
+use hal_linux::{I2cBus, Nvp6134};
+use serde_json::{Value, json};
+
 use crate::start::Failure;
 use crate::system_calls;
 
@@ -22,4 +26,24 @@ pub(crate) fn bus_named(name: &str) -> Result<u32, Failure> {
 pub(crate) fn register(bus: u32, chip: u8, register: u8, value: Option<u8>) -> Result<u8, Failure> {
     let bus = File::options().read(true).write(true).open(format!("/dev/i2c-{bus}"))?;
     Ok(system_calls::i2c_register(&bus, chip, register, value)?)
+}
+
+/// What the product's driver makes of the decoder on a bus: which chip it is, what each port has locked to.
+pub(crate) fn front_end(bus: u32, address: u8) -> Result<Value, Failure> {
+    let mut decoder = Nvp6134::probe(I2cBus::open(bus)?, &[address])?;
+    let mut ports = Vec::new();
+    for port in 0..decoder.ports() {
+        // A format counts once it was seen twice.
+        decoder.locked(port)?;
+        let format = decoder.locked(port)?;
+        ports.push(format.map(|format| {
+            json!({
+                "standard": format!("{:?}", format.standard),
+                "width": format.resolution.width,
+                "height": format.resolution.height,
+                "frame_rate": format.frame_rate.numerator / format.frame_rate.denominator,
+            })
+        }));
+    }
+    Ok(json!({ "chip": format!("{:?}", decoder.chip()), "ports": ports }))
 }

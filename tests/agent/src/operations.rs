@@ -85,6 +85,10 @@ pub(crate) fn perform(request: &Value) -> Result<Value, Failure> {
             let bus = u32::try_from(number(request, "bus")?)?;
             Ok(i2c::register(bus, byte("chip")?, byte("register")?, value)?.into())
         }
+        "front_end" => {
+            let bus = u32::try_from(number(request, "bus")?)?;
+            i2c::front_end(bus, u8::try_from(number(request, "address")?)?)
+        }
         "clock" => Ok(json!({ "unix_ms": clock_ms(ClockId::CLOCK_REALTIME)? })),
         "set_clock" => {
             let ms = number(request, "unix_ms")?;

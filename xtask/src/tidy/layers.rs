@@ -25,7 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("system", &["board", "hal"]),
     ("recorder", &["bus", "store", "hal"]),
     // A second program: what starts before the root is trusted holds as little as it can.
-    ("loader", &["board", "hal", "hal-linux", "update"]),
+    ("loader", &["board", "hal", "hal-linux", "auth", "update", "system"]),
     (
         "candor",
         &[
@@ -49,7 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     // Beside the firmware: what drives and measures it.
     ("test-camera", &[]),
-    ("board-agent", &[]),
+    ("board-agent", &["hal", "hal-linux"]),
     ("tests", &["board", "hal", "hal-sim", "web", "test-camera", "auth", "bus", "update"]),
     ("xtask", &["board", "update", "auth", "hal", "hal-sim", "bus", "store", "recorder"]),
 ];
