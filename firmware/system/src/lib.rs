@@ -8,13 +8,19 @@
 mod dhcp;
 mod disks;
 mod error;
+mod links;
 mod mount;
 mod power;
+mod sntp;
 mod socket;
+mod usb;
 
 pub use dhcp::{DhcpAct, DhcpClient, Lease};
 pub use disks::{Bus, Content, Disk, DiskPlaces, LABEL_PREFIX};
 pub use error::{ErrorKind, SystemError};
+pub use links::{Link, LinkPlaces};
 pub use mount::{FILE_SYSTEM, detach, mount_disk, unmount};
 pub use power::{PowerAct, end};
+pub use sntp::{ask_time, ask_time_at, set_clock};
 pub use socket::DhcpSocket;
+pub use usb::{BundleFile, bundles, mount_stick, open_bundle};
