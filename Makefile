@@ -1,6 +1,7 @@
-# Two commands: `make demo` runs the recorder, `make test` runs every test. Both install what is missing.
+# `make demo` runs the recorder, `make test` runs every test, `make image` makes what is flashed onto a board, and
+# `make emulate` runs that. Each installs what is missing.
 
-.PHONY: demo test ui
+.PHONY: demo test image emulate ui
 
 # The first of four ports that the demo listens on, on this machine alone; 0: the usual 8443, 8554, 8322.
 PORT_BASE ?= 0
@@ -14,6 +15,16 @@ test:
 	@xtask/install.sh test
 	@$(MAKE) --no-print-directory ui
 	@cargo xtask test
+
+# The board, and megabytes of its flash: 16 or 64.
+BOARD ?= virt-a7
+NOR ?= 16
+
+image:
+	@cargo xtask image --board '$(BOARD)'
+
+emulate:
+	@cargo xtask emulate --board '$(BOARD)' --nor '$(NOR)' --port-base '$(PORT_BASE)'
 
 # The browser app, built when a source of it is newer.
 ui: web/ui/dist/index.html

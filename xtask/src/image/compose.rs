@@ -88,7 +88,7 @@ pub(super) fn build(places: &Places, source: &Source, name: &str, agent: bool) -
     let programs = step("programs", || programs::build(places, source, &toolchain, agent))?;
     let keys = step("keys", || keys::open(&places.keys, source))?;
     let initramfs = step("stage", || make_stage(places, source, &programs, &keys.root_document))?;
-    let files = step("root", || root::build(places, source, &programs, &kernel))?;
+    let files = step("root", || root::build(places, source, &programs, &kernel, &keys.root_document))?;
     let sealed = step("bundle", || bundle::write(places, source, name, &keys))?;
     step("flash images", || {
         flash::write_boot(places)?;
