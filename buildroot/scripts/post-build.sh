@@ -6,7 +6,7 @@ set -eu
 
 target=$1
 board=$2
-here=$(dirname "$0")
+here=$(cd "$(dirname "$0")" && pwd)
 overlay=$here/../board/common/overlay
 
 "$here/check-root.sh" "$target"
@@ -15,7 +15,7 @@ overlay=$here/../board/common/overlay
 cd "$target"
 find . -mindepth 1 -depth | sed 's|^\./||' | while read -r path; do
 	case $path in
-	bin | bin/candor | sbin | sbin/init | opt | opt/vendor | opt/vendor/*) continue ;;
+	bin | bin/candor | etc/candor/os-release | opt | opt/vendor | opt/vendor/*) continue ;;
 	esac
 	[ -e "$overlay/$path" ] || [ -L "$overlay/$path" ] && continue
 	if [ -d "$path" ] && [ ! -L "$path" ]; then
@@ -24,7 +24,9 @@ find . -mindepth 1 -depth | sed 's|^\./||' | while read -r path; do
 		rm -f "$path"
 	fi
 done
-[ -x bin/candor ] && [ "$(readlink sbin/init)" = /bin/candor ] || {
+mv etc/candor/os-release etc/os-release
+rmdir etc/candor
+[ -x bin/candor ] && [ "$(readlink sbin/init)" = ../bin/candor ] || {
 	echo "post-build: $board: /bin/candor or /sbin/init is missing" >&2
 	exit 1
 }

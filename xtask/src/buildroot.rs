@@ -15,6 +15,22 @@ use crate::workspace::{Failure, root, target};
 
 /// Folders of a Buildroot tree that hold Config.in files, beside the top one.
 const TREE_FOLDERS: [&str; 8] = ["arch", "boot", "fs", "linux", "package", "system", "toolchain", "utils"];
+/// What Buildroot builds for the target; anything else would bring files that nobody asked for, such as a shell.
+const PACKAGES: [&str; 13] = [
+    "candor",
+    "candor-blobs",
+    "gcc-final",
+    "linux",
+    "linux-headers",
+    "musl",
+    "musl-compat-headers",
+    "rootfs-squashfs",
+    "skeleton",
+    "skeleton-init-common",
+    "skeleton-init-none",
+    "toolchain",
+    "toolchain-buildroot",
+];
 /// Where a symbol that was taken away lives on as an error message: not a place to find symbols in.
 const LEGACY: &str = "Config.in.legacy";
 
@@ -349,6 +365,11 @@ fn round_trip(tree: &Path, external: &Path) -> Result<(), Failure> {
             text.lines().filter(|line| matches!(parse_setting(line), Ok(Some(_)))).collect();
         let missing: Vec<&&str> = wanted.iter().filter(|line| !holds(&result, line)).collect();
         println!("buildroot: {name}: {} of {} lines kept", wanted.len() - missing.len(), wanted.len());
+        let shown = Command::new("make").args(["-s", "-C"]).arg(&output).arg("show-targets").output()?;
+        let shown = String::from_utf8(shown.stdout)?;
+        let others =
+            shown.split_whitespace().filter(|name| !name.starts_with("host-") && !PACKAGES.contains(name));
+        lost.extend(others.map(|package| format!("{name}: Buildroot also builds {package}")));
         lost.extend(missing.iter().map(|line| format!("{name}: Buildroot drops {line}")));
     }
     if lost.is_empty() { Ok(()) } else { Err(lost.join("\n").into()) }
@@ -392,6 +413,65 @@ mod tests {
         assert_eq!(faults_of(setting("BR2_b", Some("text"))), 1);
         assert_eq!(faults_of(setting("BR2_b", None)), 1);
         assert_eq!(faults_of(setting("BR2_c", Some("y"))), 1);
+    }
+
+    /// Runs a script of buildroot/scripts; whether it was content.
+    fn script(name: &str, args: &[&Path]) -> bool {
+        let script = root().join("buildroot/scripts").join(name);
+        let output = Command::new(script).args(args).output().unwrap();
+        output.status.success()
+    }
+
+    fn file(path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn only_the_blobs_of_the_manifest_are_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let (blobs, manifest) = (dir.path().join("blobs"), dir.path().join("manifest"));
+        let check = || script("check-blobs.sh", &[&blobs, &manifest]);
+        file(&blobs.join("modules/a.ko"), "a\n");
+        // Buildroot's own mark.
+        file(&blobs.join(".stamp_rsynced"), "");
+        let hash = "87428fc522803d31065e7bce3cf03fe475096631e5e07bbd7a0fde60c4cf25c7";
+        file(&manifest, &format!("{hash}  modules/a.ko\n"));
+        assert!(check());
+        file(&blobs.join("lib/b.so"), "b\n");
+        assert!(!check(), "a file that the manifest does not name");
+        fs::remove_file(blobs.join("lib/b.so")).unwrap();
+        file(&manifest, &format!("{hash}  modules/a.ko\n{hash}  modules/c.ko\n"));
+        assert!(!check(), "a file that is missing");
+        file(&manifest, &format!("{hash}  ../modules/a.ko\n"));
+        assert!(!check(), "a path out of the folder");
+        file(&manifest, &format!("{hash}  modules/a.ko\n"));
+        file(&blobs.join("modules/a.ko"), "x\n");
+        assert!(!check(), "another content");
+    }
+
+    #[test]
+    fn a_root_is_the_overlay_and_the_program_and_no_shell() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path();
+        let overlay = root().join("buildroot/board/common/overlay/.");
+        assert!(Command::new("cp").arg("-a").args([&overlay, target]).status().unwrap().success());
+        for name in [
+            "bin/candor",
+            "etc/candor/os-release",
+            "etc/shadow",
+            "etc/profile.d/x",
+            "opt/vendor/lib/libmpi.so",
+        ] {
+            file(&target.join(name), name);
+        }
+        assert!(Command::new("chmod").arg("755").arg(target.join("bin/candor")).status().unwrap().success());
+        assert!(script("post-build.sh", &[target, Path::new("virt-a7")]));
+        assert_eq!(fs::read_to_string(target.join("etc/os-release")).unwrap(), "etc/candor/os-release");
+        assert!(target.join("opt/vendor/lib/libmpi.so").exists() && target.join("etc/passwd").exists());
+        assert!(!target.join("etc/shadow").exists() && !target.join("etc/profile.d").exists());
+        file(&target.join("usr/bin/ash"), "");
+        assert!(!script("post-build.sh", &[target, Path::new("virt-a7")]));
     }
 
     #[test]

@@ -16,14 +16,21 @@ CANDOR_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = \
 	--exclude /buildroot/output \
 	--exclude node_modules
 
-# The profile `board`, as in `cargo xtask image`, where the infrastructure knows debug and release only. Both programs
-# in one build, without GStreamer.
+# The commit is read in the tree, for the copy that is built has no history.
+CANDOR_COMMIT = $(shell git -C $(CANDOR_SRCDIR_OF_TREE) describe --always --abbrev=40 --dirty=+dirty --exclude='*' 2>/dev/null)
+CANDOR_SRCDIR_OF_TREE = $(or $(CANDOR_OVERRIDE_SRCDIR),$(CANDOR_SITE))
+
+# The profile `board`, as in `cargo xtask image`, where the infrastructure knows debug and release only. Each
+# program by itself: together, cargo would give the loader every feature that the recorder wants of a shared crate.
 define CANDOR_BUILD_CMDS
-	cd $(@D) && \
-	$(TARGET_MAKE_ENV) \
-		$(TARGET_CONFIGURE_OPTS) \
-		$(PKG_CARGO_ENV) \
-		cargo build --offline --locked --profile board -p candor -p loader --no-default-features
+	for program in candor loader; do \
+		cd $(@D) && \
+		$(TARGET_MAKE_ENV) \
+			$(TARGET_CONFIGURE_OPTS) \
+			$(PKG_CARGO_ENV) \
+			CANDOR_COMMIT=$(CANDOR_COMMIT) \
+			cargo build --offline --locked --profile board --no-default-features -p $$program || exit 1; \
+	done
 endef
 
 # The host's part: the tool that composes and signs images.
@@ -49,16 +56,18 @@ HOST_CANDOR_PRE_CONFIGURE_HOOKS += CANDOR_VENDOR
 # The browser app is built by npm, which Buildroot does not do for us.
 define CANDOR_CHECK_UI
 	@test -f $(@D)/web/ui/dist/index.html || { \
-		echo "candor: web/ui/dist is missing: run 'make ui' in $(CANDOR_SITE)" >&2; exit 1; }
+		echo "candor: web/ui/dist is missing: run 'make ui' in $(CANDOR_SRCDIR_OF_TREE)" >&2; exit 1; }
 endef
 CANDOR_PRE_BUILD_HOOKS += CANDOR_CHECK_UI
 
 CANDOR_BINARIES = target/$(RUSTC_TARGET_NAME)/board
 
+# What /etc/os-release says; post-build.sh removes Buildroot's own.
 define CANDOR_INSTALL_TARGET_CMDS
+	mkdir -p $(TARGET_DIR)/etc/candor
+	printf 'NAME=Candor\nID=candor\nVERSION_ID=%s\nBUILD_ID=%s\nPRETTY_NAME="Candor %s"\n' \
+		$(CANDOR_VERSION) $(CANDOR_COMMIT) $(CANDOR_VERSION) > $(TARGET_DIR)/etc/candor/os-release
 	$(INSTALL) -D -m 0755 $(@D)/$(CANDOR_BINARIES)/candor $(TARGET_DIR)/bin/candor
-	mkdir -p $(TARGET_DIR)/sbin
-	ln -snf /bin/candor $(TARGET_DIR)/sbin/init
 endef
 
 # The loader is part of the stage, not of the root.
