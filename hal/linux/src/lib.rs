@@ -12,6 +12,7 @@ mod i2c;
 mod mtd;
 mod net;
 mod nvp6134;
+mod rtc;
 mod watchdog;
 
 pub use gpio::{GpioChip, GpioError, GpioInput, GpioOutput};
@@ -19,4 +20,5 @@ pub use i2c::{I2cBus, I2cBusError};
 pub use mtd::{Mtd, MtdPartition};
 pub use net::NetInterface;
 pub use nvp6134::{Nvp6134, NvpChip};
+pub use rtc::set_rtc;
 pub use watchdog::LinuxWatchdog;

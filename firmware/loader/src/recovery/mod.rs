@@ -1,0 +1,19 @@
+//! Recovery: what an owner needs when no slot holds a system that may be started, and nothing else.
+//!
+//! A page over HTTPS says why it is there, asks for the code that the console shows, takes a bundle, verifies and installs it, and
+//! restarts the board. Whoever cannot read the console can read the page and no more.
+//!
+//! Does not belong here: deciding that recovery is needed (`decide.rs`), formats and keys (`update`).
+
+mod api;
+mod desk;
+mod identity;
+mod media;
+mod network;
+mod page;
+mod presence;
+mod run;
+mod server;
+mod stage;
+
+pub(crate) use run::run;

@@ -1,0 +1,165 @@
+//! The network for recovery: each Ethernet interface asks for an address; without an answer, the first takes a fixed one.
+//!
+//! No route to other networks is set: recovery talks to whoever stands near. Does not belong here: DHCP itself (`system`).
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::thread;
+use std::time::Duration;
+
+use hal::{Clock, SystemClock};
+use hal_linux::NetInterface;
+use ring::rand::{SecureRandom, SystemRandom};
+use system::{DhcpAct, DhcpClient, DhcpSocket};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use crate::console;
+use crate::error::LoaderError;
+
+/// The address without a DHCP server: the one that vendors' firmware of these boards has, so that an installer's laptop finds it.
+const FIXED: (Ipv4Addr, u8) = (Ipv4Addr::new(192, 168, 1, 168), 24);
+
+/// How long servers have to answer before the fixed address is taken; asking goes on.
+const DHCP_PATIENCE: Duration = Duration::from_secs(15);
+
+/// The longest wait for a packet before the time is looked at again.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// How often an interface is looked for, or tried again after it failed.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// What DHCP servers know it as.
+const HOST_NAME: &str = "candor-recovery";
+
+/// Keeps every interface up, and tells of each address. Does not end.
+pub(super) async fn keep_up(mut tell: impl FnMut(String)) {
+    let (to, mut addresses) = unbounded_channel();
+    thread::spawn(move || bring_up(&to));
+    while let Some(address) = addresses.recv().await {
+        tell(address.to_string());
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Starts a thread for each interface that is there. Drivers are in the kernel: they do not come later.
+fn bring_up(to: &UnboundedSender<Ipv4Addr>) {
+    let mut interfaces = ethernet();
+    while interfaces.is_empty() {
+        console::say("Recovery: no network interface yet.");
+        thread::sleep(AGAIN_AFTER);
+        interfaces = ethernet();
+    }
+    for (nth, (name, mac)) in interfaces.into_iter().enumerate() {
+        let to = to.clone();
+        thread::spawn(move || {
+            loop {
+                // Only on the first: two interfaces cannot have it.
+                if let Err(error) = keep_one_up(&name, mac, nth == 0, &to) {
+                    console::say(format_args!("Recovery: {error}"));
+                }
+                thread::sleep(AGAIN_AFTER);
+            }
+        });
+    }
+}
+
+/// Ends with an error only.
+fn keep_one_up(
+    name: &str,
+    mac: [u8; 6],
+    may_be_fixed: bool,
+    to: &UnboundedSender<Ipv4Addr>,
+) -> Result<(), LoaderError> {
+    let failed = |error: &dyn std::fmt::Display| LoaderError::system(format_args!("network {name}"), error);
+    let interface = NetInterface::new(name).map_err(|error| failed(&error))?;
+    interface.set_up().map_err(|error| failed(&error))?;
+    let clock = SystemClock::new();
+    let mut socket = DhcpSocket::open(name).map_err(|error| failed(&error))?;
+    let mut client = DhcpClient::new(mac, HOST_NAME, transaction()?, clock.mono());
+    let begun = clock.mono();
+    let mut fixed = !may_be_fixed;
+    loop {
+        while let Some(act) = client.poll(clock.mono()).map_err(|error| failed(&error))? {
+            perform(act, &interface, &socket, to).map_err(|error| failed(&error))?;
+        }
+        if !fixed && client.lease().is_none() && clock.mono().since(begun) >= DHCP_PATIENCE {
+            fixed = true;
+            interface.set_address(FIXED.0, FIXED.1).map_err(|error| failed(&error))?;
+            let _ = to.send(FIXED.0);
+        }
+        let wait = client.due().since(clock.mono()).min(LONGEST_WAIT);
+        let received = socket.receive(wait).map_err(|error| failed(&error))?;
+        let act = received.and_then(|packet| client.receive(packet, clock.mono()));
+        if let Some(act) = act {
+            perform(act, &interface, &socket, to).map_err(|error| failed(&error))?;
+        }
+    }
+}
+
+fn perform(
+    act: DhcpAct,
+    interface: &NetInterface,
+    socket: &DhcpSocket,
+    to: &UnboundedSender<Ipv4Addr>,
+) -> Result<(), LoaderError> {
+    let failed = |error: &dyn std::fmt::Display| LoaderError::system("DHCP", error);
+    match act {
+        // A packet that is not sent is sent again.
+        DhcpAct::Send(packet, server) => drop(socket.send(&packet, server)),
+        DhcpAct::Bind(lease) => {
+            interface.set_address(lease.address, lease.prefix).map_err(|error| failed(&error))?;
+            // Nobody listens any more: recovery ends.
+            let _ = to.send(lease.address);
+        }
+        DhcpAct::Unbind => interface.clear_address().map_err(|error| failed(&error))?,
+    }
+    Ok(())
+}
+
+/// A number that others are unlikely to use.
+fn transaction() -> Result<u32, LoaderError> {
+    let mut bytes = [0; 4];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| LoaderError::system("DHCP", "the kernel gives no random numbers"))?;
+    Ok(u32::from_ne_bytes(bytes))
+}
+
+/// Names and hardware addresses of the Ethernet interfaces.
+fn ethernet() -> Vec<(String, [u8; 6])> {
+    let Ok(entries) = fs::read_dir("/sys/class/net") else { return Vec::new() };
+    let mut found: Vec<(String, [u8; 6])> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let read = |file: &str| fs::read_to_string(entry.path().join(file)).ok();
+            // ARPHRD_ETHER; the loopback has another.
+            let is_ethernet = read("type")?.trim() == "1";
+            let mac = parse_mac(read("address")?.trim()).filter(|_| is_ethernet)?;
+            Some((entry.file_name().into_string().ok()?, mac))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+fn parse_mac(text: &str) -> Option<[u8; 6]> {
+    let mut mac = [0; 6];
+    let mut parts = text.split(':');
+    for byte in &mut mac {
+        *byte = u8::from_str_radix(parts.next().filter(|part| part.len() == 2)?, 16).ok()?;
+    }
+    parts.next().is_none().then_some(mac)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardware_addresses_are_read() {
+        assert_eq!(parse_mac("52:54:00:12:34:56"), Some([0x52, 0x54, 0, 0x12, 0x34, 0x56]));
+        for text in ["", "52:54:00:12:34", "52:54:00:12:34:56:78", "52-54-00-12-34-56", "5:54:00:12:34:56"] {
+            assert_eq!(parse_mac(text), None, "{text}");
+        }
+    }
+}
