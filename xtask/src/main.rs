@@ -15,6 +15,7 @@ mod steps;
 mod stream_key;
 mod test;
 mod tidy;
+mod torture;
 mod workspace;
 
 use std::process::ExitCode;
@@ -44,6 +45,8 @@ enum Command {
     /// Check our Buildroot files
     #[command(subcommand)]
     Buildroot(buildroot::Args),
+    /// Cut the emulated board's power at every write of an update, and while it records
+    Torture(torture::Args),
     /// Check layers, import circles, file heads, lengths and links
     Tidy,
 }
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Emulate(args) => emulate::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Buildroot(args) => buildroot::run(&args),
+        Command::Torture(args) => torture::run(&args),
         Command::Tidy => tidy::run(),
     };
     match outcome {

@@ -1,8 +1,14 @@
 //! `cargo xtask test`: every check and test, the quick ones first.
 
+use std::env;
+
 use crate::steps::run as step;
 use crate::tidy;
+use crate::torture::TEST_IMAGE;
 use crate::workspace::Failure;
+
+/// Leaves out what runs on the emulated board, and what that needs: its tests say so one by one.
+const NO_EMULATOR: &str = "CANDOR_NO_EMULATOR";
 
 /// Fails at the first that fails.
 pub(crate) fn run() -> Result<(), Failure> {
@@ -21,8 +27,11 @@ pub(crate) fn run() -> Result<(), Failure> {
     )?;
     step("cargo", &["doc", "--locked", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     step("cargo", &["test", "--locked", "--workspace", "--doc", "--quiet"], &[])?;
-    // The tests drive the programs, so these are built first.
+    // The tests drive the programs, so these are built first, and the image of the emulated board.
     step("cargo", &["build", "--locked", "--workspace", "--bins"], &[])?;
+    if env::var_os(NO_EMULATOR).is_none() {
+        step("cargo", TEST_IMAGE, &[])?;
+    }
     step("cargo", &["nextest", "run", "--locked", "--workspace"], &[])?;
     step("npm", &["--prefix", "tests/browser", "run", "--silent", "test"], &[])
 }

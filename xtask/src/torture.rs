@@ -1,0 +1,54 @@
+//! `cargo xtask torture`: power cuts at every write of an update, and while recording, on the emulated board.
+//!
+//! Does not belong here: the cuts themselves, which are `tests/src/bin/torture.rs`.
+
+use clap::ValueEnum;
+
+use crate::steps::run as step;
+use crate::workspace::Failure;
+
+/// Makes the image that these tests, and those of `cargo xtask test`, run.
+pub(crate) const TEST_IMAGE: &[&str] = &["xtask", "image", "--board", "virt-a7", "--agent"];
+
+/// Options of the sweep.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Which flash layout
+    #[arg(long, value_enum, default_value = "both")]
+    layout: Layout,
+    /// At most so many moments of each layout; those that differ most come first. Without it: all, which takes days
+    #[arg(long)]
+    limit: Option<usize>,
+    /// So many cuts of a recording
+    #[arg(long, default_value_t = 20)]
+    recordings: usize,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Layout {
+    #[value(name = "16")]
+    Nor16,
+    #[value(name = "64")]
+    Nor64,
+    Both,
+}
+
+/// Fails when a board did not survive. Goes on where it was stopped, as long as the image is the same.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let layout = match args.layout {
+        Layout::Nor16 => "16",
+        Layout::Nor64 => "64",
+        Layout::Both => "both",
+    };
+    let recordings = args.recordings.to_string();
+    let mut words = vec!["--layout", layout, "--recordings", &recordings];
+    let limit = args.limit.map(|limit| limit.to_string());
+    if let Some(limit) = &limit {
+        words.extend(["--limit", limit]);
+    }
+    step("cargo", TEST_IMAGE, &[])?;
+    step("cargo", &["build", "--locked", "-p", "candor", "-p", "tests", "--bins"], &[])?;
+    let mut command = vec!["run", "--locked", "--quiet", "-p", "tests", "--bin", "torture", "--"];
+    command.extend(words);
+    step("cargo", &command, &[])
+}
