@@ -85,7 +85,7 @@ for (const { look, options } of LOOKS) {
         await expect(page.locator('[data-device="sdb"]')).toContainText('not formatted')
         await page.locator('#disks').scrollIntoViewIfNeeded()
         await seen('disks')
-        await page.getByRole('button', { name: 'Format sda' }).click()
+        await page.getByRole('button', { name: 'Format… sda' }).click()
         await expect(page.getByTestId('confirm-dialog')).toContainText('All footage on this disk is lost')
         await seen('disk-format')
       })
@@ -102,12 +102,12 @@ test('a disk is formatted after ERASE is typed; what is lost is named', async ({
   await expect(missing.getByRole('button')).toHaveCount(0)
 
   const dialog = page.getByTestId('confirm-dialog')
-  await page.getByRole('button', { name: 'Format sda' }).click()
+  await page.getByRole('button', { name: 'Format… sda' }).click()
   await expect(dialog, 'footage, from when to when, how much').toContainText(/19 d of every channel, from .* to .*, 1\.3 TB/)
   await dialog.getByRole('button', { name: 'Cancel' }).click()
 
   const blank = page.locator('[data-device="sdb"]')
-  await blank.getByRole('button', { name: 'Format sdb' }).click()
+  await blank.getByRole('button', { name: 'Format… sdb' }).click()
   await expect(dialog).toContainText('Everything on this disk of 2.0 TB is lost for good')
   const erase = dialog.getByRole('button', { name: 'Erase and format' })
   await dialog.getByLabel(/^Type/).fill('erase')

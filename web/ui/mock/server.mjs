@@ -352,7 +352,12 @@ function drop(ms) {
   for (const listener of listeners) listener.destroy()
   setTimeout(() => { down = false }, ms)
 }
-connect({ push: () => push('update', update), restart: drop })
+
+function restart(ms) {
+  if (plan.forgetSessions) loggedIn = false
+  drop(ms)
+}
+connect({ push: () => push('update', update), restart })
 
 const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' }
 const server = createServer((request, answer) => {

@@ -29,6 +29,8 @@ export const plan = {
   /** How long a restart takes. */
   downMs: 2500,
   checkMs: 1500,
+  /** Whether everybody has to log in again after it. */
+  forgetSessions: false,
 }
 
 const image = (version) => ({ version, commit: hash(`commit ${version}`).slice(0, 40), root_sha256: hash(version), slot: 'a', trying: false, created: '2026-11-12T09:30:00Z', signed_by: 'release' })

@@ -51,14 +51,20 @@ export async function install(downgrade = false): Promise<void> {
     // Once it is being written, the restart may come before the answer.
     else if (code === 'network' && flow.on?.committed) job.source = null
     else {
-      const whole = 'file' in source ? source.file.size : 0
-      job.failure = { code, message, percent: whole > 0 ? Math.min(Math.floor((job.sent / whole) * 100), 100) : null }
+      job.failure = { code, message, percent: percentOf(source) }
     }
   } finally {
     job.busy = false
     job.cancelling = false
     abort = null
   }
+}
+
+/** How far it was: what the recorder has taken, else what has left this browser. */
+function percentOf(source: Source): number | null {
+  const stage = updates.update?.stage
+  const [done, total] = stage?.code === 'receiving' && stage.total_bytes > 0 ? [stage.done_bytes, stage.total_bytes] : [job.sent, 'file' in source ? source.file.size : 0]
+  return total > 0 ? Math.min(Math.floor((done / total) * 100), 100) : null
 }
 
 /** Gives up what is received; null, or in words why that is too late. */
@@ -70,7 +76,7 @@ export async function cancel(): Promise<string | null> {
     // An upload that the recorder has not seen yet is ours alone.
     if (!(error instanceof ApiError && error.code === 'nothing_to_cancel' && job.busy)) {
       job.cancelling = false
-      return updates.update && isTooLate(error) ? 'It is too late to cancel: writing has begun. The version before stays until the new one is healthy.' : wordsOf(error)
+      return isTooLate(error) ? 'It is too late to cancel: writing has begun. The version before stays until the new one is healthy.' : wordsOf(error)
     }
   }
   abort?.abort()
