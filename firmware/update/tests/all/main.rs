@@ -1,0 +1,10 @@
+//! The update crate from outside: power cuts, attacks, and bundles as they are built.
+
+mod attacks;
+mod bundles;
+mod device;
+mod fixture;
+mod partition;
+mod power_cuts;
+mod slots;
+mod state_log;
