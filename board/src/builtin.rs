@@ -6,8 +6,13 @@ use crate::description::Board;
 use crate::error::{BoardError, ErrorKind};
 
 /// Name and text of each file under boards/; variants are in the text.
-const BOARDS: [(&str, &str); 5] = [
+const BOARDS: [(&str, &str); 10] = [
     ("dhb-ax", include_str!("../boards/dhb-ax.toml")),
+    ("hi3520dv200", include_str!("../boards/hi3520dv200.toml")),
+    ("hi3521a", include_str!("../boards/hi3521a.toml")),
+    ("hi3531d", include_str!("../boards/hi3531d.toml")),
+    ("hi3536c", include_str!("../boards/hi3536c.toml")),
+    ("hi3536d", include_str!("../boards/hi3536d.toml")),
     ("n6708g5", include_str!("../boards/n6708g5.toml")),
     ("pc", include_str!("../boards/pc.toml")),
     ("phidi-hi3520dv300", include_str!("../boards/phidi-hi3520dv300.toml")),

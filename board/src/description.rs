@@ -123,6 +123,8 @@ pub enum SocModel {
     Hi3531a,
     /// HiSilicon Hi3531DV100.
     Hi3531dv100,
+    /// HiSilicon Hi3536CV100.
+    Hi3536cv100,
     /// HiSilicon Hi3536DV100.
     Hi3536dv100,
 }
@@ -132,7 +134,7 @@ impl SocModel {
     #[must_use]
     pub const fn ram_base(self) -> Option<Address> {
         match self {
-            Self::Generic | Self::Hi3531 => None,
+            Self::Generic | Self::Hi3531 | Self::Hi3536cv100 => None,
             Self::QemuVirt | Self::Hi3531a | Self::Hi3531dv100 => Some(Address(0x4000_0000)),
             Self::Hi3520dv200
             | Self::Hi3520dv300

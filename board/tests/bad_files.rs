@@ -42,7 +42,8 @@ fn unknown_boards_and_variants_are_refused_with_the_known_ones() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(
         error.to_string(),
-        "no board pc2; known boards: dhb-ax, n6708g5, pc, phidi-hi3520dv300, virt-a7. \
+        "no board pc2; known boards: dhb-ax, hi3520dv200, hi3521a, hi3531d, hi3536c, hi3536d, n6708g5, pc, \
+         phidi-hi3520dv300, virt-a7. \
          Another board is described in a file of its own"
     );
     let error = Board::builtin("virt-a7-32").unwrap_err();

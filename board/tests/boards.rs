@@ -4,7 +4,19 @@ use board::{Board, PartitionRole};
 
 #[test]
 fn boards_are_as_they_were() {
-    for name in ["dhb-ax", "n6708g5", "pc", "phidi-hi3520dv300", "virt-a7-16", "virt-a7-64"] {
+    for name in [
+        "dhb-ax",
+        "hi3520dv200",
+        "hi3521a",
+        "hi3531d",
+        "hi3536c",
+        "hi3536d",
+        "n6708g5",
+        "pc",
+        "phidi-hi3520dv300",
+        "virt-a7-16",
+        "virt-a7-64",
+    ] {
         let board = Board::builtin(name).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(board.name, name);
         insta::assert_debug_snapshot!(name, board);
