@@ -8,10 +8,11 @@ use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 
 use crate::role::Role;
+use crate::version;
 
 /// Recorder firmware that its owner can audit.
 #[derive(Debug, Parser)]
-#[command(name = "candor", version)]
+#[command(name = "candor", version = version::line())]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -32,6 +33,9 @@ pub(crate) enum Command {
     Store(StoreCommand),
     /// Write a range of a channel's footage to an MP4 file
     Export(ExportArgs),
+    /// Verify a bundle of new software, or install it
+    #[command(subcommand)]
+    Update(UpdateCommand),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -64,6 +68,41 @@ pub(crate) enum StoreCommand {
         /// The recorder's data folder, or a volume in it
         dir: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UpdateCommand {
+    /// Say what a bundle is and whether it is to be trusted; exits with 1 unless it is good
+    Verify(VerifyArgs),
+    /// Install a bundle on the recorder that runs here
+    Install(InstallArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The bundle
+    pub(crate) bundle: PathBuf,
+    /// The board that it must be for [default: this one, or any]
+    #[arg(long)]
+    pub(crate) board: Option<String>,
+    /// The root document to begin with [default: this board's]
+    #[arg(long)]
+    pub(crate) root_keys: Option<PathBuf>,
+    /// An Ed25519 public key of yours whose signature counts, too, in hexadecimal
+    #[arg(long)]
+    pub(crate) owner_key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InstallArgs {
+    /// The bundle
+    pub(crate) bundle: PathBuf,
+    /// An older version is meant
+    #[arg(long)]
+    pub(crate) downgrade: bool,
+    /// Where the recorder has its sockets
+    #[arg(long, default_value = "/run/candor")]
+    pub(crate) run_dir: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,9 @@ use crate::settings::{Channel, Input, Settings, Stream};
 /// The largest description read; the largest that ships has 8 KB.
 const MAX_FILE_BYTES: u64 = 256 << 10;
 
+/// More than any disk has: on a board the disk is the limit, unless the owner chooses a lower one.
+const WHOLE_DISK_BYTES: u64 = 1 << 50;
+
 /// A built-in board by its name, or a file by its path.
 pub(crate) fn find(name: &str) -> Result<Board, Box<dyn Error + Send + Sync>> {
     let looks_like_a_file = name.ends_with(".toml") || name.contains('/');
@@ -25,6 +28,16 @@ pub(crate) fn find(name: &str) -> Result<Board, Box<dyn Error + Send + Sync>> {
     }
     let text = fs::read_to_string(name).map_err(|error| format!("{name}: {error}"))?;
     Ok(Board::parse(name, &text)?)
+}
+
+/// What a recorder begins with when it is a board's only program, and not one of a PC's.
+pub(crate) fn first_alone(board: &Board) -> Settings {
+    let mut settings = first(board);
+    settings.web.address.set_port(443);
+    settings.rtsp.address.set_port(554);
+    settings.rtsp.tls_address.set_port(322);
+    settings.storage.max_bytes = WHOLE_DISK_BYTES;
+    settings
 }
 
 /// Every input of the board becomes a channel; what captures nothing begins without channels.
@@ -65,13 +78,21 @@ mod tests {
 
     #[test]
     fn every_built_in_board_begins_with_settings_that_are_taken() {
-        let dir = tempfile::tempdir().unwrap();
         for name in Board::builtin_names() {
-            let first = first(&find(name).unwrap());
-            let path = dir.path().join(format!("{name}.toml"));
-            settings::save(&path, &first).unwrap();
-            assert_eq!(settings::load(&path).unwrap().unwrap(), first, "{name}");
+            let board = find(name).unwrap();
+            for first in [first(&board), first_alone(&board)] {
+                let text = settings::text_for(&first, settings::VERSION).unwrap();
+                assert_eq!(settings::parse(name, &text).unwrap(), first, "{name}");
+            }
         }
+    }
+
+    #[test]
+    fn a_board_has_the_usual_ports_to_itself() {
+        let first = first_alone(&find("virt-a7").unwrap());
+        let ports = [first.web.address, first.rtsp.address, first.rtsp.tls_address].map(|a| a.port());
+        assert_eq!(ports, [443, 554, 322]);
+        assert_eq!(first.channels.len(), 8);
     }
 
     #[test]

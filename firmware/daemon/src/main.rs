@@ -7,6 +7,7 @@ mod accounts_text;
 mod args;
 mod backend;
 mod board_settings;
+mod boot;
 mod bus_sink;
 mod capture_role;
 mod control;
@@ -26,6 +27,9 @@ mod roles;
 mod serve;
 mod settings;
 mod store_command;
+mod update_command;
+mod update_line;
+mod version;
 mod warden;
 
 use std::process::ExitCode;
@@ -35,6 +39,9 @@ use clap::Parser;
 use crate::args::{Command, CommandLine};
 
 fn main() -> ExitCode {
+    if warden::is_init() {
+        warden::init();
+    }
     let line = CommandLine::parse();
     logs::begin();
     let outcome = match line.command {
@@ -42,6 +49,7 @@ fn main() -> ExitCode {
         Command::Role { role } => roles::run(role).map(|()| ExitCode::SUCCESS),
         Command::Store(command) => store_command::run(&command),
         Command::Export(args) => export_command::run(&args),
+        Command::Update(command) => update_command::run(&command),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("candor: {error}");

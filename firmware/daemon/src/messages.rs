@@ -9,6 +9,7 @@ use std::time::Duration;
 use auth::KeptSession;
 use hal::{ChannelId, StreamKind, WallTime};
 use serde::{Deserialize, Serialize};
+use web::update_views::{OwnerKeyInput, PresenceInput, UpdateView};
 
 use crate::role::Role;
 use crate::settings::{Change, ChangeError, Settings};
@@ -48,11 +49,53 @@ pub(crate) struct RoleConfig {
     /// Rings and sockets, in memory.
     pub(crate) run_dir: PathBuf,
     /// The footage volume; `record` alone has it.
-    pub(crate) volume_dir: Option<PathBuf>,
+    pub(crate) volume: Option<Volume>,
+    /// What one channel's rings may take, where memory is short.
+    pub(crate) ring_bytes: Option<u32>,
     /// Its part of the settings.
     pub(crate) settings: Settings,
     /// What only `serve` has.
     pub(crate) serve: Option<ServeSecrets>,
+}
+
+/// Where footage goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Volume {
+    /// The volume's folder; `None` while there is no disk.
+    pub(crate) dir: Option<PathBuf>,
+    /// Counts disks: another number is another disk, or the same one back, at the same folder.
+    pub(crate) generation: u32,
+    /// What of the disk is for footage; `None` where the settings alone decide.
+    pub(crate) capacity_bytes: Option<u64>,
+    /// How the disk is while there is no folder.
+    pub(crate) state: DiskState,
+    /// Why there is no folder, and what to do.
+    pub(crate) message: String,
+}
+
+/// A disk as people see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DiskView {
+    /// The kernel's name for it: `sda`.
+    pub(crate) device: String,
+    pub(crate) model: String,
+    pub(crate) bytes: u64,
+    pub(crate) state: DiskUse,
+}
+
+/// What a disk is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum DiskUse {
+    /// Footage is written to it.
+    Footage,
+    /// It could be, after the one in use is gone.
+    Spare,
+    /// It is not ours; the owner may have it formatted.
+    Unformatted,
+    /// Being formatted now.
+    Formatting,
+    /// It does not read or cannot be mounted.
+    Failed,
 }
 
 /// The secrets of the network side.
@@ -81,6 +124,72 @@ pub(crate) enum Ask {
     Change(Change),
     /// Keep this accounts file.
     KeepAccounts(AccountsText),
+    /// About the recorder's own software and its power.
+    Order(Order),
+    /// Erase this disk and take it for footage.
+    FormatDisk { device: String },
+}
+
+/// What an owner orders beside settings.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) enum Order {
+    /// End the update that is being received or verified.
+    CancelUpdate,
+    /// Show a code on the console.
+    ShowPresenceCode,
+    /// Take what this key signed, too.
+    SetOwnerKey(OwnerKeyInput),
+    /// Take it no more.
+    RemoveOwnerKey(PresenceInput),
+    /// Stop everything in order, and start again.
+    Restart,
+}
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Codes are in some of them.
+        f.write_str("Order(…)")
+    }
+}
+
+/// Why an order was not followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    pub(crate) code: RefusalCode,
+    /// For people: what it is and what to do.
+    pub(crate) message: String,
+}
+
+/// Why an order was not followed, for programs; each is a code of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum RefusalCode {
+    NotABundle,
+    WrongBoard,
+    BadSignature,
+    Damaged,
+    Expired,
+    TooOld,
+    Downgrade,
+    Busy,
+    NotSupported,
+    TooLarge,
+    NoSpace,
+    Cancelled,
+    NothingToCancel,
+    TooLate,
+    NoFile,
+    WrongCode,
+    TooManyAttempts,
+    NotAKey,
+    NoOwnerKey,
+    /// The recorder's own fault; the log says which.
+    Failed,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
 }
 
 /// An accounts file on its way to the disk.
@@ -98,10 +207,12 @@ impl std::fmt::Debug for AccountsText {
 pub(crate) enum Answer {
     /// The change was made, and kept on disk.
     Changed(Option<ChannelId>),
-    /// The accounts are on disk.
+    /// The accounts are on disk; the disk is being formatted.
     Kept,
     /// Nothing was changed.
     Refused(ChangeError),
+    /// The order is followed, or why not.
+    Ordered(Result<(), Refusal>),
 }
 
 /// A role's sign of progress.
@@ -166,6 +277,10 @@ pub(crate) enum DiskState {
     /// It does not let the recorder write.
     Unwritable,
     Failed,
+    /// There is none.
+    Missing,
+    /// There is one, but not for footage.
+    Unformatted,
 }
 
 /// How recording is.
@@ -217,4 +332,8 @@ pub(crate) struct Snapshot {
     pub(crate) roles: Vec<RoleView>,
     pub(crate) channels: Vec<ChannelStatus>,
     pub(crate) record: RecordStatus,
+    /// The board's disks; empty on a PC.
+    pub(crate) disks: Vec<DiskView>,
+    /// The recorder's own software; `None` until the warden has looked.
+    pub(crate) software: Option<UpdateView>,
 }

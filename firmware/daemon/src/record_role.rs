@@ -13,7 +13,10 @@ use store::{ErrorKind, Reader, Store, StoreError, StoreOptions};
 
 use crate::control::{Control, Receiver};
 use crate::footage_server::{FootageServer, SharedReader};
-use crate::messages::{DiskState, RecordStatus, RoleConfig, RoleStatus, STATUS_EVERY, ToRole};
+use crate::messages::{
+    DiskState, RecordStatus, RoleConfig, RoleStatus, STATUS_EVERY, ToRole, Volume as Place,
+};
+use crate::settings::Storage;
 
 /// A disk that could not be opened is tried again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -21,6 +24,13 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 const FRESH: Duration = Duration::from_secs(2);
 /// Orders that wait; there are few.
 const INBOX: usize = 16;
+/// A disk that the recorder has to itself is divided into at least so many segments, so that overwriting the
+/// oldest takes a small part of what there is.
+const MIN_SEGMENTS_ON_DISK: u64 = 16;
+/// Smaller ones do not take a large keyframe (an eighth of a segment is the most for one unit).
+const MIN_SEGMENT_BYTES: u64 = 4 << 20;
+/// Segments of a small disk are whole MiB.
+const ALIGN_BYTES: u64 = 1 << 20;
 
 /// Runs until the warden says otherwise.
 pub(crate) fn run(
@@ -29,21 +39,17 @@ pub(crate) fn run(
     orders: Receiver,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let volume_dir = config.volume_dir.clone().ok_or("the warden named no volume")?;
     let (events, inbox) = mpsc::sync_channel(INBOX);
     orders.spawn(move |order| {
         let _ = events.send(order);
     })?;
     let reader = SharedReader::default();
     FootageServer::start(&config.run_dir, Arc::clone(&reader))?;
-    let options = StoreOptions {
-        max_bytes: ByteCount(config.settings.storage.max_bytes),
-        segment_bytes: ByteCount(config.settings.storage.segment_bytes),
-    };
+    let place = config.volume.ok_or("the warden named no volume")?;
     let mut volume = Volume {
-        dir: volume_dir,
+        place,
         run_dir: config.run_dir,
-        options,
+        storage: config.settings.storage,
         clock: Arc::clone(&clock),
         reader,
         running: None,
@@ -60,7 +66,7 @@ pub(crate) fn run(
             Ok(ToRole::Shutdown) | Err(RecvTimeoutError::Disconnected) => {
                 return volume.close().map_err(Into::into);
             }
-            // Nothing that the owner can change while running concerns it.
+            Ok(ToRole::Configure(config)) => volume.move_to(config.volume.unwrap_or_default()),
             Ok(_) | Err(RecvTimeoutError::Timeout) => {}
         }
     }
@@ -68,9 +74,9 @@ pub(crate) fn run(
 
 /// The volume and its recorder, whether they are well or not.
 struct Volume {
-    dir: PathBuf,
+    place: Place,
     run_dir: PathBuf,
-    options: StoreOptions,
+    storage: Storage,
     clock: Arc<dyn Clock>,
     reader: SharedReader,
     running: Option<Running>,
@@ -86,8 +92,46 @@ struct Running {
 }
 
 impl Volume {
+    /// Footage goes elsewhere, or nowhere while there is no disk. What is in the rings by then and was not yet
+    /// durable goes to the next disk, as far back as the rings reach.
+    fn move_to(&mut self, place: Place) {
+        if place == self.place {
+            return;
+        }
+        if let Some(running) = self.running.take() {
+            // Answers and files of the old disk are let go of first, so that it can be unmounted.
+            set_reader(&self.reader, None);
+            running.stop.stop();
+            match running.thread.join() {
+                Ok(Ok(())) => tracing::info!("the volume is closed"),
+                Ok(Err(error)) => tracing::warn!(%error, "the volume's end is not on its disk"),
+                Err(_) => tracing::error!("the recorder made a mistake while closing the volume"),
+            }
+        }
+        self.place = place;
+        self.error.clear();
+        self.retry_at = self.clock.mono();
+    }
+
+    fn options(&self) -> StoreOptions {
+        let Storage { max_bytes, segment_bytes } = self.storage;
+        let Some(capacity) = self.place.capacity_bytes else {
+            return StoreOptions { max_bytes: ByteCount(max_bytes), segment_bytes: ByteCount(segment_bytes) };
+        };
+        let small = (capacity / MIN_SEGMENTS_ON_DISK).max(MIN_SEGMENT_BYTES) / ALIGN_BYTES * ALIGN_BYTES;
+        StoreOptions {
+            max_bytes: ByteCount(max_bytes.min(capacity)),
+            segment_bytes: ByteCount(segment_bytes.min(small)),
+        }
+    }
+
     fn open(&mut self) {
-        match self.start() {
+        let Some(dir) = self.place.dir.clone() else {
+            self.disk = self.place.state;
+            self.error.clone_from(&self.place.message);
+            return;
+        };
+        match self.start(&dir) {
             Ok(running) => {
                 self.running = Some(running);
                 self.error.clear();
@@ -104,10 +148,10 @@ impl Volume {
         }
     }
 
-    fn start(&mut self) -> Result<Running, Box<dyn Error + Send + Sync>> {
-        let (store, recovery) = Store::open(&self.dir, self.options, Arc::clone(&self.clock))?;
-        tracing::info!(?recovery, dir = %self.dir.display(), "volume open");
-        set_reader(&self.reader, Some(Arc::new(Reader::open(&self.dir)?)));
+    fn start(&mut self, dir: &Path) -> Result<Running, Box<dyn Error + Send + Sync>> {
+        let (store, recovery) = Store::open(dir, self.options(), Arc::clone(&self.clock))?;
+        tracing::info!(?recovery, dir = %dir.display(), "volume open");
+        set_reader(&self.reader, Some(Arc::new(Reader::open(dir)?)));
         let recorder = Recorder::new(&self.run_dir, store, Arc::clone(&self.clock));
         let (status, stop) = (recorder.status(), StopFlag::new());
         let flag = stop.clone();
@@ -140,8 +184,8 @@ impl Volume {
             return RecordStatus {
                 disk: self.disk,
                 error: self.error.clone(),
-                path: self.dir.display().to_string(),
-                total_bytes: self.options.max_bytes.0,
+                path: self.path(),
+                total_bytes: if self.place.dir.is_some() { self.options().max_bytes.0 } else { 0 },
                 ..RecordStatus::default()
             };
         };
@@ -151,7 +195,7 @@ impl Volume {
             recording: recorded_channels(&status, self.clock.wall()),
             disk: status.last_error_kind.map_or(DiskState::Ok, disk_state),
             error: status.last_error.clone().unwrap_or_default(),
-            path: self.dir.display().to_string(),
+            path: self.path(),
             total_bytes: status.volume_max.0,
             used_bytes: status.volume_used.0,
             write_bytes_per_sec: status.write_bytes_per_sec,
@@ -159,6 +203,10 @@ impl Volume {
             newest,
             lost_gops: status.streams.values().map(|stream| stream.lost_gops).sum(),
         }
+    }
+
+    fn path(&self) -> String {
+        self.place.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default()
     }
 
     fn bounds(&self) -> (Option<WallTime>, Option<WallTime>) {

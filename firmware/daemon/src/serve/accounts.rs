@@ -215,7 +215,7 @@ impl Accounts {
                 Ok(result)
             }
             Some(Answer::Refused(error)) => Err(not_kept().with_detail(error)),
-            Some(Answer::Changed(_)) | None => Err(not_kept()),
+            Some(Answer::Changed(_) | Answer::Ordered(_)) | None => Err(not_kept()),
         }
     }
 

@@ -6,21 +6,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hal::{ChannelId, StreamKind};
+use web::update_views::{OwnerKeyInput, PresenceInput, UpdateView, UsbInput};
 use web::views::{
     Camera, CameraInput, Channel, ChannelInput, ChannelTimeline, ClaimInput, LoginInput, NewStreamKey, Piece,
     RecordingInfo, Run, Session, Settings as SettingsView, State, StreamKey, StreamKeyInput, StreamName,
     System, Timeline, Transport, Trust,
 };
-use web::{ApiError, Caller, NewSession, Purpose, SessionToken, Span};
+use web::{ApiError, Caller, NewSession, Purpose, SessionToken, Span, Upload};
 
 use super::house::House;
 use super::recording::{Recording, ask, refusal};
+use super::update;
 use super::updates::Updates;
 use super::views::{self, utc, wall};
 use super::watchers::{Via, View, WatchGuard};
 use crate::footage::{Plan, Request, Response};
 use crate::messages::{Answer, Ask};
 use crate::settings::{self, CameraChange, Change, ChangeError};
+use crate::version;
 
 /// The API over one house.
 pub(super) struct Api(pub(super) Arc<House>);
@@ -49,7 +52,7 @@ impl web::Api for Api {
         State {
             claimed: self.0.accounts.claimed(),
             name: self.0.settings.borrow().name.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: version::VERSION.to_owned(),
         }
     }
 
@@ -230,6 +233,47 @@ impl web::Api for Api {
         self.change(Change::General { name, time_zone, rtsp_enabled }).await?;
         self.settings(caller).await
     }
+
+    async fn update(&self, _: Caller) -> Result<UpdateView, ApiError> {
+        Ok(views::software(&self.0.snapshot.borrow()))
+    }
+
+    async fn install_update(
+        &self,
+        caller: Caller,
+        upload: &mut Upload,
+        downgrade: bool,
+    ) -> Result<UpdateView, ApiError> {
+        update::install(&self.0, &caller, upload, downgrade).await
+    }
+
+    async fn cancel_update(&self, caller: Caller) -> Result<(), ApiError> {
+        update::cancel(&self.0, &caller).await
+    }
+
+    async fn install_update_from_usb(&self, caller: Caller, input: UsbInput) -> Result<UpdateView, ApiError> {
+        update::install_from_usb(&self.0, &caller, input).await
+    }
+
+    async fn show_presence_code(&self, caller: Caller) -> Result<(), ApiError> {
+        update::show_presence_code(&self.0, &caller).await
+    }
+
+    async fn set_owner_key(&self, caller: Caller, input: OwnerKeyInput) -> Result<UpdateView, ApiError> {
+        update::set_owner_key(&self.0, &caller, input).await
+    }
+
+    async fn remove_owner_key(&self, caller: Caller, input: PresenceInput) -> Result<UpdateView, ApiError> {
+        update::remove_owner_key(&self.0, &caller, input).await
+    }
+
+    async fn restart(&self, caller: Caller) -> Result<(), ApiError> {
+        update::restart(&self.0, &caller).await
+    }
+
+    async fn format_disk(&self, caller: Caller, device: String) -> Result<(), ApiError> {
+        update::format_disk(&self.0, &caller, device).await
+    }
 }
 
 impl Api {
@@ -283,7 +327,7 @@ impl Api {
                 Ok(channel)
             }
             Some(Answer::Refused(error)) => Err(refused_change(error)),
-            Some(Answer::Kept) | None => Err(ApiError::unavailable(
+            Some(Answer::Kept | Answer::Ordered(_)) | None => Err(ApiError::unavailable(
                 "warden_busy",
                 "The recorder is busy; nothing was changed. Try again in a moment.",
             )),

@@ -1,5 +1,6 @@
 //! What the parts of `serve` share.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bus::Feeds;
@@ -18,6 +19,8 @@ use crate::settings::Settings;
 pub(super) struct House {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) control: Control,
+    /// Where the warden takes bundles.
+    pub(super) run_dir: PathBuf,
     /// As the warden last told; camera passwords are not among them.
     pub(super) settings: watch::Sender<Settings>,
     /// As the warden last told.

@@ -1,7 +1,7 @@
 //! The role `serve`: everything that listens on the network.
 //!
 //! `run` starts it, `listeners` are its ports, `house` is what its parts share, `api` implements `web::Api`,
-//! `accounts` is who may sign in, `password_line` the line before the password verifier, `watchers` who is watching, `updates` what pages are told, `views` turns the
+//! `accounts` is who may sign in, `password_line` the line before the password verifier, `watchers` who is watching, `updates` what pages are told, `update` the way of new software and other orders to the warden, `views` turns the
 //! recorder's state into the API's words, `gate` decides for RTSP.
 //!
 //! It has no disk and no footage keys: footage comes from `record` through `footage_client`, settings and
@@ -15,6 +15,7 @@ mod listeners;
 mod password_line;
 mod recording;
 mod run;
+mod update;
 mod updates;
 mod views;
 mod watchers;

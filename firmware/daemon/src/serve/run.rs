@@ -45,6 +45,7 @@ async fn serve(
         live: Live::new(Arc::clone(&feeds)),
         feeds,
         footage: FootageClient::new(&config.run_dir),
+        run_dir: config.run_dir,
         settings: watch::Sender::new(config.settings),
         snapshot: watch::Sender::new(Snapshot::default()),
         control,

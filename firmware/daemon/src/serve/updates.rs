@@ -1,4 +1,4 @@
-//! What pages are told while they are open: channels, trust line, system.
+//! What pages are told while they are open: channels, trust line, system, software.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(super) struct Updates {
     settings: watch::Receiver<Settings>,
     snapshot: watch::Receiver<Snapshot>,
     watchers: watch::Receiver<u64>,
-    sent: [Option<Update>; 3],
+    sent: [Option<Update>; 4],
     ready: VecDeque<Update>,
 }
 
@@ -28,7 +28,7 @@ impl Updates {
             snapshot: house.snapshot.subscribe(),
             watchers: house.watchers.watch(),
             house,
-            sent: [const { None }; 3],
+            sent: [const { None }; 4],
             ready: VecDeque::new(),
         };
         updates.look();
@@ -45,6 +45,7 @@ impl Updates {
             Update::Channels(views::channels(&settings, &snapshot, time)),
             Update::Trust(views::trust(&settings, &snapshot, self.house.watchers.list())),
             Update::System(views::system(&snapshot, time)),
+            Update::Software(Box::new(views::software(&snapshot))),
         ];
         for (sent, update) in self.sent.iter_mut().zip(now) {
             if sent.as_ref() != Some(&update) {

@@ -6,6 +6,7 @@ use hal::{ChannelId, StreamKind, WallTime};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use web::UtcTime;
+use web::update_views::UpdateView;
 use web::views::{
     Audio, Camera, Channel, ChannelSource, ChannelState, ChannelStateCode, Disk, DiskState, RoleState,
     RoleStatus, Sandbox, Stream, System, Transport, Trust, TrustDisk, TrustRecording, TrustRoles, Watching,
@@ -14,6 +15,7 @@ use web::views::{
 use super::watchers::{Via, View};
 use crate::messages::{self, ChannelStatus, Snapshot, StreamStatus};
 use crate::settings::{self, Settings};
+use crate::version;
 
 /// Another type for the same moment.
 pub(super) fn utc(time: WallTime) -> UtcTime {
@@ -120,7 +122,8 @@ pub(super) fn camera(channel: &settings::Channel) -> Option<Camera> {
 /// The health page.
 pub(super) fn system(snapshot: &Snapshot, now: WallTime) -> System {
     System {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: version::VERSION.to_owned(),
+        image: version::image(),
         uptime_sec: snapshot.uptime_sec,
         time: utc(now),
         roles: snapshot.roles.iter().map(role).collect(),
@@ -132,6 +135,11 @@ pub(super) fn system(snapshot: &Snapshot, now: WallTime) -> System {
                 .to_owned(),
         },
     }
+}
+
+/// The recorder's own software, as the warden told.
+pub(super) fn software(snapshot: &Snapshot) -> UpdateView {
+    snapshot.software.clone().unwrap_or_else(|| version::no_updates("The recorder is still starting."))
 }
 
 fn role(view: &messages::RoleView) -> RoleStatus {
@@ -159,10 +167,13 @@ fn disk(snapshot: &Snapshot) -> Option<Disk> {
     }
     Some(Disk {
         path: record.path.clone(),
+        device: None,
         state: match record.disk {
             messages::DiskState::Ok => DiskState::Ok,
             messages::DiskState::Full => DiskState::Full,
             messages::DiskState::Unwritable | messages::DiskState::Failed => DiskState::Error,
+            messages::DiskState::Missing => DiskState::Missing,
+            messages::DiskState::Unformatted => DiskState::Unformatted,
         },
         message: disk_words(record),
         total_bytes: record.total_bytes,
@@ -177,6 +188,8 @@ fn disk(snapshot: &Snapshot) -> Option<Disk> {
 fn disk_words(record: &messages::RecordStatus) -> Option<String> {
     let words = match record.disk {
         messages::DiskState::Ok => return None,
+        // The warden's own words say what to do.
+        messages::DiskState::Missing | messages::DiskState::Unformatted => return Some(record.error.clone()),
         messages::DiskState::Full => {
             "The disk is full: other files take the room that footage may have. What is recorded is kept. Make room, \
              and recording goes on by itself."

@@ -1,80 +1,45 @@
-//! The settings file: read with errors that name the line, written whole.
-
-use std::io;
-use std::path::{Path, PathBuf};
+//! A settings text: read with errors that name the line.
 
 use toml::de::{DeTable, DeValue};
 
+use super::migrate::forward;
 use super::model::Settings;
 use super::validate::{Fault, Key, validate};
-use crate::files;
 
-/// The largest file read: 64 channels need about 30 KB.
-const MAX_FILE_BYTES: u64 = 256 << 10;
-
-/// Settings that could not be read or written.
+/// A text that is wrong.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SettingsError {
-    /// The file could not be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file is there but wrong.
-    #[error("{name}, line {line}: {key}{message}")]
-    Bad {
-        /// The file's name as the caller gave it.
-        name: String,
-        /// From 1.
-        line: usize,
-        /// The key's path and a colon, or nothing.
-        key: String,
-        /// What is wrong and what would be right.
-        message: String,
-    },
-}
-
-/// Reads and checks a file; `None` when there is none.
-pub(crate) fn load(path: &Path) -> Result<Option<Settings>, SettingsError> {
-    let io_error = |source| SettingsError::Io { path: path.to_owned(), source };
-    match std::fs::metadata(path) {
-        Ok(meta) if meta.len() > MAX_FILE_BYTES => {
-            let limit = format!("{} bytes; settings have at most {MAX_FILE_BYTES}", meta.len());
-            return Err(io_error(io::Error::new(io::ErrorKind::InvalidData, limit)));
-        }
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(io_error(error)),
-    }
-    let text = std::fs::read_to_string(path).map_err(io_error)?;
-    parse(&path.display().to_string(), &text).map(Some)
+#[error("{name}, line {line}: {key}{message}")]
+pub(crate) struct SettingsError {
+    /// The text's name as the caller gave it.
+    name: String,
+    /// From 1.
+    line: usize,
+    /// The key's path and a colon, or nothing.
+    key: String,
+    /// What is wrong and what would be right.
+    message: String,
 }
 
 /// Checks a text; `name` is for the error.
 pub(crate) fn parse(name: &str, text: &str) -> Result<Settings, SettingsError> {
-    let settings: Settings = toml::from_str(text).map_err(|error| SettingsError::Bad {
+    let mut settings: Settings = toml::from_str(text).map_err(|error| SettingsError {
         name: name.to_owned(),
         line: error.span().map_or(1, |span| line_at(text, span.start)),
         key: String::new(),
         message: error.message().to_owned(),
     })?;
-    validate(&settings).map_err(|fault| SettingsError::Bad {
+    let bad = |fault: Fault| SettingsError {
         name: name.to_owned(),
         line: line_of(text, &fault),
         key: format!("{}: ", key_text(&fault.path)),
         message: fault.message,
+    };
+    forward(&mut settings).map_err(|table| {
+        let message = format!("version {} has no such table", settings.version);
+        bad(Fault { path: vec![Key::Name(table)], message })
     })?;
+    validate(&settings).map_err(bad)?;
     Ok(settings)
-}
-
-/// Writes the file whole; the folder must be there.
-pub(crate) fn save(path: &Path, settings: &Settings) -> Result<(), SettingsError> {
-    let io_error = |source| SettingsError::Io { path: path.to_owned(), source };
-    let text = toml::to_string_pretty(settings).map_err(|error| io_error(io::Error::other(error)))?;
-    files::replace(path, text.as_bytes()).map_err(io_error)
 }
 
 /// A path as people write it: `channel[2].camera.url`.
@@ -147,29 +112,21 @@ password = "secret"
 "#;
 
     #[test]
-    fn what_is_saved_reads_back_the_same() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("settings.toml");
-        assert!(load(&path).unwrap().is_none());
-        let settings = parse("test", GOOD).unwrap();
-        save(&path, &settings).unwrap();
-        assert_eq!(load(&path).unwrap().unwrap(), settings);
-    }
-
-    #[test]
     fn the_documented_example_is_taken_and_its_values_are_the_defaults() {
         let page = include_str!("../../../../docs/settings.md");
         let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
         let mut settings = parse("docs/settings.md", example).unwrap();
         assert_eq!(settings.channels.len(), 2);
         settings.channels.clear();
+        assert_eq!(settings.alarms.len(), 1);
+        settings.alarms.clear();
         assert_eq!(settings, Settings::new());
     }
 
     #[test]
     fn a_bad_file_is_refused_with_its_line_and_key() {
         for (from, to, line, words) in [
-            ("version = 1", "version = 9", 2, "version: this program reads version 1"),
+            ("version = 1", "version = 9", 2, "version: this program reads versions 1 to 2"),
             ("name = \"Back yard\"", "nmae = \"x\"", 3, "unknown field `nmae`"),
             ("Europe/Berlin", "Europe/Atlantis", 4, "time_zone: `Europe/Atlantis` is no IANA time zone"),
             ("enabled = true", "enabled = maybe", 7, "string values must be quoted"),

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::role::Role;
 
-/// The version of this shape; another one is refused.
-pub(crate) const VERSION: u32 = 1;
+/// The version of this shape; older ones are brought to it (`migrate.rs`), newer ones refused.
+pub(crate) const VERSION: u32 = 2;
 
 /// All of the owner's choices.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,13 @@ pub(crate) struct Settings {
     pub(crate) rtsp: Rtsp,
     #[serde(default)]
     pub(crate) storage: Storage,
+    #[serde(default)]
+    pub(crate) network: Network,
+    #[serde(default)]
+    pub(crate) time: Time,
+    /// What alarm inputs lead to.
+    #[serde(default, rename = "alarm")]
+    pub(crate) alarms: Vec<Alarm>,
     /// The channels, by number.
     #[serde(default, rename = "channel")]
     pub(crate) channels: Vec<Channel>,
@@ -57,6 +64,43 @@ pub(crate) struct Storage {
     pub(crate) max_bytes: u64,
     /// The size of one segment file.
     pub(crate) segment_bytes: u64,
+}
+
+/// The board's address; a PC has its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Network {
+    /// Ask the network for an address; `address` is not used then.
+    pub(crate) dhcp: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<Ipv4Addr>,
+    /// Leading bits of `address` that are the network's.
+    pub(crate) prefix: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) gateway: Option<Ipv4Addr>,
+    pub(crate) dns: Vec<Ipv4Addr>,
+    /// What the recorder calls itself on the network.
+    pub(crate) host_name: String,
+}
+
+/// Where a board gets the time from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Time {
+    /// None by default: nothing leaves the recorder that its owner did not name.
+    pub(crate) ntp_servers: Vec<String>,
+}
+
+/// An alarm input that switches a relay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Alarm {
+    /// The board's name for the input.
+    pub(crate) input: String,
+    /// The board's name for the relay.
+    pub(crate) relay: String,
+    /// How long the relay stays on after the input became active.
+    pub(crate) relay_sec: u32,
 }
 
 /// One channel: a board input or a network camera, never both.
@@ -135,6 +179,9 @@ impl Settings {
             web: Web::default(),
             rtsp: Rtsp::default(),
             storage: Storage::default(),
+            network: Network::default(),
+            time: Time::default(),
+            alarms: Vec::new(),
             channels: Vec::new(),
         }
     }
@@ -178,6 +225,19 @@ impl Default for Web {
 impl Default for Rtsp {
     fn default() -> Self {
         Self { enabled: false, address: any(8554), tls_address: any(8322) }
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            dhcp: true,
+            address: None,
+            prefix: 24,
+            gateway: None,
+            dns: Vec::new(),
+            host_name: "candor".to_owned(),
+        }
     }
 }
 

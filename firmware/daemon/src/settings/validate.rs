@@ -3,10 +3,12 @@
 //! Each fault names the key it is about, so that `load` can find its line and the UI its field.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 use jiff::tz::TimeZone;
 
-use super::model::{Camera, Channel, Input, Settings, Stream, VERSION};
+use super::migrate::OLDEST_VERSION;
+use super::model::{Camera, Channel, Input, Network, Settings, Stream, VERSION};
 
 /// The longest name or title: what fits on a picture and in a tile's corner.
 const MAX_TITLE_CHARS: usize = 64;
@@ -20,6 +22,18 @@ const MIN_SEGMENT_BYTES: u64 = 4 << 20;
 const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 /// Fewer segments than this could not hold the oldest while the next is recycled.
 const MIN_SEGMENTS: u64 = 4;
+/// Name servers that a resolver asks: resolv.conf(5) takes three.
+const MAX_DNS: usize = 3;
+/// Time servers: one is enough, a few help when one is away.
+const MAX_NTP: usize = 4;
+/// A DNS name's length (RFC 1035 section 2.3.4) without the dots at the ends.
+const MAX_HOST_BYTES: usize = 253;
+/// A host name is one label of at most this (RFC 1035 section 2.3.4).
+const MAX_LABEL_BYTES: usize = 63;
+/// More rules than inputs times relays of any board.
+const MAX_ALARMS: usize = 64;
+/// A relay that is on for longer is a light switch.
+const MAX_RELAY_SEC: u32 = 3600;
 
 /// One broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +55,7 @@ pub(super) enum Key {
 pub(super) fn validate(settings: &Settings) -> Result<(), Fault> {
     let top = Path(Vec::new());
     top.name("version").check(settings.version == VERSION, || {
-        format!("this program reads version {VERSION}, not {}", settings.version)
+        format!("this program reads versions {OLDEST_VERSION} to {VERSION}, not {}", settings.version)
     })?;
     title(&top.name("name"), &settings.name)?;
     top.name("time_zone").check(TimeZone::get(&settings.time_zone).is_ok(), || {
@@ -49,6 +63,9 @@ pub(super) fn validate(settings: &Settings) -> Result<(), Fault> {
     })?;
     ports(&top, settings)?;
     storage(&top.name("storage"), settings)?;
+    network(&top.name("network"), &settings.network)?;
+    time(&top.name("time"), settings)?;
+    alarms(&top.name("alarm"), settings)?;
     let mut numbers = HashSet::new();
     let mut sources = HashSet::new();
     for (index, entry) in settings.channels.iter().enumerate() {
@@ -87,6 +104,65 @@ fn storage(at: &Path, settings: &Settings) -> Result<(), Fault> {
     at.name("max_bytes").check(storage.max_bytes >= MIN_SEGMENTS * storage.segment_bytes, || {
         format!("at least {MIN_SEGMENTS} segments must fit: {} bytes", MIN_SEGMENTS * storage.segment_bytes)
     })
+}
+
+fn network(at: &Path, network: &Network) -> Result<(), Fault> {
+    let label = &network.host_name;
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    at.name("host_name").check(
+        !label.is_empty()
+            && label.len() <= MAX_LABEL_BYTES
+            && label.bytes().all(legal)
+            && !label.starts_with('-')
+            && !label.ends_with('-'),
+        || format!("`{label}` is no host name; letters, digits and - inside, at most {MAX_LABEL_BYTES}"),
+    )?;
+    at.name("prefix").check((1..=30).contains(&network.prefix), || {
+        format!("/{} is no network with room for hosts; 1 to 30 are, mostly 24", network.prefix)
+    })?;
+    at.name("dns").check(network.dns.len() <= MAX_DNS, || format!("at most {MAX_DNS} name servers"))?;
+    let Some(address) = network.address else {
+        return at.name("address").check(network.dhcp, || {
+            "without DHCP the recorder needs an address; write one such as 192.168.1.50".to_owned()
+        });
+    };
+    let usable = !(address.is_unspecified()
+        || address.is_loopback()
+        || address.is_multicast()
+        || address.is_broadcast());
+    at.name("address").check(usable, || format!("{address} cannot be a host's address"))?;
+    let Some(gateway) = network.gateway else { return Ok(()) };
+    let net = |ip: std::net::Ipv4Addr| u32::from(ip) >> (32 - u32::from(network.prefix).clamp(1, 31));
+    at.name("gateway").check(net(gateway) == net(address) && gateway != address, || {
+        format!("{gateway} is not in the network of {address}/{}", network.prefix)
+    })
+}
+
+fn time(at: &Path, settings: &Settings) -> Result<(), Fault> {
+    let servers = &settings.time.ntp_servers;
+    let at = at.name("ntp_servers");
+    at.check(servers.len() <= MAX_NTP, || format!("at most {MAX_NTP} time servers"))?;
+    for (index, server) in servers.iter().enumerate() {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+        let name = !server.is_empty() && server.len() <= MAX_HOST_BYTES && server.bytes().all(legal);
+        at.index(index).check(name || server.parse::<IpAddr>().is_ok(), || {
+            format!("`{server}` is no server; write a name or an address, without a port")
+        })?;
+    }
+    Ok(())
+}
+
+fn alarms(at: &Path, settings: &Settings) -> Result<(), Fault> {
+    at.check(settings.alarms.len() <= MAX_ALARMS, || format!("at most {MAX_ALARMS} rules"))?;
+    for (index, rule) in settings.alarms.iter().enumerate() {
+        let at = at.index(index);
+        title(&at.name("input"), &rule.input)?;
+        title(&at.name("relay"), &rule.relay)?;
+        at.name("relay_sec").check((1..=MAX_RELAY_SEC).contains(&rule.relay_sec), || {
+            format!("{} s; 1 to {MAX_RELAY_SEC} can be had", rule.relay_sec)
+        })?;
+    }
+    Ok(())
 }
 
 fn channel(at: &Path, channel: &Channel) -> Result<(), Fault> {

@@ -2,58 +2,93 @@
 //!
 //! Settings and accounts change here and nowhere else: applied, kept on disk, then told to everyone.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hal::{Clock, MonoTime};
+use system::PowerAct;
 use tokio::sync::watch;
+use web::update_views::UpdateView;
 
+use super::children::Children;
 use super::identity::Identity;
+use super::keeper::{ACCOUNTS, Keeper};
+use super::kept;
 use super::overview::Overview;
-use crate::files;
-use crate::messages::{Answer, Ask, RoleConfig, ServeSecrets, Snapshot};
+use super::progress::Progress;
+use crate::messages::{
+    Answer, Ask, DiskView, Order, Refusal, RefusalCode, RoleConfig, ServeSecrets, Snapshot, Volume,
+};
 use crate::role::Role;
 use crate::settings::{self, ChangeError, Settings};
+use crate::version;
 
-/// Where the warden keeps things.
-#[derive(Clone, Debug)]
-pub(super) struct Places {
-    pub(super) settings_file: PathBuf,
-    pub(super) accounts_file: PathBuf,
-    pub(super) volume_dir: PathBuf,
+/// Formats a disk, or says why not; returns once it has begun.
+pub(super) type FormatDisk = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+
+/// Follows an order about the recorder's own software, or says why not; returns at once.
+pub(super) type FollowOrder = Box<dyn Fn(Order) -> Result<(), Refusal> + Send + Sync>;
+
+/// Why a PC takes no updates here.
+const NOT_OURS: &str = "This recorder's software is updated by its operating system.";
+
+/// What the desk begins with.
+pub(super) struct Opening {
     pub(super) run_dir: PathBuf,
+    pub(super) keeper: Arc<dyn Keeper>,
+    pub(super) identity: Identity,
+    pub(super) settings: Settings,
+    /// The accounts' text.
+    pub(super) accounts: String,
+    pub(super) volume: Volume,
+    /// What all rings together may take, where memory is short.
+    pub(super) ring_budget: Option<u64>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// Shared by the supervisors.
 pub(super) struct Desk {
-    places: Places,
+    run_dir: PathBuf,
+    pub(super) keeper: Arc<dyn Keeper>,
     identity: Identity,
     pub(super) clock: Arc<dyn Clock>,
     started: MonoTime,
+    ring_budget: Option<u64>,
+    pub(super) children: Children,
+    pub(super) progress: Progress,
     accounts: Mutex<String>,
     overview: Mutex<Overview>,
     settings: watch::Sender<Settings>,
+    volume: watch::Sender<Volume>,
     snapshot: watch::Sender<Snapshot>,
+    ending: watch::Sender<Option<PowerAct>>,
+    format_disk: OnceLock<FormatDisk>,
+    orders: OnceLock<FollowOrder>,
 }
 
 impl Desk {
-    pub(super) fn new(
-        places: Places,
-        identity: Identity,
-        settings: Settings,
-        accounts: String,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        let overview = Overview::new(clock.wall());
+    pub(super) fn new(opening: Opening) -> Self {
+        let Opening { run_dir, keeper, identity, settings, accounts, volume, ring_budget, clock } = opening;
+        let mut overview = Overview::new(clock.wall());
+        overview.set_software(version::no_updates(NOT_OURS));
         let snapshot = overview.snapshot(&settings, 0);
         Self {
-            places,
+            run_dir,
+            keeper,
             identity,
             started: clock.mono(),
+            ring_budget,
+            children: Children::default(),
+            progress: Progress::new(clock.mono()),
             accounts: Mutex::new(accounts),
             overview: Mutex::new(overview),
             settings: watch::Sender::new(settings),
+            volume: watch::Sender::new(volume),
             snapshot: watch::Sender::new(snapshot),
+            ending: watch::Sender::new(None),
+            format_disk: OnceLock::new(),
+            orders: OnceLock::new(),
             clock,
         }
     }
@@ -61,6 +96,65 @@ impl Desk {
     /// Woken when settings change.
     pub(super) fn watch_settings(&self) -> watch::Receiver<Settings> {
         self.settings.subscribe()
+    }
+
+    /// Woken when footage goes elsewhere.
+    pub(super) fn watch_volume(&self) -> watch::Receiver<Volume> {
+        self.volume.subscribe()
+    }
+
+    /// Footage goes here from now on.
+    pub(super) fn set_volume(&self, volume: Volume) {
+        self.volume.send_if_modified(|old| {
+            let changed = *old != volume;
+            *old = volume;
+            changed
+        });
+    }
+
+    /// The folder on the disk beside the footage, for what is too large for flash; `None` without a disk.
+    pub(super) fn data_dir(&self) -> Option<PathBuf> {
+        self.volume.borrow().dir.as_ref().and_then(|dir| dir.parent()).map(PathBuf::from)
+    }
+
+    /// The board's disks as they are now.
+    pub(super) fn set_disks(&self, disks: Vec<DiskView>) {
+        self.update_overview(|overview| overview.set_disks(disks));
+    }
+
+    /// Who formats disks, where somebody does.
+    pub(super) fn set_formatter(&self, format_disk: FormatDisk) {
+        let _ = self.format_disk.set(format_disk);
+    }
+
+    /// Who follows orders about the recorder's own software, where somebody does.
+    pub(super) fn set_orders(&self, follow: FollowOrder) {
+        let _ = self.orders.set(follow);
+    }
+
+    /// The recorder's own software as it is now.
+    pub(super) fn tell_software(&self, software: UpdateView) {
+        self.update_overview(|overview| overview.set_software(software));
+    }
+
+    /// Rings and sockets, in memory.
+    pub(super) fn run_dir(&self) -> &Path {
+        &self.run_dir
+    }
+
+    /// The web page's port and the certificate that it shows.
+    pub(super) fn web(&self) -> (SocketAddr, &str) {
+        (self.settings.borrow().web.address, &self.identity.certificate_pem)
+    }
+
+    /// Ends the roles in order, then the board.
+    pub(super) fn end(&self, act: PowerAct) {
+        self.ending.send_replace(Some(act));
+    }
+
+    /// Woken when the board shall end.
+    pub(super) fn watch_ending(&self) -> watch::Receiver<Option<PowerAct>> {
+        self.ending.subscribe()
     }
 
     /// Woken when anything that people see changes.
@@ -71,8 +165,9 @@ impl Desk {
     /// What `role` is told.
     pub(super) fn config_for(&self, role: Role) -> RoleConfig {
         RoleConfig {
-            run_dir: self.places.run_dir.clone(),
-            volume_dir: (role == Role::Record).then(|| self.places.volume_dir.clone()),
+            run_dir: self.run_dir.clone(),
+            volume: (role == Role::Record).then(|| self.volume.borrow().clone()),
+            ring_bytes: self.ring_budget.map(|budget| ring_share(budget, &self.settings.borrow())),
             settings: self.settings.borrow().for_role(role),
             serve: (role == Role::Serve).then(|| ServeSecrets {
                 accounts: lock(&self.accounts).clone(),
@@ -98,7 +193,16 @@ impl Desk {
                     Err(error) => Answer::Refused(error),
                 }
             }
-            Ask::KeepAccounts(text) => match files::replace(&self.places.accounts_file, text.0.as_bytes()) {
+            Ask::Order(order) => Answer::Ordered(match self.orders.get() {
+                Some(follow) => follow(order),
+                None => Err(Refusal::new(RefusalCode::NotSupported, NOT_OURS)),
+            }),
+            Ask::FormatDisk { device } => match self.format_disk.get().map(|format| format(&device)) {
+                Some(Ok(())) => Answer::Kept,
+                Some(Err(reason)) => refused(&reason),
+                None => refused("This recorder's disk is its owner's to format."),
+            },
+            Ask::KeepAccounts(text) => match self.keeper.set(ACCOUNTS, text.0.as_bytes()) {
                 Ok(()) => {
                     *lock(&self.accounts) = text.0;
                     Answer::Kept
@@ -112,7 +216,7 @@ impl Desk {
     }
 
     fn keep_settings(&self, next: Settings, channel: Option<hal::ChannelId>) -> Answer {
-        if let Err(error) = settings::save(&self.places.settings_file, &next) {
+        if let Err(error) = kept::save(&*self.keeper, &next) {
             tracing::error!(%error, "the settings could not be kept");
             return refused(&error.to_string());
         }
@@ -136,6 +240,12 @@ impl Desk {
     }
 }
 
+/// One channel's part of the rings' memory.
+fn ring_share(budget: u64, settings: &Settings) -> u32 {
+    let channels = settings.channels.len().max(1) as u64;
+    u32::try_from(budget / channels).unwrap_or(u32::MAX)
+}
+
 fn refused(reason: &str) -> Answer {
     Answer::Refused(ChangeError::NotKept(reason.to_owned()))
 }
@@ -151,16 +261,19 @@ mod tests {
     use super::*;
     use crate::messages::AccountsText;
     use crate::settings::Change;
+    use crate::warden::keeper::FolderKeeper;
 
     fn desk(dir: &std::path::Path) -> Desk {
-        let places = Places {
-            settings_file: dir.join("settings.toml"),
-            accounts_file: dir.join("accounts.toml"),
-            volume_dir: dir.join("volume"),
+        Desk::new(Opening {
             run_dir: dir.join("run"),
-        };
-        let identity = Identity { certificate_pem: "c".to_owned(), key_pem: "k".to_owned() };
-        Desk::new(places, identity, Settings::new(), String::new(), Arc::new(SystemClock::new()))
+            keeper: Arc::new(FolderKeeper::new(dir.to_owned(), dir.join("settings.toml"))),
+            identity: Identity { certificate_pem: "c".to_owned(), key_pem: "k".to_owned() },
+            settings: Settings::new(),
+            accounts: String::new(),
+            volume: Volume { dir: Some(dir.join("volume")), ..Volume::default() },
+            ring_budget: None,
+            clock: Arc::new(SystemClock::new()),
+        })
     }
 
     fn rename(name: &str) -> Ask {
@@ -179,7 +292,7 @@ mod tests {
         assert!(matches!(desk.ask(Role::Serve, rename("Barn")), Answer::Changed(None)));
         assert!(watch.has_changed().unwrap());
         let told = watch.borrow_and_update().clone();
-        assert_eq!(told, settings::load(&dir.path().join("settings.toml")).unwrap().unwrap());
+        assert_eq!(told, kept::load(&*desk.keeper).unwrap().unwrap());
     }
 
     #[test]
@@ -199,7 +312,7 @@ mod tests {
         let desk = desk(dir.path());
         for role in Role::ALL {
             assert_eq!(desk.config_for(role).serve.is_some(), role == Role::Serve, "{role}");
-            assert_eq!(desk.config_for(role).volume_dir.is_some(), role == Role::Record, "{role}");
+            assert_eq!(desk.config_for(role).volume.is_some(), role == Role::Record, "{role}");
             let changed = matches!(desk.ask(role, rename("Barn")), Answer::Changed(_));
             assert_eq!(changed, role == Role::Serve, "{role}");
         }

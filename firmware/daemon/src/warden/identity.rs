@@ -1,18 +1,19 @@
 //! The recorder's identity: a P-256 key and a self-signed certificate.
 //!
-//! Made at the first start. Nothing is shared between recorders and nothing is derived from a serial number: the key is random, stays
-//! in its file and goes to `serve` alone. The fingerprint is for people to compare with what a browser shows.
+//! Made at the first start. Nothing is shared between recorders and nothing is derived from a serial number: the
+//! key is random, stays with the keeper and goes to `serve` alone. The fingerprint is for people to compare with what a browser shows.
 
-use std::fs;
 use std::io;
-use std::path::Path;
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, date_time_ymd};
 use ring::digest;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::files;
+use super::keeper::{IDENTITY, Keeper};
+
+/// How the key's part begins.
+const KEY_BEGIN: &str = "-----BEGIN PRIVATE KEY";
 
 /// The key and its certificate, as PEM texts.
 #[derive(Clone)]
@@ -21,19 +22,19 @@ pub(super) struct Identity {
     pub(super) key_pem: String,
 }
 
-/// The identity kept in `dir`, made when there is none.
-pub(super) fn load_or_make(dir: &Path, name: &str) -> io::Result<Identity> {
-    let (certificate, key) = (dir.join("certificate.pem"), dir.join("key.pem"));
-    if certificate.exists() && key.exists() {
-        let identity =
-            Identity { certificate_pem: fs::read_to_string(certificate)?, key_pem: fs::read_to_string(key)? };
+/// The identity kept, or a new one where there is none.
+pub(super) fn load_or_make(keeper: &dyn Keeper, name: &str) -> io::Result<Identity> {
+    if let Some(kept) = keeper.get(IDENTITY)? {
+        let damaged = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+        let text = String::from_utf8(kept).map_err(|_| damaged("the kept identity is no text"))?;
+        let key = text.find(KEY_BEGIN).ok_or_else(|| damaged("the kept identity has no key"))?;
+        let (certificate_pem, key_pem) = text.split_at(key);
+        let identity = Identity { certificate_pem: certificate_pem.to_owned(), key_pem: key_pem.to_owned() };
         fingerprint(&identity.certificate_pem)?;
         return Ok(identity);
     }
     let identity = make(name).map_err(io::Error::other)?;
-    files::make_private_dir(dir)?;
-    files::replace(&key, identity.key_pem.as_bytes())?;
-    files::replace(&certificate, identity.certificate_pem.as_bytes())?;
+    keeper.set(IDENTITY, format!("{}{}", identity.certificate_pem, identity.key_pem).as_bytes())?;
     Ok(identity)
 }
 
@@ -67,14 +68,16 @@ pub(super) fn fingerprint(certificate_pem: &str) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::warden::keeper::MemoryKeeper;
 
     #[test]
     fn is_made_once_kept_and_its_own() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = load_or_make(&dir.path().join("a"), "Candor").unwrap();
-        let again = load_or_make(&dir.path().join("a"), "Candor").unwrap();
-        let other = load_or_make(&dir.path().join("b"), "Candor").unwrap();
+        let (a, b) = (MemoryKeeper::default(), MemoryKeeper::default());
+        let first = load_or_make(&a, "Candor").unwrap();
+        let again = load_or_make(&a, "Candor").unwrap();
+        let other = load_or_make(&b, "Candor").unwrap();
         assert_eq!(first.certificate_pem, again.certificate_pem);
+        assert_eq!(first.key_pem, again.key_pem);
         assert_ne!(first.key_pem, other.key_pem);
         let print = fingerprint(&first.certificate_pem).unwrap();
         assert_eq!(print.len(), 32 * 3 - 1);
@@ -82,11 +85,13 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_certificate_is_refused_not_replaced() {
-        let dir = tempfile::tempdir().unwrap();
-        load_or_make(dir.path(), "Candor").unwrap();
-        fs::write(dir.path().join("certificate.pem"), "rubbish").unwrap();
-        assert!(load_or_make(dir.path(), "Candor").is_err());
-        assert_eq!(fs::read_to_string(dir.path().join("certificate.pem")).unwrap(), "rubbish");
+    fn a_damaged_identity_is_refused_not_replaced() {
+        let keeper = MemoryKeeper::default();
+        let key = load_or_make(&keeper, "Candor").unwrap().key_pem;
+        for damaged in ["rubbish".to_owned(), format!("rubbish{key}")] {
+            keeper.set(IDENTITY, damaged.as_bytes()).unwrap();
+            assert!(load_or_make(&keeper, "Candor").is_err());
+            assert_eq!(keeper.get(IDENTITY).unwrap().unwrap(), damaged.into_bytes());
+        }
     }
 }

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use auth::KeptSession;
 use hal::{ChannelId, WallTime};
+use web::update_views::UpdateView;
 
-use crate::messages::{ChannelState, ChannelStatus, RecordStatus, RoleState, RoleStatus, RoleView, Snapshot};
+use crate::messages::{
+    ChannelState, ChannelStatus, DiskView, RecordStatus, RoleState, RoleStatus, RoleView, Snapshot,
+};
 use crate::role::Role;
 use crate::settings::Settings;
 
@@ -16,6 +19,8 @@ pub(super) struct Overview {
     ingest: BTreeMap<ChannelId, ChannelStatus>,
     record: RecordStatus,
     sessions: Vec<KeptSession>,
+    disks: Vec<DiskView>,
+    software: Option<UpdateView>,
 }
 
 impl Overview {
@@ -38,6 +43,8 @@ impl Overview {
             ingest: BTreeMap::new(),
             record: RecordStatus::default(),
             sessions: Vec::new(),
+            disks: Vec::new(),
+            software: None,
         }
     }
 
@@ -55,6 +62,16 @@ impl Overview {
             (Role::Serve, RoleStatus::Serve(sessions)) => self.sessions = sessions,
             _ => {}
         }
+    }
+
+    /// The recorder's own software.
+    pub(super) fn set_software(&mut self, software: UpdateView) {
+        self.software = Some(software);
+    }
+
+    /// The board's disks.
+    pub(super) fn set_disks(&mut self, disks: Vec<DiskView>) {
+        self.disks = disks;
     }
 
     /// Who was signed in when `serve` last said so.
@@ -96,6 +113,8 @@ impl Overview {
             roles: self.roles.clone(),
             channels: channels.collect(),
             record: self.record.clone(),
+            disks: self.disks.clone(),
+            software: self.software.clone(),
         }
     }
 }

@@ -1,5 +1,6 @@
-//! The warden's life: prepare, start the roles, stop them in order.
+//! The warden's life on a PC: prepare, start the roles, stop them in order.
 //!
+//! A board's is in `board.rs`; both run the roles here.
 //! Whoever writes footage stops before `record`, so that the recorder drains what they left, seals and ends.
 
 use std::fs::{self, File};
@@ -7,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hal::{Clock, SystemClock};
+use hal::SystemClock;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
@@ -15,15 +16,17 @@ use ring::digest;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::desk::{Desk, Places};
+use super::desk::{Desk, Opening};
 use super::identity;
+use super::keeper::{ACCOUNTS, FolderKeeper, IDENTITY, Keeper};
+use super::kept;
 use super::supervisor::supervise;
 use crate::accounts_text;
 use crate::args::RunArgs;
 use crate::board_settings;
 use crate::files;
+use crate::messages::Volume;
 use crate::role::Role;
-use crate::settings;
 
 /// Why the recorder could not be started, for the person at the console.
 pub(crate) type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -35,34 +38,52 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), StartError> {
     let data = fs::canonicalize(&args.data).map_err(|error| cannot(&args.data, "use", &error))?;
     let _lock = lock(&data)?;
     let settings_file = args.settings.clone().unwrap_or_else(|| data.join("settings.toml"));
-    let settings = match settings::load(&settings_file)? {
+    let keeper: Arc<dyn Keeper> = Arc::new(FolderKeeper::new(data.clone(), settings_file));
+    let settings = match kept::load(&*keeper)? {
         Some(settings) => settings,
         None => {
             let settings = board_settings::first(&board);
-            settings::save(&settings_file, &settings)?;
+            kept::save(&*keeper, &settings)?;
             settings
         }
     };
-    let accounts_file = data.join("accounts.toml");
-    let accounts = match fs::read_to_string(&accounts_file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(cannot(&accounts_file, "read", &error)),
-    };
-    accounts_text::parse(&accounts).map_err(|error| format!("{}: {error}", accounts_file.display()))?;
-    let identity_dir = data.join("identity");
-    let identity = identity::load_or_make(&identity_dir, &settings.name)
-        .map_err(|error| cannot(&identity_dir, "use", &error))?;
+    let accounts = accounts(&*keeper)?;
+    let identity = identity::load_or_make(&*keeper, &settings.name)
+        .map_err(|error| format!("cannot use {}: {error}", keeper.title(IDENTITY)))?;
     let run_dir = run_dir(&data)?;
     println!("Candor {} on board {}", env!("CARGO_PKG_VERSION"), board.name);
     println!("Certificate fingerprint (SHA-256): {}", identity::fingerprint(&identity.certificate_pem)?);
 
-    let places =
-        Places { settings_file, accounts_file, volume_dir: data.join("volume"), run_dir: run_dir.clone() };
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let desk = Arc::new(Desk::new(places, identity, settings, accounts, clock));
+    let desk = Arc::new(Desk::new(Opening {
+        run_dir: run_dir.clone(),
+        keeper,
+        identity,
+        settings,
+        accounts,
+        volume: Volume { dir: Some(data.join("volume")), ..Volume::default() },
+        ring_budget: None,
+        clock: Arc::new(SystemClock::new()),
+    }));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(watch_over(desk))?;
+    runtime.block_on(async {
+        // Whoever started this program may have blocked them, and a blocked mask is inherited.
+        let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+        signals.into_iter().collect::<SigSet>().thread_unblock()?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let mut ending = desk.watch_ending();
+        let asked = async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hang_up.recv() => {}
+                _ = ending.wait_for(Option::is_some) => {}
+            }
+        };
+        watch_over(&desk, asked).await;
+        Ok::<_, io::Error>(())
+    })?;
     // Rings outlive a crash on purpose (they are the pre-record buffer), but not a clean stop.
     if let Err(error) = fs::remove_dir_all(&run_dir) {
         tracing::warn!(%error, dir = %run_dir.display(), "left behind");
@@ -70,30 +91,31 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), StartError> {
     Ok(())
 }
 
-async fn watch_over(desk: Arc<Desk>) -> io::Result<()> {
-    // Whoever started this program may have blocked them, and a blocked mask is inherited.
-    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect::<SigSet>().thread_unblock()?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
+/// The accounts' text, checked.
+pub(super) fn accounts(keeper: &dyn Keeper) -> Result<String, StartError> {
+    let title = keeper.title(ACCOUNTS);
+    let bytes = keeper.get(ACCOUNTS).map_err(|error| format!("cannot read {title}: {error}"))?;
+    let text = String::from_utf8(bytes.unwrap_or_default()).map_err(|_| format!("{title}: no text"))?;
+    accounts_text::parse(&text).map_err(|error| format!("{title}: {error}"))?;
+    Ok(text)
+}
+
+/// Runs the roles until `asked`, then stops them in order.
+pub(super) async fn watch_over(desk: &Arc<Desk>, asked: impl Future<Output = ()>) {
     let writers_stop = watch::Sender::new(false);
     let record_stop = watch::Sender::new(false);
     let mut writers = Vec::new();
     let mut record = None;
     for role in Role::ALL {
         let stop = if role == Role::Record { &record_stop } else { &writers_stop };
-        let task = tokio::spawn(supervise(role, Arc::clone(&desk), stop.subscribe()));
+        let task = tokio::spawn(supervise(role, Arc::clone(desk), stop.subscribe()));
         if role == Role::Record {
             record = Some(task);
         } else {
             writers.push(task);
         }
     }
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
-    }
+    asked.await;
     tracing::info!("stopping");
     writers_stop.send_replace(true);
     for task in writers {
@@ -104,7 +126,6 @@ async fn watch_over(desk: Arc<Desk>) -> io::Result<()> {
         let _ = task.await;
     }
     tracing::info!("stopped");
-    Ok(())
 }
 
 /// One warden a data folder: two would write the same footage.

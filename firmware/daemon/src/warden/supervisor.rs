@@ -74,6 +74,8 @@ struct Life<'a> {
     role: Role,
     desk: &'a Arc<Desk>,
     child: Child,
+    /// Kept beside it: a child that was waited for no longer tells.
+    pid: Option<u32>,
     orders: OwnedWriteHalf,
     inbox: mpsc::Receiver<FromRole>,
 }
@@ -85,22 +87,24 @@ impl<'a> Life<'a> {
         let (reader, orders) = UnixStream::from_std(ours)?.into_split();
         // Its own process group: Ctrl-C on the console is the warden's to handle, in order.
         // This very program, even when another was put in its place since.
-        let child = Command::new("/proc/self/exe")
+        let mut command = Command::new("/proc/self/exe");
+        command
             .arg0("candor")
             .args(["role", role.name()])
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
+            .kill_on_drop(true);
+        let child = desk.children.spawn(&mut command)?;
+        let pid = child.id();
         let (sender, inbox) = mpsc::channel(INBOX);
         tokio::spawn(read_messages(reader, sender));
         desk.update_overview(|overview| {
             let view = overview.role(role);
             view.state = RoleState::Starting;
             view.since = desk.clock.wall();
-            view.pid = child.id();
+            view.pid = pid;
         });
-        let mut life = Self { role, desk, child, orders, inbox };
+        let mut life = Self { role, desk, child, pid, orders, inbox };
         let config = life.desk.config_for(role);
         life.order(&ToRole::Configure(Box::new(config))).await?;
         Ok(life)
@@ -109,8 +113,10 @@ impl<'a> Life<'a> {
     /// Until it was asked to stop and did, or until it ended by itself: then why.
     async fn live(mut self, stop: &mut watch::Receiver<bool>) -> Result<(), String> {
         let mut settings = self.desk.watch_settings();
+        let mut volume = self.desk.watch_volume();
         let mut snapshot = self.desk.watch_snapshot();
         let is_serve = self.role == Role::Serve;
+        let is_record = self.role == Role::Record;
         let mut silence = Box::pin(sleep(SILENCE));
         let mut snapshot_pause = Box::pin(sleep(Duration::ZERO));
         let mut may_send_snapshot = false;
@@ -126,6 +132,13 @@ impl<'a> Life<'a> {
                     None => return Err(end_words(self.child.wait().await)),
                 },
                 changed = settings.changed() => match changed {
+                    Ok(()) => {
+                        let config = self.desk.config_for(self.role);
+                        self.order(&ToRole::Configure(Box::new(config))).await
+                    }
+                    Err(_) => Ok(()),
+                },
+                changed = volume.changed(), if is_record => match changed {
                     Ok(()) => {
                         let config = self.desk.config_for(self.role);
                         self.order(&ToRole::Configure(Box::new(config))).await
@@ -162,6 +175,7 @@ impl<'a> Life<'a> {
     }
 
     async fn take(&mut self, message: FromRole) -> io::Result<()> {
+        self.desk.progress.made(self.role, self.desk.clock.mono());
         match message {
             FromRole::Ready => self.desk.update_overview(|overview| {
                 let view = overview.role(self.role);
@@ -212,6 +226,15 @@ impl<'a> Life<'a> {
     async fn kill(&mut self) {
         if let Err(error) = self.child.kill().await {
             tracing::error!(role = %self.role, %error, "could not be ended");
+        }
+    }
+}
+
+impl Drop for Life<'_> {
+    fn drop(&mut self) {
+        // Waited for, or left to the runtime, which waits for what it kills.
+        if self.child.id().is_none() {
+            self.desk.children.forget(self.pid);
         }
     }
 }

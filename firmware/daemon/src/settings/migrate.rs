@@ -1,0 +1,100 @@
+//! Settings of other versions: older ones are taken, and written for older programs.
+//!
+//! Version 2 added `[network]`, `[time]` and `[[alarm]]` to version 1 and changed nothing else. A board keeps
+//! one text for each version that a program on it has written (`warden/kept.rs`), so that a program that was
+//! rolled back finds its own.
+//!
+//! Invariant: going back and forward again changes nothing that the older version knows.
+
+use super::model::{Settings, VERSION};
+
+/// The oldest version that is understood.
+pub(crate) const OLDEST_VERSION: u32 = 1;
+
+/// Makes settings of this program's version of what was read; a version that is not known is left for
+/// `validate` to refuse.
+///
+/// # Errors
+/// The name of a table that the text's own version does not have.
+pub(super) fn forward(settings: &mut Settings) -> Result<(), &'static str> {
+    if settings.version != 1 {
+        return Ok(());
+    }
+    let fresh = Settings::new();
+    if settings.network != fresh.network {
+        return Err("network");
+    }
+    if settings.time != fresh.time {
+        return Err("time");
+    }
+    if settings.alarms != fresh.alarms {
+        return Err("alarm");
+    }
+    settings.version = VERSION;
+    Ok(())
+}
+
+/// The text that a program of `version` reads; `None` for a version that there never was.
+pub(crate) fn text_for(settings: &Settings, version: u32) -> Option<String> {
+    let mut table = toml::Table::try_from(settings).ok()?;
+    match version {
+        VERSION => {}
+        1 => {
+            for key in ["network", "time", "alarm"] {
+                table.remove(key);
+            }
+            table.insert("version".to_owned(), toml::Value::Integer(1));
+        }
+        _ => return None,
+    }
+    toml::to_string_pretty(&table).ok()
+}
+
+/// `settings`, with what an older program changed in its own text meanwhile: all that version 1 knows is
+/// `older`'s, the rest stays.
+pub(crate) fn merged(settings: &Settings, older: Settings) -> Settings {
+    Settings {
+        network: settings.network.clone(),
+        time: settings.time.clone(),
+        alarms: settings.alarms.clone(),
+        ..older
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::parse;
+
+    const OLD: &str = "version = 1\nname = \"Barn\"\n[storage]\nmax_bytes = 1073741824\n[[channel]]\nnumber = 7\ntitle = \"Gate\"\n\
+                       camera = { url = \"rtsp://192.0.2.1/\", user = \"u\", password = \"p\" }\n";
+
+    #[test]
+    fn the_older_version_is_taken_with_the_new_parts_at_their_defaults() {
+        let settings = parse("test", OLD).unwrap();
+        assert_eq!((settings.version, settings.name.as_str()), (VERSION, "Barn"));
+        assert_eq!(settings.network, Settings::new().network);
+        assert_eq!(settings.channels[0].camera.as_ref().unwrap().password.as_deref(), Some("p"));
+    }
+
+    #[test]
+    fn back_and_forward_again_keeps_what_the_older_version_knows() {
+        let mut settings = parse("test", OLD).unwrap();
+        settings.time.ntp_servers = vec!["192.0.2.5".to_owned()];
+        let back = text_for(&settings, 1).unwrap();
+        assert!(back.contains("version = 1") && !back.contains("ntp"), "{back}");
+        let mut again = parse("test", &back).unwrap();
+        assert_ne!(again, settings);
+        again.name = "Yard".to_owned();
+        let merged = merged(&settings, again);
+        settings.name = "Yard".to_owned();
+        assert_eq!(merged, settings);
+        assert!(text_for(&settings, 3).is_none());
+    }
+
+    #[test]
+    fn a_text_has_only_what_its_version_has() {
+        let text = "version = 1\n[time]\nntp_servers = [\"192.0.2.5\"]\n";
+        assert!(parse("test", text).unwrap_err().to_string().contains("time: version 1 has no such table"));
+    }
+}

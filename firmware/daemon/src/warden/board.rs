@@ -1,0 +1,307 @@
+//! The warden's life on a board, where it is process 1: prepare, run, restart in order.
+//!
+//! There is no shell, no other program and nobody to answer for it: what cannot be used is told on the console
+//! and in the log, and the rest goes on. A start that fails wholly is told too, and the board restarts after a
+//! while; the loader counts such starts of an image that is on trial.
+//!
+//! Does not belong here: what the parts do, each in its file.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use board::{Board, PartitionRole};
+use hal::{Clock, NorFlash, SystemClock, Watchdog};
+use hal_linux::{LinuxWatchdog, Mtd};
+use nix::sys::statvfs::statvfs;
+use system::PowerAct;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
+use update::StateLog;
+
+use super::desk::{Desk, Opening};
+use super::disks::{DiskThread, Hands};
+use super::flash_keeper::{FlashKeeper, SharedLog};
+use super::identity;
+use super::keeper::{IDENTITY, Keeper, MemoryKeeper};
+use super::kept;
+use super::network;
+use super::run::{StartError, accounts, watch_over};
+use super::time;
+use super::update::Updater;
+use super::update_slots::Slots;
+use super::watchdog;
+use crate::board_settings;
+use crate::boot::{self, BootFacts};
+use crate::files;
+use crate::logs;
+use crate::messages::{DiskState, Volume};
+use crate::settings::Settings;
+use crate::version;
+
+/// Sockets and rings, in memory.
+const RUN_DIR: &str = "/run/candor";
+/// Where the footage disk is mounted.
+const DATA: &str = "/data";
+/// A description that the image brings itself, for a board that the program does not know.
+const BOARD_FILE: &str = "/etc/candor/board.toml";
+/// After a start that failed: long enough to read why.
+const RESTART_AFTER: Duration = Duration::from_secs(30);
+/// Orphans that nobody said anything of are looked for this often.
+const REAP_EVERY: Duration = Duration::from_secs(30);
+/// Tries to unmount the disk in order before it is detached: a role's last thread may hold it for a moment.
+const UNMOUNT_TRIES: u32 = 20;
+/// Between them.
+const UNMOUNT_PAUSE: Duration = Duration::from_millis(100);
+/// Of the footage disk, what is left for updates and for the file system itself: this, or an eighth of a small
+/// disk, and 2 % besides.
+const RESERVE_BYTES: u64 = 48 << 20;
+
+/// Whether this program was started as a board's first process.
+pub(crate) fn is_init() -> bool {
+    let name = std::env::args_os().next().unwrap_or_default();
+    std::process::id() == 1 && Path::new(&name).file_name().is_some_and(|name| name == "init")
+}
+
+/// The board's whole life; there is nothing to return to.
+pub(crate) fn init() -> ! {
+    logs::begin();
+    let act = live().unwrap_or_else(|error| {
+        say(&format!(
+            "candor: {error}\nThe recorder could not be started. The board restarts in {} s.",
+            RESTART_AFTER.as_secs()
+        ));
+        thread::sleep(RESTART_AFTER);
+        PowerAct::Restart
+    });
+    say(match act {
+        PowerAct::Restart => "The board restarts.",
+        PowerAct::PowerOff => "The board can be switched off.",
+    });
+    let Err(error) = system::end(act);
+    say(&format!("candor: {error}"));
+    // Process 1 must not end, or the kernel stops in the middle; the watchdog is no longer fed.
+    loop {
+        thread::sleep(RESTART_AFTER);
+    }
+}
+
+fn live() -> Result<PowerAct, StartError> {
+    let facts = BootFacts::read(Path::new(boot::PATH)).map_err(|error| format!("{}: {error}", boot::PATH))?;
+    let name = if Path::new(BOARD_FILE).exists() { BOARD_FILE.to_owned() } else { facts.board_name() };
+    let board = board_settings::find(&name)?;
+    say(&facts.line());
+    tracing::info!(
+        version = facts.version,
+        commit = facts.commit,
+        board = facts.board,
+        slot = facts.slot,
+        image = facts.root_sha256,
+        signed_by = facts.signed_by,
+        trying = facts.trying,
+        "begins"
+    );
+    files::make_own_dir(Path::new(RUN_DIR)).map_err(|error| format!("cannot use {RUN_DIR}: {error}"))?;
+    time::from_rtc(SystemClock::new().wall());
+    let log = state_log(&board);
+    let keeper: Arc<dyn Keeper> = match &log {
+        Ok(log) => Arc::new(FlashKeeper::new(Arc::clone(log))),
+        Err(error) => {
+            say(&format!("The flash cannot be used: {error}. Nothing that is set now outlives a restart."));
+            Arc::new(MemoryKeeper::default())
+        }
+    };
+    let settings = kept_settings(&*keeper, &board);
+    let accounts = accounts(&*keeper).unwrap_or_else(|error| {
+        say(&format!(
+            "The accounts are damaged: {error}. The recorder waits for its owner as a new one does."
+        ));
+        String::new()
+    });
+    let identity = identity::load_or_make(&*keeper, &settings.name).or_else(|error| {
+        say(&format!("The identity is damaged: {error}. It gets a new one."));
+        keeper.remove(IDENTITY)?;
+        identity::load_or_make(&*keeper, &settings.name)
+    })?;
+    say(&format!("Certificate fingerprint (SHA-256): {}", identity::fingerprint(&identity.certificate_pem)?));
+    let desk = Arc::new(Desk::new(Opening {
+        run_dir: PathBuf::from(RUN_DIR),
+        keeper,
+        identity,
+        settings,
+        accounts,
+        volume: Volume { state: DiskState::Missing, ..Volume::default() },
+        ring_budget: board.budget.as_ref().map(|budget| budget.rings.bytes()),
+        clock: Arc::new(SystemClock::new()),
+    }));
+    let updater = start_updates(&desk, &board, &facts, log);
+    network::start(&desk, say)?;
+    time::start(&desk)?;
+    let disks = DiskThread::start(&desk, PathBuf::from(DATA), BoardHands)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let act = runtime.block_on(run(&desk, &board, updater))?;
+    disks.stop();
+    unmount();
+    Ok(act)
+}
+
+/// Until somebody wants the board to end; the roles have ended when this returns.
+async fn run(desk: &Arc<Desk>, board: &Board, updater: Option<Arc<Updater>>) -> io::Result<PowerAct> {
+    if let Some(updater) = updater {
+        tokio::spawn(updater.try_out());
+    }
+    if !board.watchdogs.is_empty() {
+        match start_watchdog() {
+            Ok(dog) => drop(tokio::spawn(watchdog::feed(Arc::clone(desk), dog))),
+            Err(error) => tracing::error!(%error, "there is no hardware watchdog"),
+        }
+    }
+    tokio::spawn(reap(Arc::clone(desk), signal(SignalKind::child())?));
+    // The kernel tells process 1 of Ctrl-Alt-Del with SIGINT (reboot(2)); the others are habits of init programs.
+    let mut restart = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+    let mut power_off = signal(SignalKind::user_defined2())?;
+    let mut ending = desk.watch_ending();
+    let mut act = PowerAct::Restart;
+    let asked = async {
+        let [interrupt, terminate] = &mut restart;
+        act = tokio::select! {
+            _ = interrupt.recv() => PowerAct::Restart,
+            _ = terminate.recv() => PowerAct::Restart,
+            _ = power_off.recv() => PowerAct::PowerOff,
+            wanted = ending.wait_for(Option::is_some) => match wanted {
+                Ok(wanted) => wanted.unwrap_or(PowerAct::Restart),
+                Err(_) => PowerAct::Restart,
+            },
+        };
+    };
+    watch_over(desk, asked).await;
+    Ok(act)
+}
+
+async fn reap(desk: Arc<Desk>, mut ended: Signal) {
+    let mut every = interval(REAP_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ended.recv() => {}
+            _ = every.tick() => {}
+        }
+        let orphans = desk.children.reap_orphans();
+        if orphans > 0 {
+            tracing::debug!(orphans, "ended");
+        }
+    }
+}
+
+fn start_watchdog() -> Result<LinuxWatchdog, hal::HalError> {
+    let mut dog = LinuxWatchdog::open("/dev/watchdog0")?;
+    let timeout = dog.start(watchdog::TIMEOUT)?;
+    if dog.caused_last_reset() == Some(true) {
+        tracing::warn!("the last restart was the watchdog's");
+    }
+    tracing::info!(timeout_sec = timeout.as_secs(), "the watchdog runs");
+    Ok(dog)
+}
+
+/// Takes updates, where the flash can be used.
+fn start_updates(
+    desk: &Arc<Desk>,
+    board: &Board,
+    facts: &BootFacts,
+    log: Result<SharedLog, StartError>,
+) -> Option<Arc<Updater>> {
+    let begun = log.and_then(|log| {
+        let slots = Slots::of_board(board, facts, log, Path::new(RUN_DIR))?;
+        Ok(Updater::start(desk, slots, say)?)
+    });
+    begun
+        .inspect_err(|error| {
+            tracing::error!(%error, "no updates can be taken");
+            desk.tell_software(version::no_updates(&format!("The recorder cannot take updates: {error}.")));
+        })
+        .ok()
+}
+
+/// The state log in the board's flash.
+fn state_log(board: &Board) -> Result<SharedLog, StartError> {
+    let partition = board
+        .flash
+        .iter()
+        .find_map(|flash| flash.partition(PartitionRole::State))
+        .ok_or("the board's description has no partition for it")?;
+    let flash: Box<dyn NorFlash> = Box::new(Mtd::open_partition(&partition.name)?);
+    let length = flash.geometry().size;
+    let (log, report) = StateLog::open(flash, 0, length)?;
+    tracing::info!(?report, "the state log is open");
+    Ok(Arc::new(Mutex::new(log)))
+}
+
+/// The settings kept, or the board's first ones. Damaged ones are left where they are until the owner changes
+/// something: an older or newer program may still understand them.
+fn kept_settings(keeper: &dyn Keeper, board: &Board) -> Settings {
+    match kept::load(keeper) {
+        Ok(Some(settings)) => settings,
+        Ok(None) => {
+            let settings = board_settings::first_alone(board);
+            if let Err(error) = kept::save(keeper, &settings) {
+                say(&format!("The first settings could not be kept: {error}"));
+            }
+            settings
+        }
+        Err(error) => {
+            say(&format!("The settings are damaged: {error}. The recorder begins with its first ones."));
+            board_settings::first_alone(board)
+        }
+    }
+}
+
+/// What is done to real disks.
+struct BoardHands;
+
+impl Hands for BoardHands {
+    fn mount(&mut self, device: &Path, at: &Path) -> Result<u64, String> {
+        system::mount_disk(device, at).map_err(|error| error.to_string())?;
+        footage_bytes(at).map_err(|error| format!("{}: {error}", at.display()))
+    }
+
+    fn detach(&mut self, at: &Path) {
+        if let Err(error) = system::detach(at) {
+            tracing::error!(%error, "the disk that is gone stays mounted");
+        }
+    }
+
+    fn format(&mut self, _: &Path, _: u64) -> Result<(), String> {
+        Err("this program does not format disks".to_owned())
+    }
+}
+
+#[allow(clippy::useless_conversion, reason = "the fields are as wide as a machine word: 32 bits on a board")]
+fn footage_bytes(at: &Path) -> nix::Result<u64> {
+    let facts = statvfs(at)?;
+    let total = u64::from(facts.blocks()).saturating_mul(u64::from(facts.fragment_size()));
+    Ok(total - total / 50 - RESERVE_BYTES.min(total / 8))
+}
+
+/// Everything is on the disk, or the disk is gone, when this returns.
+fn unmount() {
+    for _ in 0..UNMOUNT_TRIES {
+        match system::unmount(Path::new(DATA)) {
+            Ok(()) => return,
+            Err(error) => tracing::debug!(%error, "not yet"),
+        }
+        thread::sleep(UNMOUNT_PAUSE);
+    }
+    tracing::error!("the footage disk is still in use");
+    if let Err(error) = system::detach(Path::new(DATA)) {
+        tracing::error!(%error, "it stays mounted");
+    }
+}
+
+/// Words for whoever stands before the board; without a console they go nowhere, and nothing stops for that.
+fn say(words: &str) {
+    let mut console = io::stdout().lock();
+    let _ = writeln!(console, "{words}");
+    let _ = console.flush();
+}

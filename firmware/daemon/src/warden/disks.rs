@@ -1,0 +1,278 @@
+//! The board's disks: found, mounted, let go of when they are pulled, formatted when blank or asked to.
+//!
+//! One disk takes footage: the first of ours, SATA before USB. It is mounted at one place; `record` is told of each
+//! coming and going. Does not belong here: what the kernel shows (`system::DiskPlaces`), and what `record` does.
+//!
+//! Invariant: nothing is written to a disk that is not ours, but to one that is wholly blank and not
+//! removable, or that the owner named.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use system::{Content, Disk, DiskPlaces};
+
+use super::desk::Desk;
+use crate::messages::{DiskState, DiskUse, DiskView, Volume};
+
+/// How often the kernel's list is looked at: a pulled disk is noticed within this.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// While there is no disk yet: the first seconds after power-on, when every one of them is footage.
+const SEEK_EVERY: Duration = Duration::from_millis(200);
+/// A disk that did not read is read again this often; a spinning one takes its time after power-on.
+const RETRY_LOOKS: u32 = 25;
+/// A smaller disk holds no footage to speak of.
+const MIN_DISK_BYTES: u64 = 64 << 20;
+/// The volume's folder on the disk.
+const VOLUME: &str = "volume";
+
+/// What is done to disks; tests have their own.
+pub(super) trait Hands: Send {
+    /// Mounts `device` at `at`; what of it is for footage, in bytes.
+    fn mount(&mut self, device: &Path, at: &Path) -> Result<u64, String>;
+    /// Takes a mounted disk that is gone out of sight.
+    fn detach(&mut self, at: &Path);
+    /// Makes an empty volume of the whole disk.
+    fn format(&mut self, disk: &Path, bytes: u64) -> Result<(), String>;
+}
+
+enum Order {
+    Format(String, mpsc::SyncSender<Result<(), String>>),
+    Stop,
+}
+
+/// The thread that looks after the disks.
+pub(super) struct DiskThread {
+    orders: mpsc::SyncSender<Order>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl DiskThread {
+    /// Starts looking; `at` is where the footage disk is mounted.
+    pub(super) fn start(desk: &Arc<Desk>, at: PathBuf, hands: impl Hands + 'static) -> std::io::Result<Self> {
+        let (orders, inbox) = mpsc::sync_channel(1);
+        let told = Arc::clone(desk);
+        let thread = thread::Builder::new().name("disks".to_owned()).spawn(move || {
+            let mut disks = Disks::new(DiskPlaces::default(), at, hands);
+            loop {
+                let order = inbox.recv_timeout(if disks.used.is_some() { LOOK_EVERY } else { SEEK_EVERY });
+                match order {
+                    Ok(Order::Format(device, answer)) => {
+                        let accepted = disks.accept_format(&device);
+                        let _ = answer.try_send(accepted);
+                    }
+                    Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Timeout) => {}
+                }
+                disks.look(&mut |volume, views| {
+                    told.set_volume(volume.clone());
+                    told.set_disks(views);
+                });
+            }
+        })?;
+        let asking = orders.clone();
+        desk.set_formatter(Box::new(move |device| {
+            let (answer, answered) = mpsc::sync_channel(1);
+            let busy = || "The disks are busy; try again in a moment.".to_owned();
+            asking.try_send(Order::Format(device.to_owned(), answer)).map_err(|_| busy())?;
+            answered.recv_timeout(LOOK_EVERY).map_err(|_| busy())?
+        }));
+        Ok(Self { orders, thread })
+    }
+
+    /// Ends it; what is mounted stays so.
+    pub(super) fn stop(self) {
+        let _ = self.orders.send(Order::Stop);
+        let _ = self.thread.join();
+    }
+}
+
+/// A disk by name and attachment.
+type Key = (String, u64);
+
+enum Known {
+    Is(Content),
+    /// It did not read, or not mount; it is tried again when the count is down.
+    Failed(String, u32),
+}
+
+struct Disks<H> {
+    places: DiskPlaces,
+    at: PathBuf,
+    hands: H,
+    known: BTreeMap<Key, Known>,
+    used: Option<Key>,
+    /// The owner wants it erased.
+    to_format: Option<Key>,
+    volume: Volume,
+}
+
+impl<H: Hands> Disks<H> {
+    fn new(places: DiskPlaces, at: PathBuf, hands: H) -> Self {
+        let volume = Volume { state: DiskState::Missing, ..Volume::default() };
+        Self { places, at, hands, known: BTreeMap::new(), used: None, to_format: None, volume }
+    }
+
+    /// Whether `device` may be formatted; if so, the next look does it.
+    fn accept_format(&mut self, device: &str) -> Result<(), String> {
+        let disks = self.places.list();
+        let Some(disk) = disks.iter().find(|disk| disk.name == device) else {
+            return Err(format!("There is no disk {device}."));
+        };
+        if self.used.as_ref() == Some(&key(disk)) {
+            return Err("Footage is written to this disk. Pull it, or use another.".to_owned());
+        }
+        if disk.bytes < MIN_DISK_BYTES {
+            return Err("This disk is too small for footage.".to_owned());
+        }
+        self.to_format = Some(key(disk));
+        Ok(())
+    }
+
+    /// Compares what is there with what was; tells of every change on the way.
+    fn look(&mut self, tell: &mut dyn FnMut(&Volume, Vec<DiskView>)) {
+        let disks = self.places.list();
+        self.known.retain(|known, _| disks.iter().any(|disk| key(disk) == *known));
+        if let Some(used) = self.used.take_if(|used| !disks.iter().any(|disk| key(disk) == *used)) {
+            tracing::error!(disk = used.0, "the footage disk is gone");
+            self.no_volume(&disks);
+            // `record` lets go of its files when it hears of it; nobody new finds them from here on.
+            tell(&self.volume, self.views(&disks));
+            self.hands.detach(&self.at);
+        }
+        for disk in &disks {
+            self.learn(disk);
+        }
+        if let Some(wanted) = self.to_format.take()
+            && let Some(disk) = disks.iter().find(|disk| key(disk) == wanted)
+        {
+            self.format(disk, &disks, tell);
+        }
+        if self.used.is_none() {
+            self.take_one_of_ours(&disks);
+        }
+        if self.used.is_none()
+            && let Some(disk) = disks.iter().find(|disk| self.is_blank(disk))
+        {
+            tracing::info!(disk = disk.name, "a blank disk is formatted");
+            self.format(disk, &disks, tell);
+            self.take_one_of_ours(&disks);
+        }
+        if self.used.is_none() {
+            self.no_volume(&disks);
+        }
+        tell(&self.volume, self.views(&disks));
+    }
+
+    fn learn(&mut self, disk: &Disk) {
+        let known = self.known.get_mut(&key(disk));
+        match known {
+            Some(Known::Is(_)) => return,
+            Some(Known::Failed(_, looks)) if *looks > 0 => {
+                *looks -= 1;
+                return;
+            }
+            _ => {}
+        }
+        let known = match self.places.look(disk) {
+            Ok(content) => {
+                tracing::info!(disk = disk.name, model = disk.model, bytes = disk.bytes, ?content, "disk");
+                Known::Is(content)
+            }
+            Err(error) => Known::Failed(error.to_string(), RETRY_LOOKS),
+        };
+        self.known.insert(key(disk), known);
+    }
+
+    fn is_blank(&self, disk: &Disk) -> bool {
+        let blank = matches!(self.known.get(&key(disk)), Some(Known::Is(Content::Blank)));
+        blank && !disk.removable && disk.bytes >= MIN_DISK_BYTES
+    }
+
+    fn take_one_of_ours(&mut self, disks: &[Disk]) {
+        for disk in disks {
+            let Some(Known::Is(Content::Ours { device })) = self.known.get(&key(disk)) else { continue };
+            match self.hands.mount(&self.places.device(device), &self.at) {
+                Ok(capacity) => {
+                    tracing::info!(disk = disk.name, device, capacity, "the footage disk is mounted");
+                    self.used = Some(key(disk));
+                    self.volume = Volume {
+                        dir: Some(self.at.join(VOLUME)),
+                        generation: self.volume.generation + 1,
+                        capacity_bytes: Some(capacity),
+                        state: DiskState::Ok,
+                        message: String::new(),
+                    };
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(disk = disk.name, device, error, "the footage disk cannot be used");
+                    self.known.insert(key(disk), Known::Failed(error, RETRY_LOOKS));
+                }
+            }
+        }
+    }
+
+    fn format(&mut self, disk: &Disk, disks: &[Disk], tell: &mut dyn FnMut(&Volume, Vec<DiskView>)) {
+        let mut views = self.views(disks);
+        for view in views.iter_mut().filter(|view| view.device == disk.name) {
+            view.state = DiskUse::Formatting;
+        }
+        tell(&self.volume, views);
+        let outcome = self.hands.format(&self.places.device(&disk.name), disk.bytes);
+        self.known.remove(&key(disk));
+        match outcome {
+            // Read again, as every other: what was written must read back as ours.
+            Ok(()) => self.learn(disk),
+            Err(error) => {
+                tracing::error!(disk = disk.name, error, "the disk cannot be formatted");
+                // Not tried again by itself: a disk that fails is its owner's to look at.
+                self.known.insert(key(disk), Known::Failed(error, u32::MAX));
+            }
+        }
+    }
+
+    /// There is nowhere to write; says why.
+    fn no_volume(&mut self, disks: &[Disk]) {
+        let failed = disks.iter().find_map(|disk| match self.known.get(&key(disk)) {
+            Some(Known::Failed(error, _)) => Some(format!("The disk {} does not work: {error}", disk.name)),
+            _ => None,
+        });
+        let (state, message) = if disks.is_empty() {
+            (DiskState::Missing, "No disk is attached: nothing is recorded. Attach one.".to_owned())
+        } else if let Some(failed) = failed {
+            (DiskState::Failed, failed)
+        } else {
+            let words = "The disk holds something else: nothing is recorded. Have it formatted on the health page, \
+                         or attach another.";
+            (DiskState::Unformatted, words.to_owned())
+        };
+        let generation = self.volume.generation;
+        self.volume = Volume { dir: None, generation, capacity_bytes: None, state, message };
+    }
+
+    fn views(&self, disks: &[Disk]) -> Vec<DiskView> {
+        let views = disks.iter().map(|disk| DiskView {
+            device: disk.name.clone(),
+            model: disk.model.clone(),
+            bytes: disk.bytes,
+            state: match self.known.get(&key(disk)) {
+                _ if self.used.as_ref() == Some(&key(disk)) => DiskUse::Footage,
+                Some(Known::Is(Content::Ours { .. })) => DiskUse::Spare,
+                Some(Known::Is(Content::Blank | Content::Foreign)) => DiskUse::Unformatted,
+                Some(Known::Failed(..)) | None => DiskUse::Failed,
+            },
+        });
+        views.collect()
+    }
+}
+
+fn key(disk: &Disk) -> Key {
+    (disk.name.clone(), disk.instance)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! Disks come and go before a kernel made of files.
+
+use std::fs;
+use std::sync::{Mutex, PoisonError};
+
+use super::*;
+
+/// What was done, in words.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+struct FakeHands {
+    log: Log,
+    dev: PathBuf,
+    /// Mounting these fails.
+    broken: Vec<&'static str>,
+}
+
+impl Log {
+    fn say(&self, words: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(words);
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Hands for FakeHands {
+    fn mount(&mut self, device: &Path, _: &Path) -> Result<u64, String> {
+        let name = device.strip_prefix(&self.dev).unwrap().display().to_string();
+        self.log.say(format!("mount {name}"));
+        if self.broken.contains(&name.as_str()) { Err("bad superblock".to_owned()) } else { Ok(1 << 30) }
+    }
+
+    fn detach(&mut self, _: &Path) {
+        self.log.say("detach".to_owned());
+    }
+
+    fn format(&mut self, disk: &Path, _: u64) -> Result<(), String> {
+        self.log.say(format!("format {}", disk.strip_prefix(&self.dev).unwrap().display()));
+        fs::write(disk, ours()).map_err(|error| error.to_string())
+    }
+}
+
+struct Bench {
+    dir: tempfile::TempDir,
+    disks: Disks<FakeHands>,
+    log: Log,
+    told: Vec<(Volume, Vec<DiskView>)>,
+}
+
+fn ours() -> Vec<u8> {
+    let mut start = vec![0; 4096];
+    start[1080..1082].copy_from_slice(&[0x53, 0xEF]);
+    start[1144..1150].copy_from_slice(b"candor");
+    start
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let places = DiskPlaces { sys_block: dir.path().join("block"), dev: dir.path().join("dev") };
+        fs::create_dir(&places.sys_block).unwrap();
+        fs::create_dir(&places.dev).unwrap();
+        let log = Log::default();
+        let hands = FakeHands { log: log.clone(), dev: places.dev.clone(), broken: Vec::new() };
+        let disks = Disks::new(places, dir.path().join("data"), hands);
+        Self { dir, disks, log, told: Vec::new() }
+    }
+
+    fn plug(&self, name: &str, removable: u8, start: &[u8]) {
+        let home = self.dir.path().join("block").join(name);
+        fs::create_dir(&home).unwrap();
+        fs::write(home.join("size"), "2097152\n").unwrap();
+        fs::write(home.join("removable"), format!("{removable}\n")).unwrap();
+        fs::write(self.dir.path().join("dev").join(name), start).unwrap();
+    }
+
+    fn pull(&self, name: &str) {
+        fs::remove_dir_all(self.dir.path().join("block").join(name)).unwrap();
+    }
+
+    /// One look; what was done.
+    fn look(&mut self) -> Vec<String> {
+        self.told.clear();
+        let told = &mut self.told;
+        self.disks.look(&mut |volume, views| told.push((volume.clone(), views)));
+        self.log.take()
+    }
+
+    fn volume(&self) -> &Volume {
+        &self.told.last().unwrap().0
+    }
+
+    fn uses(&self) -> Vec<DiskUse> {
+        self.told.last().unwrap().1.iter().map(|view| view.state).collect()
+    }
+}
+
+#[test]
+fn ours_is_mounted_once_and_let_go_of_when_pulled() {
+    let mut bench = Bench::new();
+    assert!(bench.look().is_empty());
+    assert_eq!((bench.volume().dir.clone(), bench.volume().state), (None, DiskState::Missing));
+    bench.plug("sda", 0, &ours());
+    assert_eq!(bench.look(), ["mount sda"]);
+    let first = bench.volume().clone();
+    assert_eq!(first.dir.as_deref(), Some(bench.dir.path().join("data/volume").as_path()));
+    assert_eq!(first.capacity_bytes, Some(1 << 30));
+    assert!(bench.look().is_empty(), "once is enough");
+    bench.pull("sda");
+    assert_eq!(bench.look(), ["detach"]);
+    assert_eq!((bench.volume().dir.clone(), bench.volume().state), (None, DiskState::Missing));
+    bench.plug("sda", 0, &ours());
+    assert_eq!(bench.look(), ["mount sda"]);
+    assert_ne!(bench.volume().generation, first.generation, "record must open it anew");
+}
+
+#[test]
+fn a_replacement_in_the_same_moment_is_noticed() {
+    let mut bench = Bench::new();
+    bench.plug("sda", 0, &ours());
+    bench.look();
+    let first = bench.volume().generation;
+    // The new folder is made before the old one goes, so that it cannot be given the same number.
+    bench.plug("sdx", 0, &ours());
+    bench.pull("sda");
+    fs::rename(bench.dir.path().join("block/sdx"), bench.dir.path().join("block/sda")).unwrap();
+    assert_eq!(bench.look(), ["detach", "mount sda"]);
+    assert_ne!(bench.volume().generation, first);
+    assert!(bench.told[0].0.dir.is_none(), "record hears that the old one went");
+}
+
+#[test]
+fn only_a_blank_fixed_disk_is_formatted_unasked() {
+    let mut bench = Bench::new();
+    let blank = vec![0; 1 << 20];
+    bench.plug("sda", 1, &blank);
+    bench.plug("sdb", 0, b"somebody else's");
+    assert!(bench.look().is_empty());
+    assert_eq!(bench.volume().state, DiskState::Unformatted);
+    assert_eq!(bench.uses(), [DiskUse::Unformatted, DiskUse::Unformatted]);
+    bench.plug("sdc", 0, &blank);
+    assert_eq!(bench.look(), ["format sdc", "mount sdc"]);
+    assert_eq!(bench.uses(), [DiskUse::Unformatted, DiskUse::Unformatted, DiskUse::Footage]);
+    assert!(bench.told[0].1.iter().any(|view| view.state == DiskUse::Formatting));
+    bench.plug("sdd", 0, &blank);
+    assert!(bench.look().is_empty(), "one disk is in use: another blank one is left alone");
+}
+
+#[test]
+fn the_owner_has_a_foreign_disk_formatted_but_not_the_one_in_use() {
+    let mut bench = Bench::new();
+    bench.plug("sda", 0, b"somebody else's");
+    bench.look();
+    assert!(bench.disks.accept_format("sdz").is_err());
+    bench.disks.accept_format("sda").unwrap();
+    assert_eq!(bench.look(), ["format sda", "mount sda"]);
+    assert!(bench.disks.accept_format("sda").is_err());
+}
+
+#[test]
+fn a_disk_that_does_not_mount_is_said_and_tried_again_and_another_is_taken() {
+    let mut bench = Bench::new();
+    bench.disks.hands.broken = vec!["sda"];
+    bench.plug("sda", 0, &ours());
+    assert_eq!(bench.look(), ["mount sda"]);
+    assert_eq!(bench.volume().state, DiskState::Failed);
+    assert!(bench.volume().message.contains("bad superblock"));
+    bench.plug("sdb", 0, &ours());
+    assert_eq!(bench.look(), ["mount sdb"]);
+    assert_eq!(bench.uses(), [DiskUse::Failed, DiskUse::Footage]);
+    bench.pull("sdb");
+    bench.disks.hands.broken.clear();
+    let mut done = Vec::new();
+    for _ in 0..=RETRY_LOOKS {
+        done.extend(bench.look());
+    }
+    assert_eq!(done, ["detach", "mount sda"]);
+}

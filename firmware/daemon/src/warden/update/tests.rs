@@ -1,0 +1,1 @@
+//! Updates as a whole, over simulated flash.
