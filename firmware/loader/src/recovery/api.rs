@@ -16,6 +16,7 @@ use axum::{Json, Router};
 use futures_util::StreamExt;
 use hal::NorFlash;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use update::{ErrorKind, UpdateError};
 
@@ -175,7 +176,7 @@ async fn bundle<F: NorFlash + 'static>(
     }
     let install = receiving.finish().map_err(|error| told(&error))?;
     // Not awaited: it goes on when the connection does not.
-    tokio::task::spawn_blocking(install);
+    spawn_blocking(install);
     Ok((StatusCode::ACCEPTED, Json(desk.state(true))).into_response())
 }
 
@@ -183,7 +184,12 @@ async fn media<F: NorFlash + 'static>(
     State(desk): State<Arc<Desk<F>>>,
     Json(wish): Json<FromMedia>,
 ) -> Answered {
-    desk.take_from_media(&wish.device, &wish.file, wish.downgrade).map_err(|error| told(&error))?;
+    let reading = Arc::clone(&desk);
+    let received = spawn_blocking(move || {
+        reading.receive_from_media(&wish.device, &wish.file, wish.downgrade).map_err(|error| told(&error))
+    });
+    let install = received.await.map_err(|_| internal())??;
+    spawn_blocking(install);
     Ok((StatusCode::ACCEPTED, Json(desk.state(true))).into_response())
 }
 

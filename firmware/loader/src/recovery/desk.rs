@@ -7,7 +7,6 @@
 
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use hal::{Clock, NorFlash};
 use serde::{Deserialize, Serialize};
@@ -23,7 +22,7 @@ use super::stage::{Stage, StageCode};
 use crate::error::LoaderError;
 use crate::reason::RecoveryReason;
 
-/// How much room is made for a root before its bytes come: growing would need it twice for a moment.
+/// How much of a file is read at once.
 const READ_BYTES: usize = 64 << 10;
 
 /// The flash that recovery may write.
@@ -164,47 +163,36 @@ impl<F: NorFlash + 'static> Desk<F> {
         Ok(Receiving { desk: Arc::clone(self), incoming: Some(incoming), root: Vec::new() })
     }
 
-    /// Takes a bundle from a disk or stick: returns once it is found and open.
+    /// Reads and checks a bundle from a disk or stick, which takes as long as it takes. What is given back installs it.
     ///
     /// # Errors
-    /// `Busy`, `Invalid` when it is not there.
-    pub(super) fn take_from_media(
+    /// `Busy`, `Invalid` when it is not there, or what is wrong with it.
+    pub(super) fn receive_from_media(
         self: &Arc<Self>,
         device: &str,
         file: &str,
         allow_downgrade: bool,
-    ) -> Result<thread::JoinHandle<()>, UpdateError> {
+    ) -> Result<impl FnOnce() + Send + use<F>, UpdateError> {
         let known = lock(&self.found).iter().any(|medium| medium.device == device && medium.file == file);
         if !known {
             return Err(UpdateError::Invalid(format!("There is no {file} on {device} any more.")));
         }
         let mut receiving = self.receive(allow_downgrade)?;
-        let mut from = match self.media.open(device, file) {
-            Ok(from) => from,
-            Err(error) => {
-                let error = UpdateError::Invalid(format!("{file} on {device} cannot be read: {error}"));
-                receiving.fail(&error);
-                return Err(error);
+        let received = self.read_media(device, file, &mut receiving);
+        received.inspect_err(|error| receiving.fail(error))?;
+        receiving.finish()
+    }
+
+    fn read_media(&self, device: &str, file: &str, to: &mut Receiving<F>) -> Result<(), UpdateError> {
+        let unreadable = |error| UpdateError::Invalid(format!("{file} on {device} cannot be read: {error}"));
+        let mut from = self.media.open(device, file).map_err(unreadable)?;
+        let mut piece = vec![0; READ_BYTES];
+        loop {
+            match from.read(&mut piece).map_err(unreadable)? {
+                0 => return Ok(()),
+                read => to.push(&piece[..read])?,
             }
-        };
-        Ok(thread::spawn(move || {
-            let mut piece = vec![0; READ_BYTES];
-            let received = loop {
-                match from.read(&mut piece) {
-                    Ok(0) => break receiving.finish(),
-                    Ok(read) => {
-                        if let Err(error) = receiving.push(&piece[..read]) {
-                            break Err(error);
-                        }
-                    }
-                    Err(error) => break Err(UpdateError::Damaged(format!("it cannot be read: {error}"))),
-                }
-            };
-            match received {
-                Ok(install) => install(),
-                Err(error) => receiving.fail(&error),
-            }
-        }))
+        }
     }
 
     fn install(&self, bundle: &VerifiedBundle, root: &[u8]) {
@@ -251,6 +239,7 @@ impl<F: NorFlash + 'static> Receiving<F> {
             let root_bytes = manifest.root().bytes;
             let root_from = total - root_bytes;
             if self.root.capacity() == 0 {
+                // All of it at once: growing would need it twice for a moment.
                 let wanted = usize::try_from(root_bytes).unwrap_or(usize::MAX);
                 self.root
                     .try_reserve_exact(wanted)
@@ -269,7 +258,7 @@ impl<F: NorFlash + 'static> Receiving<F> {
     ///
     /// # Errors
     /// What is wrong with the bundle.
-    pub(super) fn finish(&mut self) -> Result<impl FnOnce() + Send + 'static, UpdateError> {
+    pub(super) fn finish(&mut self) -> Result<impl FnOnce() + Send + use<F>, UpdateError> {
         let Some(incoming) = self.incoming.take() else {
             return Err(UpdateError::Invalid("it was received already".to_owned()));
         };

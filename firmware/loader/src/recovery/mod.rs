@@ -15,5 +15,7 @@ mod presence;
 mod run;
 mod server;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use run::run;
