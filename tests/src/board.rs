@@ -180,6 +180,12 @@ impl Board {
         }
     }
 
+    /// What stands behind `text` in a line of this boot, if it was said.
+    #[must_use]
+    pub fn said(&self, text: &str) -> Option<String> {
+        Some(self.console().find(self.since, text)?.1)
+    }
+
     /// Waits until this boot's recorder listens; returns a browser that compares its certificate with the console.
     ///
     /// # Errors
@@ -188,8 +194,14 @@ impl Board {
         let watch = Stopwatch::start();
         let (_, fingerprint) = self.console().try_wait(self.since, FINGERPRINT, limit)?;
         self.console().try_wait(self.since, LISTENING, limit.saturating_sub(watch.elapsed()))?;
+        Ok(self.client_of(&fingerprint))
+    }
+
+    /// A browser that trusts this certificate and no other.
+    #[must_use]
+    pub fn client_of(&self, fingerprint: &str) -> Client {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports[0]));
-        Ok(Client::pinned(address, &fingerprint).within(Duration::from_secs(60)))
+        Client::pinned(address, fingerprint).within(Duration::from_secs(60))
     }
 
     /// As [`Board::try_client`], of a board that must come up.

@@ -5,17 +5,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::board::{BOOT_PATIENCE, Board};
 use crate::board_bundle::{bundle, image_version};
-use crate::board_cuts::{Point, chosen_points, every_point};
+use crate::board_cuts::{Point, chosen_points, every_point, kind};
 use crate::board_image::{BoardImage, Layout};
 use crate::board_state::{BoardSetup, set_up};
-use crate::board_update::{SETTLE_PATIENCE, records_again, rename, send_bundle, settle};
-use crate::emulator_log::{Replay, WriteLog};
+use crate::board_update::{
+    SETTLE_PATIENCE, records_again, rename, send_bundle, settle, try_rename, try_send_bundle,
+};
+use crate::emulator_log::{Entry, Replay, Torn, WriteLog};
 use crate::emulator_storage::{DiskState, Storage};
 
 /// The recorder's name before the change, and after it.
@@ -131,7 +134,12 @@ impl Sweep {
         let storage = self.storage_at(point, &path);
         let mut board = Board::of(self.layout, &storage);
         let _ = fs::remove_file(&path);
-        let verdict = self.judge(&mut board, Some(point.done));
+        let names = match point.done {
+            done if done <= self.facts.setting[0] => &NAMES[..1],
+            done if done < self.facts.setting[1] => &NAMES[..],
+            _ => &NAMES[1..],
+        };
+        let verdict = self.judge(&mut board, names);
         if verdict.is_err() {
             let console = dir.join(format!("failed-{}.txt", point.to_string().replace([' ', ','], "-")));
             let _ = fs::write(&console, board.console().text());
@@ -139,11 +147,48 @@ impl Sweep {
         verdict
     }
 
-    /// Powers a board on and says what it has become. `done`: how much of the log it has, where that is known.
+    /// Kills the emulator for real: when it tells of the operation number `count` of a kind during the change and the
+    /// update. The last operation that it still did is then torn. Returns what that was.
+    ///
+    /// # Errors
+    /// As [`Sweep::try_point`], and when the board does not get so far.
+    pub fn kill(&self, event: &'static str, count: usize, dir: &Path) -> Result<(String, Verdict), String> {
+        let mut board = Board::of(self.layout, &self.base);
+        board.machine().traced.push(event);
+        let log = board.keep_log();
+        board.power_on();
+        let owner = settle(&board, SETTLE_PATIENCE)?.owner;
+        let position = board.emulator().messages().position();
+        let next = bundle(NEXT_VERSION, &BoardImage::find().file("root.squashfs"));
+        // Its answers are lost with the board.
+        let change = thread::spawn(move || {
+            try_rename(&owner, NAMES[1])?;
+            try_send_bundle(&owner, &next).map(|answer| answer.status)
+        });
+        let reached = board.emulator().messages().try_wait_nth(position, event, count, SETTLE_PATIENCE);
+        board.cut();
+        let answered = change.join().map_err(|_| "the change panicked".to_owned())?;
+        reached.map_err(|error| format!("{error}; the update: {answered:?}"))?;
+
+        let log = WriteLog::read(&log);
+        let last = log.entries.iter().rposition(Entry::is_nor).ok_or("nothing was written")?;
+        let entry = log.entries[last];
+        let path = dir.join("before-last.img");
+        let mut replay = Replay::begin(&self.base, &path);
+        replay.go_on(&log, last, |_, _| false);
+        let new = log.data(&entry);
+        let old = replay.storage().nor(entry.offset, new.len());
+        let _ = fs::remove_file(&path);
+        board.storage().put_nor(entry.offset, &Torn::FirstHalf.mix(&old, &new, 0));
+        let what = format!("{event} {count}: {:?}", kind(self.layout, &log, &entry));
+        Ok((what, self.judge(&mut board, &NAMES)?))
+    }
+
+    /// Powers a board on and says what it has become.
     ///
     /// # Errors
     /// As [`Sweep::try_point`].
-    pub fn judge(&self, board: &mut Board, done: Option<usize>) -> Result<Verdict, String> {
+    fn judge(&self, board: &mut Board, names: &[&str]) -> Result<Verdict, String> {
         board.power_on();
         let settled = settle(board, SETTLE_PATIENCE)?;
         let fingerprint = board.fingerprint().unwrap_or_default();
@@ -155,11 +200,6 @@ impl Sweep {
             return Err(format!("version {version}: {}", settled.update));
         }
         let settings = settled.owner.try_get("/settings").ok_or("no answer to GET /settings")?;
-        let names = match done {
-            Some(done) if done <= self.facts.setting[0] => &NAMES[..1],
-            Some(done) if done < self.facts.setting[1] => &NAMES[..],
-            _ => &NAMES[1..],
-        };
         if !names.iter().any(|name| settings["name"] == *name) {
             return Err(format!("settings: {settings}"));
         }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::board::Board;
+use crate::board::{BOOT_PATIENCE, Board};
 use crate::client::Response;
 use crate::owner::Owner;
 use crate::wait::{Stopwatch, now};
@@ -49,15 +49,23 @@ impl Settled {
 
 /// Sends a bundle.
 ///
+/// # Errors
+/// When there is no answer.
+pub(crate) fn try_send_bundle(owner: &Owner, bundle: &[u8]) -> Result<Response, String> {
+    let mut patient = owner.clone();
+    patient.client = owner.client.within(UPLOAD_PATIENCE);
+    let headers = [("content-type", "application/octet-stream")];
+    patient.try_ask_with(&Method::POST, "/update", &headers, Bytes::copy_from_slice(bundle))
+}
+
+/// Sends a bundle to a board that must answer.
+///
 /// # Panics
 /// When there is no answer.
 #[must_use]
 #[track_caller]
 pub fn send_bundle(owner: &Owner, bundle: &[u8]) -> Response {
-    let mut patient = owner.clone();
-    patient.client = owner.client.within(UPLOAD_PATIENCE);
-    let headers = [("content-type", "application/octet-stream")];
-    match patient.try_ask_with(&Method::POST, "/update", &headers, Bytes::copy_from_slice(bundle)) {
+    match try_send_bundle(owner, bundle) {
         Ok(answer) => answer,
         Err(error) => panic!("POST /update: {error}"),
     }
@@ -74,6 +82,10 @@ pub fn settle(board: &Board, limit: Duration) -> Result<Settled, String> {
         match look(board, limit.saturating_sub(watch.elapsed())) {
             Ok((owner, update)) => return Ok(Settled { owner, update, after: watch.elapsed() }),
             Err(error) => last = error,
+        }
+        // From there it needs somebody's hand.
+        if let Some(why) = board.said("Recovery: ") {
+            return Err(format!("the board is in recovery: {why}"));
         }
         if board.has_ended() {
             return Err(format!("the emulator ended; {last}"));
@@ -97,14 +109,24 @@ fn look(board: &Board, limit: Duration) -> Result<(Owner, Value), String> {
 
 /// Changes the recorder's name: a setting like any other.
 ///
+/// # Errors
+/// When there is no answer, or a refusal.
+pub(crate) fn try_rename(owner: &Owner, name: &str) -> Result<(), String> {
+    let mut settings = owner.try_get("/settings").ok_or("no answer to GET /settings")?;
+    settings["name"] = json!(name);
+    let answer = owner.try_ask(&Method::PUT, "/settings", settings.to_string())?;
+    if (200..300).contains(&answer.status) { Ok(()) } else { Err(format!("{answer:?}")) }
+}
+
+/// As [`try_rename`], of a board that must do it.
+///
 /// # Panics
-/// When it is refused.
+/// When it does not.
 #[track_caller]
 pub fn rename(owner: &Owner, name: &str) {
-    let mut settings = owner.get("/settings");
-    settings["name"] = json!(name);
-    let answer = owner.ask(&Method::PUT, "/settings", settings.to_string());
-    assert!((200..300).contains(&answer.status), "{answer:?}");
+    if let Err(error) = try_rename(owner, name) {
+        panic!("{error}");
+    }
 }
 
 /// Waits until a channel records something that was not there when this was called.
@@ -120,4 +142,29 @@ pub fn records_again(owner: &Owner, channel: u16, limit: Duration) -> Result<(),
         thread::sleep(LOOK_EVERY);
     }
     Err(format!("channel {channel} has no new footage after {} s", limit.as_secs()))
+}
+
+/// Brings a board in recovery back with a bundle through its page, as whoever stands before it: with the console's code.
+///
+/// # Panics
+/// When it is not in recovery, or refuses.
+pub fn recover(board: &Board, bundle: &[u8]) {
+    let (_, line) = board.wait_console("type the code ", BOOT_PATIENCE);
+    let code = line.split_whitespace().next().unwrap_or_default().to_owned();
+    let (_, fingerprint) = board.wait_console("Certificate SHA-256 ", BOOT_PATIENCE);
+    let client = board.client_of(&fingerprint).within(UPLOAD_PATIENCE);
+    let ask = |path: &str, more: &[(&str, &str)], body: Bytes| {
+        let mut headers = vec![("x-candor-recovery", "1")];
+        headers.extend_from_slice(more);
+        client.ask(&Method::POST, path, &headers, body)
+    };
+    let json = [("content-type", "application/json")];
+    let refused = ask("/api/bundle", &[], Bytes::copy_from_slice(bundle));
+    assert_eq!(refused.status, 401, "without the code: {refused:?}");
+    let answer = ask("/api/presence", &json, json!({ "code": code }).to_string().into());
+    assert_eq!(answer.status, 204, "{answer:?}");
+    let cookie = answer.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
+    let answer = ask("/api/bundle", &[("cookie", &cookie)], Bytes::copy_from_slice(bundle));
+    assert_eq!(answer.status, 202, "{answer:?}");
+    board.wait_console("the new system is installed", UPLOAD_PATIENCE);
 }

@@ -96,6 +96,27 @@ impl Console {
         }
     }
 
+    /// Waits for the line number `count` from `position` on that contains `text`.
+    ///
+    /// # Errors
+    /// When it does not come within `limit`, or the board ended.
+    pub fn try_wait_nth(
+        &self,
+        position: usize,
+        text: &str,
+        count: usize,
+        limit: Duration,
+    ) -> Result<(), String> {
+        let (watch, mut from) = (Stopwatch::start(), position);
+        for _ in 0..count {
+            self.try_wait(from, text, limit.saturating_sub(watch.elapsed()))?;
+            let said = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let next = said.lines.iter().skip(from).position(|(_, line)| line.contains(text));
+            from += next.unwrap_or_default() + 1;
+        }
+        Ok(())
+    }
+
     /// Whether nothing more can come.
     #[must_use]
     pub fn has_ended(&self) -> bool {

@@ -229,3 +229,67 @@ impl Random {
         (self.next_number() >> 56) as u8
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DISK: u64 = NOR_BYTES;
+
+    /// A log as QEMU writes it: a super block that knows of nothing yet, and entries.
+    fn log(entries: &[(u64, &[u8], u64)]) -> (tempfile::TempDir, WriteLog) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut bytes = vec![0; SECTOR as usize];
+        for (offset, data, flags) in entries {
+            let sectors = data.len() as u64 / SECTOR;
+            for word in [offset / SECTOR, sectors, *flags, 0] {
+                bytes.extend(word.to_le_bytes());
+            }
+            bytes.resize(bytes.len() + SECTOR as usize - 32, 0);
+            bytes.extend(*data);
+        }
+        std::fs::write(&path, bytes).unwrap();
+        let log = WriteLog::read(&path);
+        (dir, log)
+    }
+
+    #[test]
+    fn entries_are_read_to_their_end_and_one_that_was_cut_off_is_none() {
+        let block = [7; 1024];
+        let (dir, log) = log(&[(0, &block, 0), (DISK, &block, FUA), (DISK, &[], FLUSH)]);
+        assert_eq!(log.entries.len(), 3);
+        assert!(log.entries[0].is_nor() && log.entries[1].is_disk() && log.entries[2].is_flush());
+        assert_eq!(log.data(&log.entries[0]), block);
+        let path = dir.path().join("log");
+        let length = std::fs::metadata(&path).unwrap().len();
+        File::options().write(true).open(&path).unwrap().set_len(length - 2 * SECTOR).unwrap();
+        assert_eq!(WriteLog::read(&path).entries.len(), 1);
+    }
+
+    #[test]
+    fn only_what_a_flush_followed_is_kept() {
+        let block = [7; 512];
+        let (_dir, log) = log(&[
+            (DISK, &block, 0),
+            (DISK, &[], FLUSH),
+            (DISK, &block, 0),
+            (DISK, &block, FUA),
+            (0, &block, 0),
+        ]);
+        assert_eq!(log.kept(5), [true, false, false, true, false]);
+        assert_eq!(log.kept(1), [false]);
+    }
+
+    #[test]
+    fn a_torn_operation_is_neither_old_nor_new() {
+        let (old, new) = (vec![0xffu8; 64], vec![0u8; 64]);
+        assert_eq!(Torn::FirstHalf.mix(&old, &new, 1), [vec![0; 32], vec![0xff; 32]].concat());
+        assert_eq!(Torn::SecondHalf.mix(&old, &new, 1), [vec![0xff; 32], vec![0; 32]].concat());
+        let bits = Torn::Bits.mix(&old, &new, 1);
+        assert!(bits != old && bits != new);
+        assert_eq!(bits, Torn::Bits.mix(&old, &new, 1), "another run would find something else");
+        // What was not to change stays.
+        assert_eq!(Torn::Bits.mix(&old, &old, 9), old);
+    }
+}

@@ -45,7 +45,7 @@ pub use board_footage::{CutRecording, RecordingCuts, Unflushed, newest_footage};
 pub use board_image::{BoardImage, Layout, environment_with, no_emulator, root_that_fails, target};
 pub use board_state::{BoardSetup, kept, set_up};
 pub use board_sweep::{NEXT_VERSION, Sweep, Verdict, prepared};
-pub use board_update::{SETTLE_PATIENCE, Settled, records_again, rename, send_bundle, settle};
+pub use board_update::{SETTLE_PATIENCE, Settled, records_again, recover, rename, send_bundle, settle};
 pub use client::{Client, Response};
 pub use emulator::{Emulator, Machine};
 pub use emulator_console::Console;

@@ -1,8 +1,10 @@
 //! Updates of emulated boards through their API, on both layouts: good ones, bad ones, and none that starts.
 
+use board::PartitionRole;
 use tests::{
     BOOT_PATIENCE, Board, BoardImage, BoardSetup, DiskState, Layout, NEXT_VERSION, Owner, SETTLE_PATIENCE,
-    bundle, no_emulator, records_again, rename, root_that_fails, send_bundle, set_up, settle,
+    bundle, image_version, made_bundle, no_emulator, records_again, recover, rename, root_that_fails,
+    send_bundle, set_up, settle,
 };
 
 const NAME: &str = "Cellar";
@@ -46,6 +48,42 @@ fn good_then_bad(layout: Layout) {
     let owner = board.sign_in();
     let outcome = update(&mut board, &owner, &bundle("0.1.2", &failing));
     assert_eq!(outcome, (NEXT_VERSION.into(), "rolled_back".into()));
+}
+
+/// Both slots hold nothing that verifies: the stage's own page takes a bundle, from whoever stands before the board.
+fn nothing_starts(layout: Layout) {
+    if no_emulator() {
+        return;
+    }
+    let (mut board, _) = started(layout);
+    let fingerprint = board.fingerprint();
+    board.cut();
+    for role in [PartitionRole::Main, PartitionRole::MainB] {
+        if let Some(slot) = layout.partition(role) {
+            // A root with one wrong byte in its middle: its header still verifies, its hash does not.
+            let place = slot.start + (1 << 20);
+            let wrong = !board.storage().nor(place, 1)[0];
+            board.storage().put_nor(place, &[wrong]);
+        }
+    }
+    board.power_on();
+    recover(&board, &made_bundle());
+    board.forget_console();
+    let settled = settle(&board, SETTLE_PATIENCE).unwrap();
+    assert_eq!(settled.version(), image_version());
+    assert_eq!(board.fingerprint(), fingerprint, "the recorder's identity changed");
+    assert_eq!(settled.owner.get("/settings")["name"], NAME);
+    records_again(&settled.owner, 1, BOOT_PATIENCE).unwrap();
+}
+
+#[test]
+fn a_board_with_one_broken_slot_is_recovered_through_its_page() {
+    nothing_starts(Layout::Nor16);
+}
+
+#[test]
+fn a_board_with_two_broken_slots_is_recovered_through_its_page() {
+    nothing_starts(Layout::Nor64);
 }
 
 #[test]

@@ -8,6 +8,8 @@ use tests::{Layout, RecordingCuts, Sweep, no_emulator};
 
 /// Of an update, on each layout: enough for each kind of operation once.
 const POINTS: usize = 6;
+/// QEMU's names for what its chip does, and which one is cut.
+const KILLS: [(&str, usize); 2] = [("pflash_write_block_erase", 3), ("pflash_write_block_flush", 500)];
 /// While recording.
 const CUTS: usize = 3;
 /// What a power cut may cost.
@@ -25,6 +27,13 @@ fn sweep(layout: Layout) {
         match sweep.try_point(&point, dir.path()) {
             Ok(verdict) => println!("{point}: {verdict:?}"),
             Err(error) => failures.push(format!("{point}: {error}")),
+        }
+    }
+    // And for real, without a replay: at an erase and in the midst of programming.
+    for (event, count) in KILLS {
+        match sweep.kill(event, count, dir.path()) {
+            Ok((what, verdict)) => println!("killed at {what}: {verdict:?}"),
+            Err(error) => failures.push(format!("killed at {event} {count}: {error}")),
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");

@@ -19,6 +19,9 @@ pub(crate) struct Args {
     /// At most so many moments of each layout; those that differ most come first. Without it: all, which takes days
     #[arg(long)]
     limit: Option<usize>,
+    /// So many real kills of the emulator in the midst of an update of each layout
+    #[arg(long, default_value_t = 4)]
+    kills: usize,
     /// So many cuts of a recording
     #[arg(long, default_value_t = 20)]
     recordings: usize,
@@ -40,8 +43,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Layout::Nor64 => "64",
         Layout::Both => "both",
     };
-    let recordings = args.recordings.to_string();
-    let mut words = vec!["--layout", layout, "--recordings", &recordings];
+    let (kills, recordings) = (args.kills.to_string(), args.recordings.to_string());
+    let mut words = vec!["--layout", layout, "--kills", &kills, "--recordings", &recordings];
     let limit = args.limit.map(|limit| limit.to_string());
     if let Some(limit) = &limit {
         words.extend(["--limit", limit]);

@@ -18,6 +18,10 @@ use tests::{BoardImage, Layout, Point, Random, RecordingCuts, Sweep, target};
 /// Boards at the same time: each has two cores of its own, which an ordinary machine must find.
 const PARALLEL: usize = 2;
 
+/// QEMU's names for what its chip does.
+const ERASE: &str = "pflash_write_block_erase";
+const PROGRAM: &str = "pflash_write_block_flush";
+
 /// Cuts power at every write of an update, and while recording
 #[derive(Debug, Parser)]
 #[command(name = "torture")]
@@ -28,6 +32,9 @@ struct Args {
     /// At most so many moments of each layout; those that differ most come first
     #[arg(long)]
     limit: Option<usize>,
+    /// So many real kills of the emulator in the midst of an update of each layout
+    #[arg(long, default_value_t = 4)]
+    kills: usize,
     /// So many cuts of a recording
     #[arg(long, default_value_t = 20)]
     recordings: usize,
@@ -43,7 +50,7 @@ fn main() -> ExitCode {
     fs::create_dir_all(&dir).expect("the build folder can be written");
     let mut table = Vec::new();
     for layout in layouts {
-        table.push(updates(layout, &dir.join(layout.name()), args.limit));
+        table.extend(updates(layout, &dir.join(layout.name()), &args));
     }
     if args.recordings > 0 {
         table.push(recordings(args.recordings));
@@ -60,7 +67,7 @@ struct Row {
     failed: bool,
 }
 
-fn updates(layout: Layout, dir: &Path, limit: Option<usize>) -> Row {
+fn updates(layout: Layout, dir: &Path, args: &Args) -> [Row; 2] {
     let image = image_of(layout);
     let known = fs::read_to_string(dir.join("image.txt")).unwrap_or_default();
     if known != image {
@@ -77,7 +84,7 @@ fn updates(layout: Layout, dir: &Path, limit: Option<usize>) -> Row {
         sweep.points().iter().copied().filter(|point| !first.contains(&point.to_string())).collect();
     shuffle(&mut others);
     points.extend(others);
-    points.truncate(limit.unwrap_or(usize::MAX));
+    points.truncate(args.limit.unwrap_or(usize::MAX));
     let results = Results::open(&dir.join("results.jsonl"));
     let left: Vec<Point> = points.iter().copied().filter(|point| !results.has(&point.to_string())).collect();
     println!(
@@ -106,7 +113,7 @@ fn updates(layout: Layout, dir: &Path, limit: Option<usize>) -> Row {
         }
     });
     let (good, bad) = results.count(&points.iter().map(Point::to_string).collect::<Vec<_>>());
-    Row {
+    let cuts = Row {
         text: format!(
             "{} MB: update and setting: {good} of {} cuts survived, {bad} not; {} moments in all",
             layout.name(),
@@ -114,7 +121,26 @@ fn updates(layout: Layout, dir: &Path, limit: Option<usize>) -> Row {
             sweep.points().len()
         ),
         failed: bad > 0,
+    };
+    [cuts, kills(layout, &sweep, dir, args.kills)]
+}
+
+/// Erases and programs alternate, each at any place of its run.
+fn kills(layout: Layout, sweep: &Sweep, dir: &Path, count: usize) -> Row {
+    let mut random = Random(0x6b11);
+    let mut failed = 0;
+    for number in 1..=count {
+        let (event, of) = if number % 2 == 0 { (ERASE, 20) } else { (PROGRAM, 2000) };
+        let at = 1 + usize::try_from(random.below(of)).unwrap_or(0);
+        match sweep.kill(event, at, dir) {
+            Ok((what, verdict)) => println!("[{number}/{count}] killed at {what}: {verdict:?}"),
+            Err(error) => {
+                failed += 1;
+                println!("[{number}/{count}] killed at {event} {at}: FAILED: {error}");
+            }
+        }
     }
+    Row { text: format!("{} MB: {count} real kills, {failed} failed", layout.name()), failed: failed > 0 }
 }
 
 fn recordings(count: usize) -> Row {
