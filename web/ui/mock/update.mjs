@@ -39,7 +39,7 @@ export const update = {
   stage: { code: 'idle', message: '', done_bytes: 0, total_bytes: 0, version: null },
   installed: image('0.1.0'),
   other: { slot: 'b', version: '0.0.9', state: 'good' },
-  last: { version: '0.1.0', outcome: 'good', message: 'Every role ran and every channel recorded after 41 s.', at: iso(Date.now() - 6 * 86400e3) },
+  last: { version: '0.1.0', outcome: 'good', message: 'It is installed and healthy.', at: iso(Date.now() - 6 * 86400e3) },
   floor: '0.0.8',
   keys: [{ id: hash('release 1'), kind: 'release' }, { id: hash('release 2'), kind: 'release' }],
   usb: [{ device: 'sdb1', file: 'candor-virt-a7-0.2.0.bundle', version: '0.2.0', bytes: 7_412_345 }],
@@ -111,7 +111,7 @@ async function installed(version, bytes) {
   const at = iso()
   if (plan.outcome === 'good') {
     update.installed.trying = false
-    update.last = { version, outcome: 'good', message: 'Every role ran and every channel recorded after 38 s.', at }
+    update.last = { version, outcome: 'good', message: 'It is installed and healthy.', at }
   } else {
     restart(plan.downMs)
     update.other = { slot: update.installed.slot, version, state: 'failed' }

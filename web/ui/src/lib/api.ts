@@ -8,6 +8,8 @@ import { rfc3339 } from './time'
 const BASE = '/api/v1'
 /** A recorder on the same network answers in milliseconds; this long means it is gone. */
 const ANSWER_WITHIN_MS = 20_000
+/** Reading a whole stick, or erasing a whole disk, is answered when it is done. */
+const LONG_WORK_MS = 600_000
 
 /** What failed, in words for people; `code` for the program, `field` for forms. */
 export class ApiError extends Error {
@@ -52,12 +54,12 @@ function errorFrom(status: number, text: string, retryAfter: string | null): Api
   return new ApiError(status, 'unknown', `The recorder could not do this (answer ${status}). Try again.`, null, retryAfterSec)
 }
 
-async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal, withinMs = ANSWER_WITHIN_MS): Promise<T> {
   const headers: Record<string, string> = { Accept: 'application/json' }
   if (body !== undefined) headers['Content-Type'] = 'application/json'
   if (method !== 'GET' && csrf) headers['X-CSRF-Token'] = csrf
   const limit = new AbortController()
-  const timer = setTimeout(() => limit.abort(), ANSWER_WITHIN_MS)
+  const timer = setTimeout(() => limit.abort(), withinMs)
   const abort = () => limit.abort()
   signal?.addEventListener('abort', abort)
   try {
@@ -140,12 +142,12 @@ export const api = {
   removeStreamKey: (name: string) => call<void>('DELETE', `/stream-keys/${encodeURIComponent(name)}`),
 
   update: () => call<Update>('GET', '/update'),
-  installFromUsb: (input: { device: string; file: string; downgrade: boolean }) => call<Update>('POST', '/update/usb', input),
+  installFromUsb: (input: { device: string; file: string; downgrade: boolean }) => call<void>('POST', '/update/usb', input, undefined, LONG_WORK_MS),
   cancelUpdate: () => call<void>('DELETE', '/update'),
   showPresenceCode: () => call<void>('POST', '/update/presence'),
-  setOwnerKey: (input: { public_key: string; code: string }) => call<Update>('PUT', '/update/owner-key', input),
-  removeOwnerKey: (input: { code: string }) => call<Update>('DELETE', '/update/owner-key', input),
-  formatDisk: (device: string) => call<void>('POST', `/disks/${encodeURIComponent(device)}/format`, { confirm: 'ERASE' }),
+  setOwnerKey: (input: { public_key: string; code: string }) => call<void>('PUT', '/update/owner-key', input),
+  removeOwnerKey: (input: { code: string }) => call<void>('DELETE', '/update/owner-key', input),
+  formatDisk: (device: string) => call<void>('POST', `/disks/${encodeURIComponent(device)}/format`, { confirm: 'ERASE' }, undefined, LONG_WORK_MS),
 
   settings: () => call<Settings>('GET', '/settings'),
   saveSettings: (settings: Settings) => call<Settings>('PUT', '/settings', settings),

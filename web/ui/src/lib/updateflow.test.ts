@@ -48,6 +48,19 @@ describe('follow', () => {
     expect(on).toMatchObject({ from: '0.1.0', version: '0.2.0', committed: true })
   })
 
+  it('waits while the recorder is still starting, and while it is on trial', () => {
+    const starting = view('idle', { supported: false, reason: 'The recorder is still starting.' }, null)
+    const trial = view('idle', { installed: { ...runs('0.2.0'), trying: true } }, null)
+    const { on } = through(view('restarting'), starting, trial)
+    expect(on).toMatchObject({ from: '0.1.0', version: '0.2.0' })
+    expect([starting, trial].map((one) => stepOf(one, on, true, false))).toEqual(['checking', 'checking'])
+    expect(through(view('restarting'), starting, trial, { ...trial, last: last('good', '2') }).result?.outcome).toBe('good')
+  })
+
+  it('takes a restart without an update for just that', () => {
+    expect(through(view('restarting', {}, null), view('idle', {}, null))).toEqual({ on: null, result: null })
+  })
+
   it('says what runs when the recorder kept no word', () => {
     const { result } = through(view('installing'), view('idle'))
     expect(result && outcomeWords(result)).toBe('0.1.0 runs; the recorder kept no word on 0.2.0')

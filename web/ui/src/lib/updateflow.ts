@@ -52,9 +52,11 @@ export function follow(before: Follow | null, update: Update): { follow: Follow 
   if (last && last.at !== before.lastAt) {
     return { follow: null, result: { outcome: last.outcome, version: last.version, runs, message: last.message } }
   }
-  // Given up before anything was written: whoever gave it up knows.
-  if (!before.committed) return { follow: null, result: null }
-  return { follow: null, result: { outcome: 'unknown', version: before.version ?? 'the update', runs, message: stage.message } }
+  // Just after a restart it has not begun to check, or does not know of itself yet.
+  if (before.committed && (installed.trying || !update.supported)) return { follow: before, result: null }
+  // Given up before anything was written: whoever gave it up knows. Without a version it was a plain restart.
+  if (!before.committed || before.version === null) return { follow: null, result: null }
+  return { follow: null, result: { outcome: 'unknown', version: before.version, runs, message: stage.message } }
 }
 
 /** Where an update stands; null when none is on its way. `sending`: this browser sends one right now. */
@@ -62,6 +64,8 @@ export function stepOf(update: Update, on: Follow | null, connected: boolean, se
   if (on?.committed && !connected) return 'restarting'
   const { code } = update.stage
   if (code !== 'idle' && code !== 'failed') return code
+  // Silent about it: it has just started, and the health check comes.
+  if (on?.committed) return 'checking'
   return sending ? 'receiving' : null
 }
 

@@ -2,7 +2,7 @@
 import { api, ApiError, sendBundle, wordsOf } from './api'
 import type { BundleHead } from './bundle'
 import { flow } from './updateflow.svelte'
-import { takeUpdate, updates } from './updates.svelte'
+import { updates } from './updates.svelte'
 import type { Failure } from './updatewords'
 import type { UsbBundle } from './views'
 
@@ -20,6 +20,9 @@ export const job = $state({
   /** The recorder wants to hear that an older version is meant. */
   older: false,
 })
+
+/** Events come at most once a second; this is 3 s. */
+const BEGUN_TRIES = 30
 
 let abort: AbortController | null = null
 
@@ -41,8 +44,9 @@ export async function install(downgrade = false): Promise<void> {
   const mine = new AbortController()
   abort = mine
   try {
-    if ('usb' in source) takeUpdate(await api.installFromUsb({ device: source.usb.device, file: source.usb.file, downgrade }))
+    if ('usb' in source) await api.installFromUsb({ device: source.usb.device, file: source.usb.file, downgrade })
     else await sendBundle(source.file, downgrade, (bytes) => { job.sent = bytes }, mine.signal)
+    await begun()
     job.source = null
   } catch (error) {
     const { code, message } = error instanceof ApiError ? error : { code: 'unknown', message: wordsOf(error) }
@@ -58,6 +62,11 @@ export async function install(downgrade = false): Promise<void> {
     job.cancelling = false
     abort = null
   }
+}
+
+/** The answer may be quicker than the event that says the same. */
+async function begun(): Promise<void> {
+  for (let tries = 0; tries < BEGUN_TRIES && !flow.on?.committed; tries++) await new Promise((done) => setTimeout(done, 100))
 }
 
 /** How far it was: what the recorder has taken, else what has left this browser. */
@@ -85,5 +94,5 @@ export async function cancel(): Promise<string | null> {
 }
 
 function isTooLate(error: unknown): boolean {
-  return error instanceof ApiError && error.status === 409
+  return error instanceof ApiError && error.code === 'too_late'
 }
