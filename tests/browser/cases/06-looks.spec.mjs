@@ -34,6 +34,7 @@ const PAGES = [
     await dialog(page)
   }],
   ['settings-access', '/settings/access', (page) => expect(page.getByTestId('stream-key-form')).toBeVisible()],
+  ['settings-update', '/settings/update', (page) => expect(page.getByTestId('update-unsupported')).toBeVisible()],
   ['health', '/health', (page) => expect(page.getByTestId('health-roles').locator('tr[data-state=running]')).toHaveCount(4)],
   ['keys', '/health', async (page) => {
     await expect(page.getByTestId('health-roles')).toBeVisible()
