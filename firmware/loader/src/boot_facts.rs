@@ -19,13 +19,13 @@ pub(crate) const ROOT_KEYS_HANDED_ON_PATH: &str = "/run/candor-root-keys.json";
 pub(crate) struct BootFacts {
     /// The board with its variant, as on the command line.
     pub(crate) board: String,
-    /// `a` or `b`.
+    /// `a` or `b`; `ram` for a root in the initramfs.
     pub(crate) slot: String,
     /// The root's version.
     pub(crate) version: String,
     /// The commit it was built from.
     pub(crate) commit: String,
-    /// The SHA-256 of the root, as it was verified.
+    /// The SHA-256 of the root, as it was verified; empty for a root in the initramfs.
     pub(crate) root_sha256: String,
     /// When it was built, RFC 3339.
     pub(crate) created: String,
@@ -37,6 +37,24 @@ pub(crate) struct BootFacts {
     pub(crate) tries_left: Option<u8>,
     /// What became of the version that was tried before, when this start is the way back from it.
     pub(crate) previous: Option<PreviousAttempt>,
+}
+
+impl BootFacts {
+    /// Of a root in the initramfs: as old as the loader, and believed as far as the loader is.
+    pub(crate) fn of_ram(board: &str) -> Self {
+        Self {
+            board: board.to_owned(),
+            slot: "ram".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("CANDOR_COMMIT").unwrap_or_default().to_owned(),
+            root_sha256: String::new(),
+            created: String::new(),
+            signed_by: String::new(),
+            trying: false,
+            tries_left: None,
+            previous: None,
+        }
+    }
 }
 
 /// A version that was left again.

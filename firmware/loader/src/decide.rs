@@ -17,7 +17,7 @@ use crate::cmdline::CommandLine;
 use crate::console;
 use crate::disk_shelf::DiskShelf;
 use crate::error::{ErrorKind, LoaderError};
-use crate::note::{self, Note, Start as StartNote};
+use crate::note::{self, Note, RootPlace, Start as StartNote};
 use crate::place::Place;
 use crate::reason::{ReasonCode, RecoveryReason};
 
@@ -64,7 +64,10 @@ pub(crate) fn decide(line: &CommandLine, place: &Place) -> Result<Note, LoaderEr
                 (Slot::B, (_, Some(b))) => b,
                 (_, (a, _)) => a,
             };
-            Note::Boot(Box::new(StartNote { mtd, facts: facts(place, &started, *slot, envelope) }))
+            Note::Boot(Box::new(StartNote {
+                root: RootPlace::Mtd(mtd),
+                facts: facts(place, &started, *slot, envelope),
+            }))
         }
         Start::Recovery(reason) => Note::Recover(recovery_reason(*reason, &started)),
     })

@@ -9,9 +9,13 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 
 use crate::error::LoaderError;
+use crate::note::RootPlace;
 
 /// Where the new root is put together.
 pub(crate) const NEW_ROOT: &str = "/newroot";
+
+/// A root that the initramfs itself holds; a stage that is flashed has none.
+pub(crate) const RAM_ROOT: &str = "/ram-root";
 
 /// What no file system needs that holds no programs.
 const PLAIN: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
@@ -40,13 +44,18 @@ pub(crate) fn mount_kernel_file_systems() -> Result<(), LoaderError> {
 }
 
 /// Mounts a verified root read-only, and in it what is written while it runs.
-pub(crate) fn mount_new_root(mtd: u32) -> Result<PathBuf, LoaderError> {
+pub(crate) fn mount_new_root(place: RootPlace) -> Result<PathBuf, LoaderError> {
     let root = PathBuf::from(NEW_ROOT);
     make_dir(&root)?;
-    let device = format!("/dev/mtdblock{mtd}");
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    mount_at(&device, "squashfs", &root, flags, None)
-        .map_err(|error| LoaderError::system(format_args!("mounting the root on {device}"), error))?;
+    let mounted = match place {
+        RootPlace::Mtd(number) => mount_at(&format!("/dev/mtdblock{number}"), "squashfs", &root, flags, None),
+        // The first call makes it a mount, the second gives it its flags: the kernel takes them in this order only.
+        RootPlace::Ram => mount_at(RAM_ROOT, "none", &root, MsFlags::MS_BIND, None).and_then(|()| {
+            mount_at("none", "none", &root, flags | MsFlags::MS_BIND | MsFlags::MS_REMOUNT, None)
+        }),
+    };
+    mounted.map_err(|error| LoaderError::system(format_args!("mounting the root ({place:?})"), error))?;
     for (at, options) in [("run", RUN_OPTIONS), ("tmp", TMP_OPTIONS)] {
         mount_at("tmpfs", "tmpfs", &root.join(at), PLAIN, Some(options))
             .map_err(|error| LoaderError::system(format_args!("mounting the new root's /{at}"), error))?;

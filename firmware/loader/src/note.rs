@@ -27,10 +27,20 @@ pub(crate) enum Note {
 /// What is to be started.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Start {
-    /// The kernel's number of the flash partition that holds the root.
-    pub(crate) mtd: u32,
+    /// Where the root is.
+    pub(crate) root: RootPlace,
     /// What the new system is told.
     pub(crate) facts: BootFacts,
+}
+
+/// Where a root is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RootPlace {
+    /// In the flash partition with that number of the kernel's.
+    Mtd(u32),
+    /// In the initramfs itself: a stage that was made to try a board without writing to its flash.
+    Ram,
 }
 
 /// Hands a note to process 1: over standard output, which is a pipe there.

@@ -19,12 +19,12 @@ use hal::Watchdog;
 use hal_linux::LinuxWatchdog;
 use nix::sys::reboot::{RebootMode, reboot};
 
-use crate::boot_facts::{BOOT_FACTS_PATH, ROOT_KEYS_HANDED_ON_PATH, ROOT_KEYS_PATH};
+use crate::boot_facts::{BOOT_FACTS_PATH, BootFacts, ROOT_KEYS_HANDED_ON_PATH, ROOT_KEYS_PATH};
 use crate::cmdline::CommandLine;
 use crate::console;
 use crate::error::{ErrorKind, LoaderError};
 use crate::mounts;
-use crate::note::{self, Note, Start};
+use crate::note::{self, Note, RootPlace, Start};
 use crate::place::Place;
 use crate::reason::RecoveryReason;
 use crate::switch_root::switch_root;
@@ -54,6 +54,14 @@ fn start() -> Result<Infallible, LoaderError> {
         .map_err(|error| LoaderError::system("reading the kernel's command line", error))?;
     let place = Place::find(&CommandLine::parse(&line))?;
     let mut watchdog = if place.has_watchdog() { take_watchdog() } else { None };
+
+    if Path::new(mounts::RAM_ROOT).is_dir() {
+        console::say(
+            "The root is in RAM. Nothing is read from the flash and nothing verified but the stage itself.",
+        );
+        let start = Start { root: RootPlace::Ram, facts: BootFacts::of_ram(&place.name) };
+        return hand_over(&start, watchdog);
+    }
 
     let reason = match work(&["decide"], &mut watchdog) {
         Ok(Note::Boot(start)) => match hand_over(&start, watchdog.take()) {
@@ -106,7 +114,7 @@ fn work(task: &[&str], watchdog: &mut Option<LinuxWatchdog>) -> Result<Note, Loa
 
 /// Puts the new root together and becomes its init.
 fn hand_over(start: &Start, watchdog: Option<LinuxWatchdog>) -> Result<Infallible, LoaderError> {
-    let root = mounts::mount_new_root(start.mtd)?;
+    let root = mounts::mount_new_root(start.root)?;
     let facts =
         serde_json::to_vec(&start.facts).map_err(|error| LoaderError::system(BOOT_FACTS_PATH, error))?;
     let keys = fs::read(ROOT_KEYS_PATH).map_err(|error| LoaderError::system(ROOT_KEYS_PATH, error))?;
@@ -121,7 +129,7 @@ fn hand_over(start: &Start, watchdog: Option<LinuxWatchdog>) -> Result<Infallibl
         // Dropped here, it goes on: the new system takes it over in time, or the board is reset and the try has been counted.
     }
     mounts::move_kernel_file_systems(&root)?;
-    switch_root(&root)
+    switch_root(&root, start.root)
 }
 
 /// For everybody in the new root to read, and for nobody to write.

@@ -15,6 +15,7 @@ use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use nix::unistd::{chdir, chroot, execv};
 
 use crate::error::LoaderError;
+use crate::note::RootPlace;
 
 /// `RAMFS_MAGIC` (Linux's `magic.h`); nix does not name it.
 const RAMFS_MAGIC: FsType = FsType(0x8584_58F6_u32 as _);
@@ -24,14 +25,16 @@ const INIT: &str = "/sbin/init";
 
 /// Makes `root` the root and becomes its init. Returns only when that fails; before the root is moved, everything is as it
 /// was but for the initramfs's files.
-pub(crate) fn switch_root(root: &Path) -> Result<Infallible, LoaderError> {
+pub(crate) fn switch_root(root: &Path, place: RootPlace) -> Result<Infallible, LoaderError> {
     let init = root.join(INIT.trim_start_matches('/'));
     if !init.symlink_metadata().is_ok_and(|meta| meta.is_file() || meta.is_symlink()) {
         return Err(LoaderError::system("starting the new system", format_args!("it has no {INIT}")));
     }
     let failed = |what: &'static str| move |error| LoaderError::system(what, error);
     chdir(root).map_err(failed("entering the new root"))?;
-    delete_initramfs();
+    if place != RootPlace::Ram {
+        delete_initramfs();
+    }
     mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>)
         .map_err(failed("moving the new root to /"))?;
     chroot(".").map_err(failed("making the new root the root"))?;
