@@ -187,7 +187,7 @@ pub struct UsbBundle {
 }
 
 /// Installs a bundle from a USB stick.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UsbInput {
     /// The stick's partition, as listed.
@@ -200,7 +200,7 @@ pub struct UsbInput {
 }
 
 /// Enrols the owner's own key.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnerKeyInput {
     /// An Ed25519 public key: 32 bytes in hex (RFC 8032 section 5.1.5).
@@ -210,7 +210,7 @@ pub struct OwnerKeyInput {
 }
 
 /// Proves to stand before the recorder.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PresenceInput {
     /// The code on the recorder's screen or console.
@@ -218,7 +218,7 @@ pub struct PresenceInput {
 }
 
 /// Erases a disk.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FormatInput {
     /// `ERASE`, typed by whoever means it.

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use hal::{Clock, SystemClock};
 use semver::Version;
 use update::{
-    Envelope, HEAD_BYTES, KeyId, MAGIC, MAX_ENVELOPE_BYTES, PublicKey, SignedBy, Target, Trust, VerifiedEnvelope,
-    verify_bundle,
+    Envelope, HEAD_BYTES, KeyId, MAGIC, MAX_ENVELOPE_BYTES, PublicKey, SignedBy, Target, Trust,
+    VerifiedEnvelope, verify_bundle,
 };
 use web::update_views::UpdateStageCode;
 
@@ -43,7 +43,8 @@ fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<ExitCode, CommandErr
     let verdict = read_envelope(&mut file).and_then(|bytes| {
         let envelope = trust.verify(&bytes).map_err(|error| error.to_string())?;
         describe(out, &bytes, &envelope, &trust).map_err(|error| error.to_string())?;
-        let board = args.board.clone().or_else(own_board).unwrap_or_else(|| envelope.manifest().board.clone());
+        let board =
+            args.board.clone().or_else(own_board).unwrap_or_else(|| envelope.manifest().board.clone());
         let target = Target {
             board,
             // Which version a recorder has, and how much room, only the recorder can say.
@@ -72,11 +73,9 @@ fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<ExitCode, CommandErr
 fn trust(args: &VerifyArgs) -> Result<Trust, CommandError> {
     let path: PathBuf = match &args.root_keys {
         Some(path) => path.clone(),
-        None => ROOT_KEYS
-            .iter()
-            .map(PathBuf::from)
-            .find(|path| path.exists())
-            .ok_or("say which keys to trust: --root-keys FILE, the root-keys.json of the release that you run")?,
+        None => ROOT_KEYS.iter().map(PathBuf::from).find(|path| path.exists()).ok_or(
+            "say which keys to trust: --root-keys FILE, the root-keys.json of the release that you run",
+        )?,
     };
     let json = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let owner = args.owner_key.as_deref().map(PublicKey::from_hex).transpose()?;
@@ -106,7 +105,9 @@ fn describe(out: &mut dyn Write, bytes: &[u8], envelope: &VerifiedEnvelope, trus
     let manifest = envelope.manifest();
     let root = envelope.root();
     let by = match envelope.signed_by() {
-        SignedBy::Release => format!("the project, {} of {} keys", root.release.threshold, root.release.keys.len()),
+        SignedBy::Release => {
+            format!("the project, {} of {} keys", root.release.threshold, root.release.keys.len())
+        }
         SignedBy::Owner => "the owner".to_owned(),
     };
     for (what, value) in [

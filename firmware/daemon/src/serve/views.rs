@@ -123,7 +123,7 @@ pub(super) fn camera(channel: &settings::Channel) -> Option<Camera> {
 pub(super) fn system(snapshot: &Snapshot, now: WallTime) -> System {
     System {
         version: version::VERSION.to_owned(),
-        image: version::image(),
+        image: software(snapshot).installed,
         uptime_sec: snapshot.uptime_sec,
         time: utc(now),
         roles: snapshot.roles.iter().map(role).collect(),

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use hal::WallTime;
 use update::{
-    ImageRole, Manifest, ManifestType, Role, RootDocument, RootType, SigningKey, Timestamp, build, describe_root,
+    ImageRole, Manifest, ManifestType, Role, RootDocument, RootType, SigningKey, Timestamp, build,
+    describe_root,
 };
 
 use super::*;
@@ -54,7 +55,12 @@ fn bundle(dir: &Path, signer: &SigningKey, expires: &str) -> PathBuf {
 }
 
 /// The verdict, and whether the exit code says that it is good.
-fn verdict(bundle: PathBuf, root_keys: PathBuf, board: Option<&str>, owner_key: Option<String>) -> (String, bool) {
+fn verdict(
+    bundle: PathBuf,
+    root_keys: PathBuf,
+    board: Option<&str>,
+    owner_key: Option<String>,
+) -> (String, bool) {
     let args = VerifyArgs { bundle, board: board.map(str::to_owned), root_keys: Some(root_keys), owner_key };
     let mut out = Vec::new();
     let code = verify(&args, &mut out).unwrap();
@@ -64,8 +70,12 @@ fn verdict(bundle: PathBuf, root_keys: PathBuf, board: Option<&str>, owner_key: 
 #[test]
 fn a_good_bundle_is_described_and_called_good() {
     let dir = tempfile::tempdir().unwrap();
-    let (text, good) =
-        verdict(bundle(dir.path(), &key(2), "2089-01-01T00:00:00Z"), root_keys(dir.path()), Some("virt-a7"), None);
+    let (text, good) = verdict(
+        bundle(dir.path(), &key(2), "2089-01-01T00:00:00Z"),
+        root_keys(dir.path()),
+        Some("virt-a7"),
+        None,
+    );
     assert!(good, "{text}");
     for line in [
         "board           virt-a7",

@@ -17,7 +17,7 @@ use system::PowerAct;
 use update::{ErrorKind, Layout, Outcome, PublicKey, Slot, UpdateError, remove_owner_key, set_owner_key};
 use web::UtcTime;
 use web::update_views::{
-    LastUpdate, OtherSlot, OtherSlotState, SignedBy, SlotName, UpdateKey, UpdateOutcome, UpdateStage,
+    Image, LastUpdate, OtherSlot, OtherSlotState, SignedBy, SlotName, UpdateKey, UpdateOutcome, UpdateStage,
     UpdateStageCode, UpdateView, UsbBundle,
 };
 
@@ -78,13 +78,17 @@ impl Updater {
         let updater = Self::new(desk, slots, console);
         updater.take_note_of_failure();
         updater.look_at_other_slot();
-        let following = Arc::clone(&updater);
-        desk.set_orders(Box::new(move |order| following.follow(order)));
+        updater.take_orders();
         update_line::listen(&updater)?;
         let looking = Arc::clone(&updater);
         thread::Builder::new().name("sticks".to_owned()).spawn(move || update_sticks::watch(&looking))?;
         updater.tell();
         Ok(updater)
+    }
+
+    fn take_orders(self: &Arc<Self>) {
+        let following = Arc::clone(self);
+        self.desk.set_orders(Box::new(move |order| following.follow(order)));
     }
 
     pub(super) fn new(desk: &Arc<Desk>, slots: Slots, console: fn(&str)) -> Arc<Self> {
@@ -362,13 +366,14 @@ impl Updater {
         let signers = self.slots.trust().map(|trust| trust.signers());
         let signers =
             signers.inspect_err(|error| tracing::error!(%error, "no key is trusted")).unwrap_or_default();
+        let trying = self.slots.boot_state().trying.is_some_and(|trial| trial.slot == self.slots.running);
         let (last, floor) = (self.last(), self.slots.floor().to_string());
         let now = lock(&self.now);
         UpdateView {
             supported: reason.is_none(),
             reason,
             stage: now.stage.clone(),
-            installed: version::image(),
+            installed: Image { trying, ..version::image() },
             other: now.other.clone(),
             last,
             floor,
@@ -443,15 +448,18 @@ impl Turn {
     }
 
     /// It ended without an update: why is shown until the next one begins.
-    pub(super) fn failed(&self, refusal: &Refusal) {
-        let version = self.updater.stage().version;
+    pub(super) fn failed(self, refusal: &Refusal) {
+        let updater = Arc::clone(&self.updater);
+        // Whoever reads that it failed may begin again at once.
+        drop(self);
+        let version = updater.stage().version;
         let (code, message) = match refusal.code {
             RefusalCode::Cancelled => {
                 (UpdateStageCode::Idle, "The update was cancelled; nothing was changed.")
             }
             _ => (UpdateStageCode::Failed, refusal.message.as_str()),
         };
-        self.stage(code, message, 0, 0, version);
+        updater.set_stage(stage(code, message, 0, 0, version));
     }
 
     /// It is installed, and the recorder restarts into it.
