@@ -2,7 +2,6 @@
 //!
 //! No route to other networks is set: recovery talks to whoever stands near. Does not belong here: DHCP itself (`system`).
 
-use std::fs;
 use std::net::Ipv4Addr;
 use std::thread;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use hal::{Clock, SystemClock};
 use hal_linux::NetInterface;
 use ring::rand::{SecureRandom, SystemRandom};
-use system::{DhcpAct, DhcpClient, DhcpSocket};
+use system::{DhcpAct, DhcpClient, DhcpSocket, Link, LinkPlaces};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::console;
@@ -43,18 +42,19 @@ pub(super) async fn keep_up(mut tell: impl FnMut(String)) {
 
 /// Starts a thread for each interface that is there. Drivers are in the kernel: they do not come later.
 fn bring_up(to: &UnboundedSender<Ipv4Addr>) {
-    let mut interfaces = ethernet();
+    let places = LinkPlaces::default();
+    let mut interfaces = places.list();
     while interfaces.is_empty() {
         console::say("Recovery: no network interface yet.");
         thread::sleep(AGAIN_AFTER);
-        interfaces = ethernet();
+        interfaces = places.list();
     }
-    for (nth, (name, mac)) in interfaces.into_iter().enumerate() {
+    for (nth, link) in interfaces.into_iter().enumerate() {
         let to = to.clone();
         thread::spawn(move || {
             loop {
                 // Only on the first: two interfaces cannot have it.
-                if let Err(error) = keep_one_up(&name, mac, nth == 0, &to) {
+                if let Err(error) = keep_one_up(&link, nth == 0, &to) {
                     console::say(format_args!("Recovery: {error}"));
                 }
                 thread::sleep(AGAIN_AFTER);
@@ -64,18 +64,14 @@ fn bring_up(to: &UnboundedSender<Ipv4Addr>) {
 }
 
 /// Ends with an error only.
-fn keep_one_up(
-    name: &str,
-    mac: [u8; 6],
-    may_be_fixed: bool,
-    to: &UnboundedSender<Ipv4Addr>,
-) -> Result<(), LoaderError> {
+fn keep_one_up(link: &Link, may_be_fixed: bool, to: &UnboundedSender<Ipv4Addr>) -> Result<(), LoaderError> {
+    let Link { name, mac } = link;
     let failed = |error: &dyn std::fmt::Display| LoaderError::system(format_args!("network {name}"), error);
     let interface = NetInterface::new(name).map_err(|error| failed(&error))?;
     interface.set_up().map_err(|error| failed(&error))?;
     let clock = SystemClock::new();
     let mut socket = DhcpSocket::open(name).map_err(|error| failed(&error))?;
-    let mut client = DhcpClient::new(mac, HOST_NAME, transaction()?, clock.mono());
+    let mut client = DhcpClient::new(*mac, HOST_NAME, transaction()?, clock.mono());
     let begun = clock.mono();
     let mut fixed = !may_be_fixed;
     loop {
@@ -123,43 +119,4 @@ fn transaction() -> Result<u32, LoaderError> {
         .fill(&mut bytes)
         .map_err(|_| LoaderError::system("DHCP", "the kernel gives no random numbers"))?;
     Ok(u32::from_ne_bytes(bytes))
-}
-
-/// Names and hardware addresses of the Ethernet interfaces.
-fn ethernet() -> Vec<(String, [u8; 6])> {
-    let Ok(entries) = fs::read_dir("/sys/class/net") else { return Vec::new() };
-    let mut found: Vec<(String, [u8; 6])> = entries
-        .flatten()
-        .filter_map(|entry| {
-            let read = |file: &str| fs::read_to_string(entry.path().join(file)).ok();
-            // ARPHRD_ETHER; the loopback has another.
-            let is_ethernet = read("type")?.trim() == "1";
-            let mac = parse_mac(read("address")?.trim()).filter(|_| is_ethernet)?;
-            Some((entry.file_name().into_string().ok()?, mac))
-        })
-        .collect();
-    found.sort();
-    found
-}
-
-fn parse_mac(text: &str) -> Option<[u8; 6]> {
-    let mut mac = [0; 6];
-    let mut parts = text.split(':');
-    for byte in &mut mac {
-        *byte = u8::from_str_radix(parts.next().filter(|part| part.len() == 2)?, 16).ok()?;
-    }
-    parts.next().is_none().then_some(mac)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hardware_addresses_are_read() {
-        assert_eq!(parse_mac("52:54:00:12:34:56"), Some([0x52, 0x54, 0, 0x12, 0x34, 0x56]));
-        for text in ["", "52:54:00:12:34", "52:54:00:12:34:56:78", "52-54-00-12-34-56", "5:54:00:12:34:56"] {
-            assert_eq!(parse_mac(text), None, "{text}");
-        }
-    }
 }
