@@ -78,6 +78,9 @@ pub enum UpdateError {
     /// The content is not what was signed.
     #[error("The bundle is damaged: {0}. The installed version was kept. Get the file again.")]
     Damaged(String),
+    /// A slot does not hold what was signed.
+    #[error("The slot cannot be started: {0}.")]
+    Slot(&'static str),
     /// Its time is over.
     #[error("{what} expired on {expired}. Nothing was changed. Get a newer bundle.")]
     Expired {
@@ -160,7 +163,7 @@ impl UpdateError {
             Self::NotABundle(_) => ErrorKind::NotABundle,
             Self::WrongBoard { .. } => ErrorKind::WrongBoard,
             Self::BadSignature(_) => ErrorKind::BadSignature,
-            Self::Damaged(_) => ErrorKind::Damaged,
+            Self::Damaged(_) | Self::Slot(_) => ErrorKind::Damaged,
             Self::Expired { .. } => ErrorKind::Expired,
             Self::TooOld { .. } => ErrorKind::TooOld,
             Self::Downgrade { .. } => ErrorKind::Downgrade,

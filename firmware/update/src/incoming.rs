@@ -30,8 +30,15 @@ pub struct Incoming {
 enum Part {
     Head(Vec<u8>),
     Envelope { bytes: Vec<u8>, wanted: usize },
-    Image { envelope: Box<VerifiedEnvelope>, offset: u64, left: u64, hash: Context },
+    Image(Box<ImagePart>),
     Refused,
+}
+
+struct ImagePart {
+    envelope: VerifiedEnvelope,
+    offset: u64,
+    left: u64,
+    hash: Context,
 }
 
 /// A bundle that was read to its end, is signed and fits this device.
@@ -70,7 +77,7 @@ impl Incoming {
     #[must_use]
     pub fn total(&self) -> Option<u64> {
         match &self.part {
-            Part::Image { offset, envelope, .. } => Some(offset + envelope.manifest().root().bytes),
+            Part::Image(image) => Some(image.offset + image.envelope.manifest().root().bytes),
             _ => None,
         }
     }
@@ -79,7 +86,7 @@ impl Incoming {
     #[must_use]
     pub fn manifest(&self) -> Option<&Manifest> {
         match &self.part {
-            Part::Image { envelope, .. } => Some(envelope.manifest()),
+            Part::Image(image) => Some(image.envelope.manifest()),
             _ => None,
         }
     }
@@ -90,13 +97,16 @@ impl Incoming {
     /// `Damaged` when bytes are missing or are not those that were signed, `NotABundle` when it ends in its head.
     pub fn finish(self) -> Result<VerifiedBundle, UpdateError> {
         match self.part {
-            Part::Image { envelope, offset, left: 0, hash } => {
+            Part::Image(image) if image.left > 0 => {
+                Err(UpdateError::Damaged(format!("{} bytes are missing", image.left)))
+            }
+            Part::Image(image) => {
+                let ImagePart { envelope, offset: image_offset, hash, .. } = *image;
                 if hash.finish().as_ref() != envelope.manifest().root().sha256 {
                     return Err(UpdateError::Damaged("its image is not the one that was signed".to_owned()));
                 }
-                Ok(VerifiedBundle { envelope: *envelope, image_offset: offset })
+                Ok(VerifiedBundle { envelope, image_offset })
             }
-            Part::Image { left, .. } => Err(UpdateError::Damaged(format!("{left} bytes are missing"))),
             Part::Envelope { .. } => Err(UpdateError::Damaged("it ends in its head".to_owned())),
             Part::Head(_) => Err(UpdateError::NotABundle("it is too short".to_owned())),
             Part::Refused => Err(UpdateError::Damaged("it was refused before its end".to_owned())),
@@ -119,20 +129,21 @@ impl Incoming {
                 if envelope.len() < wanted {
                     return Ok((Part::Envelope { bytes: envelope, wanted }, rest));
                 }
-                let envelope = Box::new(self.trust.verify(&envelope)?);
+                let envelope = self.trust.verify(&envelope)?;
                 self.target.check_install(&envelope)?;
                 let left = envelope.manifest().root().bytes;
                 let hash = Context::new(&SHA256);
-                Ok((Part::Image { envelope, offset: (HEAD_BYTES + wanted) as u64, left, hash }, rest))
+                let offset = (HEAD_BYTES + wanted) as u64;
+                Ok((Part::Image(Box::new(ImagePart { envelope, offset, left, hash })), rest))
             }
-            Part::Image { envelope, offset, left, mut hash } => {
-                if bytes.len() as u64 > left {
+            Part::Image(mut image) => {
+                if bytes.len() as u64 > image.left {
                     return Err(UpdateError::Damaged("more follows after its end".to_owned()));
                 }
-                hash.update(bytes);
+                image.hash.update(bytes);
+                image.left -= bytes.len() as u64;
                 self.received += bytes.len() as u64;
-                let left = left - bytes.len() as u64;
-                Ok((Part::Image { envelope, offset, left, hash }, &[]))
+                Ok((Part::Image(image), &[]))
             }
             Part::Refused => Err(UpdateError::Damaged("it was refused already".to_owned())),
         }
@@ -218,7 +229,7 @@ impl std::fmt::Debug for Part {
         f.write_str(match self {
             Self::Head(_) => "Head",
             Self::Envelope { .. } => "Envelope",
-            Self::Image { .. } => "Image",
+            Self::Image(_) => "Image",
             Self::Refused => "Refused",
         })
     }

@@ -122,7 +122,7 @@ pub fn read_slot(
     if head.iter().all(|&byte| byte == 0xFF) {
         return Ok(None);
     }
-    let damaged = || UpdateError::Damaged("the slot's header is not whole".to_owned());
+    let damaged = || UpdateError::Slot("its header is not whole");
     let length = u32::from_le_bytes([head[12], head[13], head[14], head[15]]) as usize;
     if length > geometry.erase_block as usize - SLOT_HEADER_BYTES {
         return Err(damaged());
@@ -148,10 +148,9 @@ pub fn verify_slot(
     target: &Target,
     progress: Report<'_>,
 ) -> Result<VerifiedEnvelope, UpdateError> {
-    let envelope = read_slot(flash, trust, target)?
-        .ok_or_else(|| UpdateError::Damaged("the slot is empty".to_owned()))?;
+    let envelope = read_slot(flash, trust, target)?.ok_or_else(|| UpdateError::Slot("it is empty"))?;
     if envelope.manifest().root().bytes > max_root_bytes(flash.geometry()) {
-        return Err(UpdateError::Damaged("the slot's image is longer than the slot".to_owned()));
+        return Err(UpdateError::Slot("its image is longer than the slot"));
     }
     check_root(flash, &envelope, progress)?;
     Ok(envelope)
@@ -191,7 +190,7 @@ fn check_root(
     if hash.finish().as_ref() == image.sha256 {
         Ok(())
     } else {
-        Err(UpdateError::Damaged("the slot's image is not the one that was signed".to_owned()))
+        Err(UpdateError::Slot("its image is not the one that was signed"))
     }
 }
 

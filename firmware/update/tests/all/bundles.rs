@@ -47,7 +47,7 @@ fn a_manifest_that_breaks_a_rule_is_not_built() {
     let good = manifest("2.0.0", &image);
     let mut bad = vec![good.clone(); 5];
     bad[0].images.clear();
-    bad[1].images.push(bad[1].images[0].clone());
+    bad[1].images.extend(good.images.clone());
     bad[2].minimum_version = version("2.0.1");
     bad[3].board.clear();
     bad[4].format = 2;
