@@ -126,7 +126,7 @@ fn decide_install(state: BootState, install: Install, facts: &Facts) -> Decision
             SlotFact::Good(version)
                 if state.failed.as_ref().and_then(|failed| failed.version.as_ref()) != Some(version) =>
             {
-                Decision::Boot(Slot::A, BootState { install: None, ..state })
+                Decision::Boot(Slot::A, BootState { install: None, trying: None, ..state })
             }
             SlotFact::Good(_) => Decision::Recovery(Reason::NoFallBack, state),
             SlotFact::Bad => Decision::Recovery(Reason::Interrupted, state),
@@ -333,7 +333,10 @@ mod tests {
                 assert!(matches!(facts.of(slot), SlotFact::Good(_)), "{state:?} {facts:?}");
                 assert_eq!(after.install, None);
                 let tries = |state: &BootState| state.trying.as_ref().map(|trial| trial.tries_left);
-                assert!(after.trying.is_none() || tries(&after) < tries(state).or(Some(TRIES)));
+                // A slot that was being written begins its trial.
+                let written = state.install == Some(Install::Writing) && facts.layout == Layout::Single;
+                let before = if written { Some(TRIES) } else { tries(state) };
+                assert!(after.trying.is_none() || tries(&after) < before, "{state:?} {facts:?}");
             }
             Decision::Install(file, after) => {
                 assert_eq!(facts.layout, Layout::Single);

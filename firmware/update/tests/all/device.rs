@@ -78,6 +78,14 @@ impl Device {
         device
     }
 
+    /// Another device that holds the same.
+    pub(crate) fn copy(&self, seed: u64) -> Self {
+        let mut whole = Partition::whole(self.whole.size, BLOCK, seed);
+        whole.program(0, &self.whole.dump()).unwrap();
+        whole.ops.lock().unwrap().clear();
+        Self { whole, layout: self.layout, files: self.files.clone(), cuts: 0 }
+    }
+
     pub(crate) fn slot(&self, slot: Slot) -> Partition {
         self.whole.part(if slot == Slot::A { 0 } else { SLOT_BYTES }, SLOT_BYTES)
     }

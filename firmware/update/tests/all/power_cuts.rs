@@ -80,14 +80,15 @@ fn step(
 /// Cuts everywhere in an update; the number of cuts, and how many of them ended on the new version.
 fn sweep(layout: Layout, health: Health) -> (usize, usize) {
     let (old, new) = (old(), next());
-    let mut dry = Device::new(layout, 1, &old);
+    let fresh = Device::new(layout, 1, &old);
+    let mut dry = fresh.copy(1);
     let running = live(&mut dry, &new, health, false, &mut Vec::new());
     let expected = if health == Health::Good { "2.0.0" } else { "1.0.0" };
     assert_eq!(running.version, version(expected), "without any cut");
     let cuts = cuts(&dry.whole.ops.lock().unwrap(), 1021);
     let mut on_new = 0;
     for (index, &cut) in cuts.iter().enumerate() {
-        let mut device = Device::new(layout, index as u64, &old);
+        let mut device = fresh.copy(index as u64);
         device.whole.chip.cut_power_after(cut);
         let running = live(&mut device, &new, health, false, &mut Vec::new());
         device.whole.chip.restore_power();
@@ -150,10 +151,11 @@ fn three_cuts_in_one_update() {
     let (old, new) = (old(), next());
     let mut count = 0;
     for layout in [Layout::Single, Layout::Dual] {
+        let fresh = Device::new(layout, 1, &old);
         for round in 0..350_u64 {
             // Anywhere in some 32 000 bytes of programming and erasing.
             let at = |n: u64| (round * 3 + n).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 49;
-            let mut device = Device::new(layout, round, &old);
+            let mut device = fresh.copy(round);
             device.whole.chip.cut_power_after(at(0));
             let mut cuts = vec![at(1), at(2)];
             let health = [Health::Good, Health::Bad, Health::Hangs][round as usize % 3];
