@@ -15,7 +15,7 @@ overlay=$here/../board/common/overlay
 cd "$target"
 find . -mindepth 1 -depth | sed 's|^\./||' | while read -r path; do
 	case $path in
-	bin | bin/candor | etc/candor/os-release | opt | opt/vendor | opt/vendor/*) continue ;;
+	bin | bin/candor | etc/candor/os-release | etc/candor/root-keys.json | opt | opt/vendor | opt/vendor/*) continue ;;
 	esac
 	[ -e "$overlay/$path" ] || [ -L "$overlay/$path" ] && continue
 	if [ -d "$path" ] && [ ! -L "$path" ]; then
@@ -25,8 +25,7 @@ find . -mindepth 1 -depth | sed 's|^\./||' | while read -r path; do
 	fi
 done
 mv etc/candor/os-release etc/os-release
-rmdir etc/candor
-[ -x bin/candor ] && [ "$(readlink sbin/init)" = ../bin/candor ] || {
-	echo "post-build: $board: /bin/candor or /sbin/init is missing" >&2
+[ -x bin/candor ] && [ "$(readlink sbin/init)" = ../bin/candor ] && [ -f etc/candor/root-keys.json ] || {
+	echo "post-build: $board: /bin/candor, /sbin/init or /etc/candor/root-keys.json is missing" >&2
 	exit 1
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask buildroot check`: our Buildroot files against the pinned release.
+//! `cargo xtask buildroot`: our Buildroot files against the pinned release, and what its scripts call.
 //!
 //! Without a tree: every symbol that our configurations set is in buildroot/symbols.txt, with a value of its type.
 //! With one: that list is what the tree says, and every line of a configuration is still there once Buildroot
@@ -11,6 +11,7 @@ use std::process::Command;
 
 use clap::Subcommand;
 
+use crate::image::{self, Made, PackArgs};
 use crate::workspace::{Failure, root, target};
 
 /// Folders of a Buildroot tree that hold Config.in files, beside the top one.
@@ -45,11 +46,28 @@ pub(crate) enum Args {
         #[arg(long, requires = "tree")]
         write: bool,
     },
+    /// Make stage, bundle and flash images from what Buildroot built; called by its post-image script
+    Pack(PackArgs),
+    /// Write the root document that the keys belong to; called while Buildroot installs the program
+    Keys {
+        #[command(flatten)]
+        made: Made,
+        /// The file to write
+        #[arg(long)]
+        out: PathBuf,
+    },
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let Args::Check { tree, write } = args;
+    match args {
+        Args::Check { tree, write } => check(tree.as_deref(), *write),
+        Args::Pack(args) => image::pack(args),
+        Args::Keys { made, out } => image::write_root_keys(made, out),
+    }
+}
+
+fn check(tree: Option<&Path>, write: bool) -> Result<(), Failure> {
     let external = root().join("buildroot");
     let list = external.join("symbols.txt");
     let head = Head::read(&list)?;
@@ -60,7 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             let known = scan(tree)?;
             head.check_release(tree)?;
             let text = head.list(&known, &used);
-            if *write {
+            if write {
                 fs::write(&list, text)?;
             } else if fs::read_to_string(&list)? != text {
                 return Err(
@@ -76,7 +94,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return Err(faults.join("\n").into());
     }
     println!("buildroot: {} symbols, all in release {}", used.symbols().len(), head.release);
-    tree.as_ref().map_or(Ok(()), |tree| round_trip(tree, &external))
+    tree.map_or(Ok(()), |tree| round_trip(tree, &external))
 }
 
 /// The lines of symbols.txt that a person writes.
@@ -389,7 +407,7 @@ mod tests {
 
     #[test]
     fn our_configurations_use_symbols_of_the_pinned_release() {
-        run(&Args::Check { tree: None, write: false }).unwrap();
+        check(None, false).unwrap();
     }
 
     #[test]
@@ -459,6 +477,7 @@ mod tests {
         for name in [
             "bin/candor",
             "etc/candor/os-release",
+            "etc/candor/root-keys.json",
             "etc/shadow",
             "etc/profile.d/x",
             "opt/vendor/lib/libmpi.so",

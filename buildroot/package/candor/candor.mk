@@ -16,8 +16,9 @@ CANDOR_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = \
 	--exclude /buildroot/output \
 	--exclude node_modules
 
-# The commit is read in the tree, for the copy that is built has no history.
+# Commit and its time are read in the tree, for the copy that is built has no history.
 CANDOR_COMMIT = $(shell git -C $(CANDOR_SRCDIR_OF_TREE) describe --always --abbrev=40 --dirty=+dirty --exclude='*' 2>/dev/null)
+CANDOR_EPOCH = $(or $(shell git -C $(CANDOR_SRCDIR_OF_TREE) show --no-patch --format=%ct HEAD 2>/dev/null),0)
 CANDOR_SRCDIR_OF_TREE = $(or $(CANDOR_OVERRIDE_SRCDIR),$(CANDOR_SITE))
 
 # The profile `board`, as in `cargo xtask image`, where the infrastructure knows debug and release only. Each
@@ -62,17 +63,23 @@ CANDOR_PRE_BUILD_HOOKS += CANDOR_CHECK_UI
 
 CANDOR_BINARIES = target/$(RUSTC_TARGET_NAME)/board
 
-# What /etc/os-release says; post-build.sh removes Buildroot's own.
+CANDOR_KEYS = $(or $(call qstrip,$(BR2_PACKAGE_CANDOR_KEYS)),$(BINARIES_DIR)/development-keys)
+
+# What /etc/os-release says (post-build.sh removes Buildroot's own), and the keys that updates are verified with.
 define CANDOR_INSTALL_TARGET_CMDS
 	mkdir -p $(TARGET_DIR)/etc/candor
 	printf 'NAME=Candor\nID=candor\nVERSION_ID=%s\nBUILD_ID=%s\nPRETTY_NAME="Candor %s"\n' \
 		$(CANDOR_VERSION) $(CANDOR_COMMIT) $(CANDOR_VERSION) > $(TARGET_DIR)/etc/candor/os-release
+	$(HOST_DIR)/bin/candor-xtask buildroot keys --keys $(CANDOR_KEYS) --commit $(CANDOR_COMMIT) \
+		--epoch $(CANDOR_EPOCH) --out $(TARGET_DIR)/etc/candor/root-keys.json
 	$(INSTALL) -D -m 0755 $(@D)/$(CANDOR_BINARIES)/candor $(TARGET_DIR)/bin/candor
 endef
 
 # The loader is part of the stage, not of the root.
 define CANDOR_INSTALL_IMAGES_CMDS
 	$(INSTALL) -D -m 0755 $(@D)/$(CANDOR_BINARIES)/loader $(BINARIES_DIR)/loader
+	echo $(CANDOR_COMMIT) > $(BINARIES_DIR)/commit
+	echo $(CANDOR_EPOCH) > $(BINARIES_DIR)/epoch
 endef
 
 define HOST_CANDOR_INSTALL_CMDS

@@ -11,6 +11,7 @@ mod flash_file;
 mod initramfs;
 mod kernel;
 mod keys;
+mod pack;
 mod places;
 mod programs;
 mod progress;
@@ -24,5 +25,6 @@ mod tool;
 mod toolchain;
 
 pub(crate) use compose::{Args, make, run};
+pub(crate) use pack::{Made, PackArgs, pack, write_root_keys};
 pub(crate) use places::Places;
 pub(crate) use tool::run as run_tool;

@@ -38,6 +38,16 @@ impl Places {
         }
     }
 
+    /// Those of parts that were made elsewhere and lie in one folder.
+    pub(super) fn packed(source: &Path, images: &Path, keys: &Path) -> Self {
+        Self {
+            source: source.to_owned(),
+            out: images.to_owned(),
+            keys: keys.to_owned(),
+            ..Self::of("packed", false)
+        }
+    }
+
     /// A second build of `source` in a folder of its own, with the same tools, kernels and keys.
     pub(crate) fn again(&self, source: &Path) -> Self {
         let out = source.join("target/image").join(self.out.file_name().unwrap_or_default());

@@ -18,13 +18,23 @@ const KERNEL_AT: &str = "0x42000000";
 /// Where the initramfs is copied to first.
 const INITRAMFS_AT: &str = "0x44000000";
 
-/// Joins kernel and initramfs.
+/// Joins kernel and initramfs for the emulated board.
 pub(super) fn write(places: &Places, source: &Source, initramfs: &std::path::Path) -> Result<(), Failure> {
+    write_at(places, source, initramfs, KERNEL_AT)
+}
+
+/// Joins kernel and initramfs for a board whose boot loader is to put the kernel at `address`.
+pub(super) fn write_at(
+    places: &Places,
+    source: &Source,
+    initramfs: &std::path::Path,
+    address: &str,
+) -> Result<(), Failure> {
     let parts = format!("{}:{}", places.kernel().display(), initramfs.display());
     let name = format!("Candor {}", source.version);
     let mut join = Command::new("mkimage");
     join.env("SOURCE_DATE_EPOCH", source.epoch.to_string());
-    join.args(["-A", "arm", "-O", "linux", "-T", "multi", "-C", "none", "-a", KERNEL_AT, "-e", KERNEL_AT]);
+    join.args(["-A", "arm", "-O", "linux", "-T", "multi", "-C", "none", "-a", address, "-e", address]);
     tool::run(join.args(["-n", &name, "-d", &parts]).arg(places.stage())).map(drop)
 }
 

@@ -1,7 +1,8 @@
 //! What a program says of itself (cargo-auditable) against what is listed for it.
 //!
-//! cargo-auditable asks `cargo metadata`, which mixes the features of the whole workspace, so it names a few crates
-//! that are not compiled in. Those are told apart; any other difference is an error.
+//! cargo-auditable asks `cargo metadata`, which mixes the features of the whole workspace, and counts macros, which only
+//! run in the compiler: so it names crates that are not compiled in. Those are told apart; any other difference is
+//! an error.
 
 use std::collections::BTreeSet;
 use std::path::Path;

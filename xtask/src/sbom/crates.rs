@@ -29,7 +29,7 @@ pub(super) struct Crates {
 pub(super) struct Resolved {
     /// Those that are compiled in.
     pub(super) built: BTreeSet<Key>,
-    /// Those that cargo resolves when the features of the whole workspace are mixed: some more.
+    /// Those that `cargo metadata` resolves: some more, with macros and with the whole workspace's features mixed.
     pub(super) mixed: BTreeSet<Key>,
 }
 
@@ -93,15 +93,14 @@ fn uses(
     found.map(|(name, version)| Part::new(Kind::Crate, name, version).reference()).collect()
 }
 
-/// Everything that a program can reach at run time by way of `cargo metadata`.
+/// Everything that a program reaches by way of `cargo metadata`, macros and what they are made of included.
 fn mixed(metadata: &Metadata, program: &str) -> Result<BTreeSet<Key>, Failure> {
     let resolve = metadata.resolve.as_ref().ok_or("cargo metadata resolves nothing")?;
     let root = metadata.packages.iter().find(|package| package.name == program && package.source.is_none());
     let mut open = vec![&root.ok_or_else(|| format!("no package {program}"))?.id];
     let mut found: BTreeSet<&PackageId> = BTreeSet::new();
     while let Some(id) = open.pop() {
-        let is_macro = metadata[id].targets.iter().any(cargo_metadata::Target::is_proc_macro);
-        if is_macro || !found.insert(id) {
+        if !found.insert(id) {
             continue;
         }
         let deps = resolve.nodes.iter().filter(|node| node.id == *id).flat_map(|node| &node.deps);
