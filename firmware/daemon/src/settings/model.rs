@@ -72,11 +72,9 @@ pub(crate) struct Storage {
 pub(crate) struct Network {
     /// Ask the network for an address; `address` is not used then.
     pub(crate) dhcp: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) address: Option<Ipv4Addr>,
     /// Leading bits of `address` that are the network's.
     pub(crate) prefix: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) gateway: Option<Ipv4Addr>,
     pub(crate) dns: Vec<Ipv4Addr>,
     /// What the recorder calls itself on the network.
