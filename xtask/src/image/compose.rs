@@ -12,7 +12,7 @@ use super::progress::{self, step};
 use super::sizes::{self, Parts};
 use super::source::Source;
 use super::toolchain::Toolchain;
-use super::{bundle, flash, initramfs, kernel, keys, programs, root, sbom, stage};
+use super::{bundle, flash, initramfs, kernel, keys, programs, ram, root, sbom, stage};
 use crate::workspace::Failure;
 
 /// The layouts of flash that one image fits.
@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// Keys that sign it: root.json and release.pk8 [default: development keys in target/keys]
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
+    /// Also a stage that holds the root, to be started from RAM: stage-ram.uimage
+    #[arg(long)]
+    ram: bool,
     /// Build it a second time in another folder and compare, byte for byte
     #[arg(long)]
     reproduce: bool,
@@ -49,6 +52,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let source = Source::read()?;
     let image = build(&places, &source, &args.board, args.agent)?;
     println!("==> {}", image.bundle.display());
+    if args.ram {
+        println!("==> {}", ram::write(&image.places, &source)?.display());
+    }
     if args.reproduce { super::reproduce::run(&image, &source, &args.board, args.agent) } else { Ok(()) }
 }
 

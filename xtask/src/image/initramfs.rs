@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -17,12 +18,30 @@ const FOLDERS: [&str; 10] =
 
 /// Writes `output`, compressed, the same from the same input on any machine and by any user.
 pub(super) fn write(output: &Path, loader: &Path, root_keys: &[u8], source: &Source) -> Result<(), Failure> {
+    compress(output, stage(loader, root_keys, source)?)
+}
+
+/// As [`write`], with a whole root in the folder that the loader starts from when it is there.
+pub(super) fn write_with_root(
+    output: &Path,
+    loader: &Path,
+    root_keys: &[u8],
+    root: &Path,
+    source: &Source,
+) -> Result<(), Failure> {
+    compress(output, stage(loader, root_keys, source)?.folder("ram-root")?.tree("ram-root", root)?)
+}
+
+fn stage(loader: &Path, root_keys: &[u8], source: &Source) -> Result<Archive, Failure> {
     let archive = Archive { bytes: Vec::new(), next: 1, time: u32::try_from(source.epoch)? };
     let archive = FOLDERS.iter().try_fold(archive, |archive, name| archive.folder(name))?;
     // The kernel opens it for the first program before there is a /dev.
     let archive = archive.device("dev/console", 0o600, 5, 1)?;
     let archive = archive.file("init", 0o755, &fs::read(loader)?)?;
-    let archive = archive.file("etc/candor/root-keys.json", 0o644, root_keys)?;
+    archive.file("etc/candor/root-keys.json", 0o644, root_keys)
+}
+
+fn compress(output: &Path, archive: Archive) -> Result<(), Failure> {
     let plain = output.with_extension("");
     fs::write(&plain, trailer(archive.bytes)?)?;
     // The kernel's decompressor knows CRC32 only; one thread, because several would cut the stream by the machine.
@@ -47,6 +66,28 @@ impl Archive {
 
     fn file(self, name: &str, mode: u32, content: &[u8]) -> Result<Self, Failure> {
         self.put(Builder::new(name).mode(mode).set_mode_file_type(ModeFileType::Regular), content)
+    }
+
+    /// Everything below `dir`, in the order of names.
+    fn tree(self, name: &str, dir: &Path) -> Result<Self, Failure> {
+        let mut paths =
+            fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
+        paths.sort();
+        paths.into_iter().try_fold(self, |archive, path| {
+            let name = format!("{name}/{}", path.file_name().unwrap_or_default().to_string_lossy());
+            let meta = fs::symlink_metadata(&path)?;
+            let mode = meta.permissions().mode() & 0o7777;
+            if meta.is_symlink() {
+                let to = fs::read_link(&path)?;
+                let entry = Builder::new(&name).mode(0o777).set_mode_file_type(ModeFileType::Symlink);
+                archive.put(entry, to.as_os_str().as_encoded_bytes())
+            } else if meta.is_dir() {
+                let entry = Builder::new(&name).mode(mode).set_mode_file_type(ModeFileType::Directory);
+                archive.put(entry.nlink(2), &[])?.tree(&name, &path)
+            } else {
+                archive.file(&name, mode, &fs::read(&path)?)
+            }
+        })
     }
 
     fn device(self, name: &str, mode: u32, major: u32, minor: u32) -> Result<Self, Failure> {

@@ -15,6 +15,7 @@ mod pack;
 mod places;
 mod programs;
 mod progress;
+mod ram;
 mod reproduce;
 mod root;
 mod sbom;

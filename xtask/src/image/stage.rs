@@ -4,6 +4,7 @@
 //! class know no other format. `bootm` checks it and leaves it alone.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use board::{Board, Flash, PartitionRole};
@@ -14,12 +15,12 @@ use super::tool;
 use crate::workspace::Failure;
 
 /// Where `bootm` puts the compressed kernel, which unpacks itself to the start of RAM.
-const KERNEL_AT: &str = "0x42000000";
+pub(super) const KERNEL_AT: &str = "0x42000000";
 /// Where the initramfs is copied to first.
 const INITRAMFS_AT: &str = "0x44000000";
 
 /// Joins kernel and initramfs for the emulated board.
-pub(super) fn write(places: &Places, source: &Source, initramfs: &std::path::Path) -> Result<(), Failure> {
+pub(super) fn write(places: &Places, source: &Source, initramfs: &Path) -> Result<(), Failure> {
     write_at(places, source, initramfs, KERNEL_AT)
 }
 
@@ -27,7 +28,18 @@ pub(super) fn write(places: &Places, source: &Source, initramfs: &std::path::Pat
 pub(super) fn write_at(
     places: &Places,
     source: &Source,
-    initramfs: &std::path::Path,
+    initramfs: &Path,
+    address: &str,
+) -> Result<(), Failure> {
+    write_to(&places.stage(), places, source, initramfs, address)
+}
+
+/// As [`write_at`], into another file.
+pub(super) fn write_to(
+    output: &Path,
+    places: &Places,
+    source: &Source,
+    initramfs: &Path,
     address: &str,
 ) -> Result<(), Failure> {
     let parts = format!("{}:{}", places.kernel().display(), initramfs.display());
@@ -35,7 +47,7 @@ pub(super) fn write_at(
     let mut join = Command::new("mkimage");
     join.env("SOURCE_DATE_EPOCH", source.epoch.to_string());
     join.args(["-A", "arm", "-O", "linux", "-T", "multi", "-C", "none", "-a", address, "-e", address]);
-    tool::run(join.args(["-n", &name, "-d", &parts]).arg(places.stage())).map(drop)
+    tool::run(join.args(["-n", &name, "-d", &parts]).arg(output)).map(drop)
 }
 
 /// Writes the environment of a layout, as long as its partition.
