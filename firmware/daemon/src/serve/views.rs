@@ -127,7 +127,7 @@ pub(super) fn system(snapshot: &Snapshot, now: WallTime) -> System {
         uptime_sec: snapshot.uptime_sec,
         time: utc(now),
         roles: snapshot.roles.iter().map(role).collect(),
-        disks: disk(snapshot).into_iter().collect(),
+        disks: disks(snapshot),
         sandbox: Sandbox {
             level: "processes".to_owned(),
             message: "Each role is a process of its own and can gain no rights (no_new_privs). They share one user: \
@@ -156,6 +156,52 @@ fn role(view: &messages::RoleView) -> RoleStatus {
         since: utc(view.since),
         memory_bytes: (view.memory_bytes > 0).then_some(view.memory_bytes),
         note: (!view.note.is_empty()).then(|| view.note.clone()),
+    }
+}
+
+/// Every disk; a PC's is the folder that footage goes to, and its operating system's otherwise.
+fn disks(snapshot: &Snapshot) -> Vec<Disk> {
+    if snapshot.disks.is_empty() {
+        return disk(snapshot).into_iter().collect();
+    }
+    snapshot.disks.iter().map(|view| one_disk(view, snapshot)).collect()
+}
+
+fn one_disk(view: &messages::DiskView, snapshot: &Snapshot) -> Disk {
+    let device = Some(view.device.clone());
+    let (state, words) = match view.state {
+        messages::DiskUse::Footage => {
+            // Mounted, but the recorder has not told of it yet.
+            let starting = || beside(view, DiskState::Ok, "The recorder is looking through this disk.");
+            return Disk { device, ..disk(snapshot).unwrap_or_else(starting) };
+        }
+        messages::DiskUse::Spare => {
+            (DiskState::Ok, "This disk is ready, and takes the footage when the one in use is gone.")
+        }
+        messages::DiskUse::Unformatted => (
+            DiskState::Unformatted,
+            "This disk holds something else, and nothing is recorded on it. Erase it to have it record.",
+        ),
+        messages::DiskUse::Formatting => (DiskState::Unformatted, "This disk is being erased."),
+        messages::DiskUse::Failed => {
+            (DiskState::Error, "This disk cannot be read. Check its cable, or replace it.")
+        }
+    };
+    beside(view, state, words)
+}
+
+/// A disk that takes no footage.
+fn beside(view: &messages::DiskView, state: DiskState, words: &str) -> Disk {
+    Disk {
+        path: String::new(),
+        device: Some(view.device.clone()),
+        state,
+        message: Some(words.to_owned()),
+        total_bytes: view.bytes,
+        used_bytes: 0,
+        write_bytes_per_sec: 0,
+        oldest: None,
+        newest: None,
     }
 }
 
@@ -263,6 +309,27 @@ fn local_time(settings: &Settings, time: WallTime, now: WallTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_board_shows_every_disk_and_a_pc_its_volume() {
+        let record =
+            messages::RecordStatus { path: "/data/volume".to_owned(), used_bytes: 7, ..Default::default() };
+        let mut snapshot = Snapshot { record, ..Snapshot::default() };
+        let [volume] = system(&snapshot, WallTime::default()).disks.try_into().unwrap();
+        assert_eq!((volume.device, volume.path.as_str()), (None, "/data/volume"));
+        let view = |device: &str, state| messages::DiskView {
+            device: device.to_owned(),
+            model: String::new(),
+            bytes: 1000,
+            state,
+        };
+        snapshot.disks =
+            vec![view("sda", messages::DiskUse::Footage), view("sdb", messages::DiskUse::Unformatted)];
+        let [footage, other] = system(&snapshot, WallTime::default()).disks.try_into().unwrap();
+        assert_eq!((footage.device.as_deref(), footage.used_bytes), (Some("sda"), 7));
+        assert_eq!((other.device.as_deref(), other.state), (Some("sdb"), DiskState::Unformatted));
+        assert_eq!((other.path.as_str(), other.total_bytes), ("", 1000));
+    }
 
     #[test]
     fn a_time_of_another_day_has_its_date_in_the_recorders_zone() {

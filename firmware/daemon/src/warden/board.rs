@@ -21,11 +21,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 use update::StateLog;
 
+use super::contacts;
 use super::desk::{Desk, Opening};
 use super::disks::{DiskThread, Hands};
 use super::flash_keeper::{FlashKeeper, SharedLog};
 use super::identity;
-use super::keeper::{IDENTITY, Keeper, MemoryKeeper};
+use super::keeper::{ACCOUNTS, IDENTITY, Keeper, MemoryKeeper, settings_key};
 use super::kept;
 use super::network;
 use super::run::{StartError, accounts, watch_over};
@@ -37,8 +38,8 @@ use crate::board_settings;
 use crate::boot::{self, BootFacts};
 use crate::files;
 use crate::logs;
-use crate::messages::{DiskState, Volume};
-use crate::settings::Settings;
+use crate::messages::{DiskState, Order, Refusal, RefusalCode, Volume};
+use crate::settings::{OLDEST_VERSION, Settings, VERSION};
 use crate::version;
 
 /// Sockets and rings, in memory.
@@ -139,18 +140,22 @@ fn live() -> Result<PowerAct, StartError> {
     let updater = start_updates(&desk, &board, &facts, log);
     network::start(&desk, say)?;
     time::start(&desk)?;
+    contacts::start(&desk, &board, say)?;
     let disks = DiskThread::start(&desk, PathBuf::from(DATA), BoardHands)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let act = runtime.block_on(run(&desk, &board, updater))?;
     disks.stop();
     unmount();
+    if desk.is_reset() {
+        forget(&*desk.keeper);
+    }
     Ok(act)
 }
 
 /// Until somebody wants the board to end; the roles have ended when this returns.
 async fn run(desk: &Arc<Desk>, board: &Board, updater: Option<Arc<Updater>>) -> io::Result<PowerAct> {
     if let Some(updater) = updater {
-        tokio::spawn(updater.try_out());
+        tokio::spawn(updater.watch());
     }
     if !board.watchdogs.is_empty() {
         match start_watchdog() {
@@ -219,7 +224,16 @@ fn start_updates(
     begun
         .inspect_err(|error| {
             tracing::error!(%error, "no updates can be taken");
-            desk.tell_software(version::no_updates(&format!("The recorder cannot take updates: {error}.")));
+            let words = format!("The recorder cannot take updates: {error}.");
+            desk.tell_software(version::no_updates(&words));
+            let restarting = Arc::clone(desk);
+            desk.set_orders(Box::new(move |order| match order {
+                Order::Restart => {
+                    restarting.end(PowerAct::Restart);
+                    Ok(())
+                }
+                _ => Err(Refusal::new(RefusalCode::NotSupported, words.clone())),
+            }));
         })
         .ok()
 }
@@ -255,6 +269,17 @@ fn kept_settings(keeper: &dyn Keeper, board: &Board) -> Settings {
             board_settings::first_alone(board)
         }
     }
+}
+
+/// A factory reset: whose recorder it was. Its identity, its footage and its software stay.
+fn forget(keeper: &dyn Keeper) {
+    let settings = (OLDEST_VERSION..=VERSION).map(settings_key);
+    for key in settings.chain([ACCOUNTS.to_owned(), update::OWNER_KEY.to_owned()]) {
+        if let Err(error) = keeper.remove(&key) {
+            say(&format!("{} could not be removed: {error}", keeper.title(&key)));
+        }
+    }
+    say("Settings, accounts and the owner's key are removed. Footage is kept.");
 }
 
 /// What is done to real disks.

@@ -98,9 +98,17 @@ impl Updater {
         Arc::new(Self { desk: Arc::clone(desk), slots, now, presence, console })
     }
 
-    /// Watches a version that is on trial, and confirms a healthy one.
-    pub(super) async fn try_out(self: Arc<Self>) {
-        update_trial::watch(&self).await;
+    /// Watches a version that is on trial, confirms a healthy one, and follows the disk's coming and going.
+    pub(super) async fn watch(self: Arc<Self>) {
+        tokio::join!(update_trial::watch(&self), self.follow_disk());
+    }
+
+    /// Whether updates can be taken may depend on it.
+    async fn follow_disk(&self) {
+        let mut volume = self.desk.watch_volume();
+        while volume.changed().await.is_ok() {
+            self.tell();
+        }
     }
 
     fn follow(self: &Arc<Self>, order: Order) -> Result<(), Refusal> {
@@ -350,9 +358,11 @@ impl Updater {
         update_intake::clear(&data);
     }
 
-    /// The time, where it is known to be true.
+    /// The time, where it is believed: a clock that was never set shows a time before the image was made. One
+    /// that runs ahead refuses bundles as expired, which is said, and harms nothing.
     pub(super) fn known_time(&self) -> Option<WallTime> {
-        None
+        let now = self.desk.clock.wall();
+        self.slots.built.filter(|built| now >= *built).map(|_| now)
     }
 
     /// Tells everyone how it is now.

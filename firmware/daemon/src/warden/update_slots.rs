@@ -19,6 +19,8 @@ use update::{
 };
 
 use super::flash_keeper::SharedLog;
+use web::UtcTime;
+
 use crate::boot::{BootFacts, ROOT_KEYS};
 
 /// Opens a slot's partition.
@@ -34,6 +36,8 @@ pub(super) struct Slots {
     pub(super) running: Slot,
     /// The version in it.
     pub(super) installed: Version,
+    /// When it was made.
+    pub(super) built: Option<WallTime>,
     /// The state log.
     pub(super) log: SharedLog,
     /// The root document that the loader begins with.
@@ -52,6 +56,11 @@ impl Slots {
         log: SharedLog,
         run_dir: &Path,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let running = match facts.slot.as_str() {
+            "a" => Slot::A,
+            "b" => Slot::B,
+            _ => return Err("this system runs from memory, to be tried, and changes nothing in flash".into()),
+        };
         let partition =
             |role| board.flash.iter().find_map(|flash| flash.partition(role)).map(|p| p.name.clone());
         let a =
@@ -68,8 +77,13 @@ impl Slots {
         Ok(Self {
             board: facts.board.split(':').next().unwrap_or_default().to_owned(),
             layout,
-            running: if facts.slot == "b" { Slot::B } else { Slot::A },
+            running,
             installed: facts.version.parse()?,
+            built: facts
+                .created
+                .parse()
+                .ok()
+                .map(|at: UtcTime| WallTime::from_unix_micros(at.as_unix_micros())),
             log,
             initial_root: initial_root.ok_or("the loader left no keys to verify with")?,
             open,

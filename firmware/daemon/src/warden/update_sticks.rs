@@ -35,7 +35,7 @@ pub(super) fn watch(updater: &Arc<Updater>) {
         let disks: Vec<Disk> = places.list().into_iter().filter(|disk| disk.bus == Bus::Usb).collect();
         let now: BTreeSet<_> = disks.iter().map(|disk| (disk.name.clone(), disk.instance)).collect();
         if now != known {
-            let devices: BTreeSet<&String> = disks.iter().flat_map(|disk| places_on(disk)).collect();
+            let devices: BTreeSet<&String> = disks.iter().flat_map(places_on).collect();
             listed.retain(|bundle| devices.contains(&bundle.device));
             for disk in disks.iter().filter(|disk| !known.contains(&(disk.name.clone(), disk.instance))) {
                 listed.retain(|bundle| !places_on(disk).any(|device| *device == bundle.device));

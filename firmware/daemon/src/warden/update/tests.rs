@@ -70,11 +70,19 @@ struct Made {
     board: &'static str,
     version: &'static str,
     minimum: &'static str,
+    expires: &'static str,
     signer: u8,
     bytes: usize,
 }
 
-const GOOD: Made = Made { board: "virt-a7", version: "0.2.0", minimum: "0.1.5", signer: 2, bytes: 500_000 };
+const GOOD: Made = Made {
+    board: "virt-a7",
+    version: "0.2.0",
+    minimum: "0.1.5",
+    expires: "2089-01-01T00:00:00Z",
+    signer: 2,
+    bytes: 500_000,
+};
 
 fn bundle(made: &Made) -> Vec<u8> {
     let root = root(made.bytes);
@@ -85,7 +93,7 @@ fn bundle(made: &Made) -> Vec<u8> {
         version: made.version.parse().unwrap(),
         minimum_version: made.minimum.parse().unwrap(),
         created: at("2026-11-20T10:00:00Z"),
-        expires: at("2089-01-01T00:00:00Z"),
+        expires: at(made.expires),
         commit: "abc1234".to_owned(),
         images: vec![describe_root(&*root).unwrap()],
     };
@@ -129,6 +137,7 @@ fn board_with(layout: Layout, disk: bool, state: &BootState) -> Board {
         layout,
         running: Slot::A,
         installed: Version::new(0, 1, 0),
+        built: Some(at("2026-01-01T00:00:00Z").as_wall()),
         log: Arc::clone(&log),
         initial_root: root_document(),
         open: Box::new(move |slot| Ok(Box::new(chips[usize::from(slot == Slot::B)].clone()))),
@@ -273,12 +282,13 @@ async fn what_is_refused_changes_nothing_and_leaves_nothing() {
         bundle(&made)
     };
     use RefusalCode as R;
-    let refused: [(&str, R, Vec<u8>); 11] = [
+    let refused: [(&str, R, Vec<u8>); 12] = [
         ("nothing", R::NotABundle, Vec::new()),
         ("a picture", R::NotABundle, b"GIF89a and so on and so on".to_vec()),
         ("a zip", R::NotABundle, changed(&|bytes| bytes[..4].copy_from_slice(b"PK\x03\x04"))),
         ("another board's", R::WrongBoard, made(&|made| made.board = "hi3536d")),
         ("a stranger's", R::BadSignature, made(&|made| made.signer = 9)),
+        ("out of date", R::Expired, made(&|made| made.expires = "2026-02-01T00:00:00Z")),
         ("cut short", R::Damaged, changed(&|bytes| bytes.truncate(bytes.len() - 1))),
         ("too long", R::Damaged, changed(&|bytes| bytes.push(0))),
         ("changed at its end", R::Damaged, changed(&|bytes| *bytes.last_mut().unwrap() ^= 1)),
@@ -299,6 +309,18 @@ async fn what_is_refused_changes_nothing_and_leaves_nothing() {
         // And after all that a good one is taken.
         board.send(&good, false).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_disk_that_comes_makes_updates_possible() {
+    let board = board(Layout::Single, false);
+    let watching = tokio::spawn(Arc::clone(&board.updater).watch());
+    tokio::task::yield_now().await;
+    let volume = board.dir.path().join("data/volume");
+    board.desk.set_volume(Volume { dir: Some(volume), ..Volume::default() });
+    board.until(|view| view.supported).await;
+    board.send(&bundle(&GOOD), false).await.unwrap();
+    watching.abort();
 }
 
 #[tokio::test]
