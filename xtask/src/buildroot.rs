@@ -1,4 +1,4 @@
-//! `cargo xtask buildroot`: our Buildroot files against the pinned release, and what its scripts call.
+//! `cargo xtask buildroot`: checks our Buildroot files; what its scripts call.
 //!
 //! Without a tree: every symbol that our configurations set is in buildroot/symbols.txt, with a value of its type.
 //! With one: that list is what the tree says, and every line of a configuration is still there once Buildroot

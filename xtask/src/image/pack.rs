@@ -1,4 +1,4 @@
-//! An image from parts that Buildroot made: the same stage, bundle and flash images as from `compose.rs`.
+//! An image from parts that Buildroot made, laid out as by `compose.rs`.
 //!
 //! Does not belong here: building the parts.
 

@@ -1,6 +1,6 @@
-//! A stage that holds the root too: the boot loader fetches it over the network, and no flash is written or read.
+//! A stage that holds the root too, for trying a board without writing flash.
 //!
-//! Does not belong here: what the loader does with it (`firmware/loader`).
+//! The boot loader fetches it over the network. Does not belong here: what the loader does with it.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Code that is no crate: C libraries inside crates, Rust's standard library, the C library.
+//! Code that is no crate: C inside crates, the standard library, the C library.
 //!
 //! Does not belong here: kernel, boot loader and the vendor's files (`parts.rs`).
 
