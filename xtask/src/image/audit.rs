@@ -1,4 +1,4 @@
-//! Each program carries the list of crates that it was built from (cargo-auditable), and it is read back.
+//! Each program carries the list of its crates (cargo-auditable); it is read back.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The signed bundle: what a recorder is updated with, and what a factory-fresh slot is written from.
+//! The signed bundle: what a recorder is updated with.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};

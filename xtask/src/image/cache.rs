@@ -1,4 +1,4 @@
-//! Nothing is made twice: a step's inputs as one hash, kept beside what was made from them.
+//! Nothing is made twice: a step's inputs as one hash beside what was made.
 
 use std::fs;
 use std::path::{Path, PathBuf};

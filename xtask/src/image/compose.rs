@@ -12,55 +12,16 @@ use super::progress::{self, step};
 use super::sizes::{self, Parts};
 use super::source::Source;
 use super::toolchain::Toolchain;
-use super::{bundle, flash, initramfs, kernel, keys, programs, ram, root, sbom, stage};
+use super::{bundle, flash, initramfs, kernel, keys, programs, root, sbom, stage};
 use crate::workspace::Failure;
 
 /// The layouts of flash that one image fits.
 pub(super) const LAYOUTS: [&str; 2] = ["16", "64"];
 
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The board, as in board/boards/
-    #[arg(long, value_name = "NAME")]
-    board: String,
-    /// A test image: the tests' program runs beside the recorder
-    #[arg(long)]
-    agent: bool,
-    /// Keys that sign it: root.json and release.pk8 [default: development keys in target/keys]
-    #[arg(long, value_name = "DIR")]
-    keys: Option<PathBuf>,
-    /// Also a stage that holds the root, to be started from RAM: stage-ram.uimage
-    #[arg(long)]
-    ram: bool,
-    /// Build it a second time in another folder and compare, byte for byte
-    #[arg(long)]
-    reproduce: bool,
-}
-
 /// What was made, for those who compare or run it.
 pub(super) struct Image {
     pub(super) places: Places,
     pub(super) bundle: PathBuf,
-}
-
-/// Makes an image, and once more when asked to.
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let mut places = Places::of(&args.board, args.agent);
-    if let Some(keys) = &args.keys {
-        places.keys.clone_from(keys);
-    }
-    let source = Source::read()?;
-    let image = build(&places, &source, &args.board, args.agent)?;
-    println!("==> {}", image.bundle.display());
-    if args.ram {
-        println!("==> {}", ram::write(&image.places, &source)?.display());
-    }
-    if args.reproduce { super::reproduce::run(&image, &source, &args.board, args.agent) } else { Ok(()) }
-}
-
-/// Makes a board's image as it is without any option.
-pub(crate) fn make(board: &str) -> Result<(), Failure> {
-    build(&Places::of(board, false), &Source::read()?, board, false).map(drop)
 }
 
 /// Makes an image of `source` in `places`; what is up to date stays.

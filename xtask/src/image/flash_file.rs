@@ -1,4 +1,4 @@
-//! A partition of a flash image as flash, so that a slot is written by the code that recorders write it with.
+//! A partition of a flash image as flash, to be written as recorders write it.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -1,4 +1,4 @@
-//! The initramfs of the stage: the loader, and the keys that it trusts first. No shell.
+//! The initramfs of the stage: the loader, and the keys it trusts. No shell.
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! The kernel: Debian's source, our fragment, nothing else; built once for each of them.
+//! The kernel: Debian's source and our fragment, built once for each of them.
 //!
 //! Does not belong here: the kernels of real boards, which their vendors' modules pin (Buildroot packs those).
 

@@ -5,6 +5,7 @@
 mod audit;
 mod bundle;
 mod cache;
+mod command;
 mod compose;
 mod flash;
 mod flash_file;
@@ -25,7 +26,7 @@ mod stage;
 mod tool;
 mod toolchain;
 
-pub(crate) use compose::{Args, make, run};
+pub(crate) use command::{Args, make, run};
 pub(crate) use pack::{Made, PackArgs, pack, write_root_keys};
 pub(crate) use places::Places;
 pub(crate) use tool::run as run_tool;

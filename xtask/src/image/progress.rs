@@ -1,4 +1,4 @@
-//! What a person sees while an image is made: each step, and how long the long ones took.
+//! What a person sees while an image is made: steps, and what took long.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The root file system of a slot: the overlay that Buildroot packs too, and the programs.
+//! The root file system of a slot: Buildroot's overlay, and the programs.
 //!
 //! A tree is laid out in a folder first, so that anyone can look at it, and then packed.
 

@@ -1,4 +1,4 @@
-//! The cross compiler: which Rust, and `zig cc` as C compiler, linker and C library.
+//! The cross compiler: which Rust, and `zig cc` as linker and C library.
 //!
 //! rustup's standard library where it is installed; else Debian's Rust, which brings the library's source, so that
 //! the library is built with the program.

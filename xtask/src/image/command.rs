@@ -1,0 +1,50 @@
+//! The command's options, and what is done for each.
+//!
+//! Does not belong here: the steps of a build (`compose.rs`).
+
+use std::path::PathBuf;
+
+use super::compose::build;
+use super::places::Places;
+use super::source::Source;
+use super::{ram, reproduce};
+use crate::workspace::Failure;
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The board, as in board/boards/
+    #[arg(long, value_name = "NAME")]
+    board: String,
+    /// A test image: the tests' program runs beside the recorder
+    #[arg(long)]
+    agent: bool,
+    /// Keys that sign it: root.json and release.pk8 [default: development keys in target/keys]
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
+    /// Also a stage that holds the root, to be started from RAM: stage-ram.uimage
+    #[arg(long)]
+    ram: bool,
+    /// Build it a second time in another folder and compare, byte for byte
+    #[arg(long)]
+    reproduce: bool,
+}
+
+/// Makes an image, and once more when asked to.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let mut places = Places::of(&args.board, args.agent);
+    if let Some(keys) = &args.keys {
+        places.keys.clone_from(keys);
+    }
+    let source = Source::read()?;
+    let image = build(&places, &source, &args.board, args.agent)?;
+    println!("==> {}", image.bundle.display());
+    if args.ram {
+        println!("==> {}", ram::write(&image.places, &source)?.display());
+    }
+    if args.reproduce { reproduce::run(&image, &source, &args.board, args.agent) } else { Ok(()) }
+}
+
+/// Makes a board's image as it is without any option.
+pub(crate) fn make(board: &str) -> Result<(), Failure> {
+    build(&Places::of(board, false), &Source::read()?, board, false).map(drop)
+}
