@@ -143,3 +143,41 @@ fn refused(refusal: Refusal) -> ApiError {
     };
     ApiError::new(kind, code, refusal.message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the API promises (web/openapi.json) for each refusal of the warden's.
+    #[test]
+    fn every_refusal_has_its_kind_and_code() {
+        use RefusalCode as R;
+        for (refusal, kind, code) in [
+            (R::NotABundle, ErrorKind::Invalid, "not_a_bundle"),
+            (R::WrongBoard, ErrorKind::Invalid, "wrong_board"),
+            (R::BadSignature, ErrorKind::Invalid, "bad_signature"),
+            (R::Damaged, ErrorKind::Invalid, "damaged"),
+            (R::Expired, ErrorKind::Invalid, "expired"),
+            (R::TooOld, ErrorKind::Conflict, "too_old"),
+            (R::Downgrade, ErrorKind::Conflict, "downgrade"),
+            (R::Busy, ErrorKind::Conflict, "busy"),
+            (R::NotSupported, ErrorKind::Conflict, "not_supported"),
+            (R::TooLarge, ErrorKind::TooLarge, "too_large"),
+            (R::NoSpace, ErrorKind::NoSpace, "no_space"),
+            (R::Cancelled, ErrorKind::Conflict, "cancelled"),
+            (R::NothingToCancel, ErrorKind::Conflict, "nothing_to_cancel"),
+            (R::TooLate, ErrorKind::Conflict, "too_late"),
+            (R::NoFile, ErrorKind::NotFound, "no_file"),
+            (R::WrongCode, ErrorKind::Invalid, "wrong_code"),
+            (R::TooManyAttempts, ErrorKind::TooMany, "too_many_attempts"),
+            (R::NotAKey, ErrorKind::Invalid, "not_a_key"),
+            (R::NoOwnerKey, ErrorKind::NotFound, "no_owner_key"),
+            (R::Failed, ErrorKind::Internal, "internal"),
+        ] {
+            let error = refused(Refusal::new(refusal, "words"));
+            assert_eq!((error.kind(), error.code()), (kind, code), "{refusal:?}");
+            // A fault of the recorder's is for its log alone.
+            assert_eq!(error.detail().is_some(), refusal == R::Failed);
+        }
+    }
+}

@@ -80,7 +80,7 @@ pub(super) async fn watch(updater: &Arc<Updater>) {
     }
 }
 
-fn confirmed(updater: &Updater, on_trial: bool) -> Result<(), UpdateError> {
+pub(super) fn confirmed(updater: &Updater, on_trial: bool) -> Result<(), UpdateError> {
     let slots = &updater.slots;
     let envelope = slots.envelope(slots.running)?;
     let envelope = envelope.ok_or_else(|| UpdateError::Damaged("the slot that runs is empty".to_owned()))?;
@@ -125,4 +125,52 @@ async fn handshake(address: SocketAddr, certificate_pem: &str) -> io::Result<()>
     let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
     TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+    use crate::warden::identity::{Identity, load_or_make};
+    use crate::warden::keeper::MemoryKeeper;
+
+    fn identity() -> Identity {
+        load_or_make(&MemoryKeeper::default(), "Candor").unwrap()
+    }
+
+    async fn page(identity: &Identity) -> SocketAddr {
+        let chain = CertificateDer::from_pem_slice(identity.certificate_pem.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![chain], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let acceptor = TlsAcceptor::from(Arc::new(config));
+            while let Ok((stream, _)) = listener.accept().await {
+                let _ = acceptor.accept(stream).await;
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn only_the_recorders_own_page_counts_as_an_answer() {
+        let (own, other) = (identity(), identity());
+        let address = page(&own).await;
+        handshake(address, &own.certificate_pem).await.unwrap();
+        assert!(handshake(address, &other.certificate_pem).await.is_err(), "another's page");
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = silent.local_addr().unwrap();
+        drop(silent);
+        assert!(handshake(closed, &own.certificate_pem).await.is_err());
+    }
 }

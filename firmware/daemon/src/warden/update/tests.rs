@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 
-use hal::{FlashGeometry, NorFlash, SystemClock, WallTime};
+use hal::{Clock, FlashGeometry, NorFlash, SystemClock, WallTime};
 use hal_sim::SimFlash;
 use semver::Version;
 use tempfile::TempDir;
@@ -32,7 +32,7 @@ const STATE_BYTES: u32 = 8 * BLOCK;
 static CONSOLE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 struct Board {
-    dir: TempDir,
+    dir: Arc<TempDir>,
     desk: Arc<Desk>,
     updater: Arc<Updater>,
     slots: [SimFlash; 2],
@@ -107,6 +107,10 @@ fn board(layout: Layout, disk: bool) -> Board {
 }
 
 fn board_with(layout: Layout, disk: bool, state: &BootState) -> Board {
+    board_on(layout, disk, state, Arc::new(SystemClock::new()))
+}
+
+fn board_on(layout: Layout, disk: bool, state: &BootState, clock: Arc<dyn Clock>) -> Board {
     static SEED: AtomicU64 = AtomicU64::new(1);
     let seed = SEED.fetch_add(1, Ordering::SeqCst);
     let dir = tempfile::tempdir().unwrap();
@@ -121,6 +125,20 @@ fn board_with(layout: Layout, disk: bool, state: &BootState) -> Board {
     fs::create_dir(&run_dir).unwrap();
     let data = dir.path().join("data");
     fs::create_dir(&data).unwrap();
+    let running = (Slot::A, "0.1.0");
+    open_board(Arc::new(dir), layout, disk, slots, log, running, clock)
+}
+
+fn open_board(
+    dir: Arc<TempDir>,
+    layout: Layout,
+    disk: bool,
+    slots: [SimFlash; 2],
+    log: SharedLog,
+    (running, installed): (Slot, &str),
+    clock: Arc<dyn Clock>,
+) -> Board {
+    let (run_dir, data) = (dir.path().join("run"), dir.path().join("data"));
     let desk = Arc::new(Desk::new(Opening {
         run_dir: run_dir.clone(),
         keeper: Arc::new(FlashKeeper::new(Arc::clone(&log))),
@@ -129,14 +147,14 @@ fn board_with(layout: Layout, disk: bool, state: &BootState) -> Board {
         accounts: String::new(),
         volume: Volume { dir: disk.then(|| data.join("volume")), ..Volume::default() },
         ring_budget: None,
-        clock: Arc::new(SystemClock::new()),
+        clock,
     }));
     let chips = slots.clone();
     let places = Slots {
         board: "virt-a7".to_owned(),
         layout,
-        running: Slot::A,
-        installed: Version::new(0, 1, 0),
+        running,
+        installed: installed.parse().unwrap(),
         built: Some(at("2026-01-01T00:00:00Z").as_wall()),
         log: Arc::clone(&log),
         initial_root: root_document(),
@@ -153,6 +171,13 @@ fn board_with(layout: Layout, disk: bool, state: &BootState) -> Board {
 }
 
 impl Board {
+    /// The same board after a restart into `slot`.
+    fn started_from(&self, slot: Slot, version: &str) -> Self {
+        let (dir, log) = (Arc::clone(&self.dir), Arc::clone(&self.log));
+        let clock = Arc::new(SystemClock::new());
+        open_board(dir, self.updater.slots.layout, true, self.slots.clone(), log, (slot, version), clock)
+    }
+
     fn run_dir(&self) -> &Path {
         self.desk.run_dir()
     }
@@ -470,4 +495,79 @@ async fn a_restart_is_announced_and_nothing_begins_any_more() {
     assert_eq!(board.view().stage.code, UpdateStageCode::Restarting);
     assert_eq!(board.send(&bundle(&GOOD), false).await.unwrap_err().code, RefusalCode::Busy);
     board.restarted().await;
+}
+
+/// The runtime's clock, which stands still in the tests that use it and is moved by the waiting of others.
+struct Paused {
+    begun: tokio::time::Instant,
+}
+
+impl Paused {
+    #[expect(clippy::disallowed_methods, reason = "the runtime's clock, which stands still in these tests")]
+    fn begin() -> Self {
+        Self { begun: tokio::time::Instant::now() }
+    }
+}
+
+impl Clock for Paused {
+    fn wall(&self) -> WallTime {
+        at("2026-11-20T12:00:00Z").as_wall()
+    }
+
+    fn mono(&self) -> MonoTime {
+        MonoTime::from_start(self.begun.elapsed())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_version_that_does_not_become_healthy_goes_back_and_says_why() {
+    let state = BootState::default().after_install(Slot::A, Version::new(0, 1, 0));
+    let board = board_on(Layout::Dual, true, &state, Arc::new(Paused::begin()));
+    assert!(board.view().installed.trying);
+    assert_eq!(board.send(&bundle(&GOOD), false).await.unwrap_err().code, RefusalCode::Busy);
+    let clock = Paused::begin();
+    update_trial::watch(&board.updater).await;
+    let took = clock.mono().since(MonoTime::from_start(Duration::ZERO));
+    assert!((180..190).contains(&took.as_secs()), "{took:?}");
+    board.restarted().await;
+    let trial = board.boot_state().trying.unwrap();
+    assert_eq!((trial.tries_left, trial.rejected.as_deref()), (0, Some("record did not start")));
+    let words = "0.1.0 did not become healthy: record did not start. The version before comes back.";
+    assert_eq!(board.view().stage.message, words);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_was_confirmed_before_is_not_given_up() {
+    let board = board_on(Layout::Dual, true, &BootState::default(), Arc::new(Paused::begin()));
+    update_trial::watch(&board.updater).await;
+    assert_eq!(board.boot_state(), BootState::default());
+    assert_eq!(*board.desk.watch_ending().borrow(), None);
+    assert_eq!(board.view().stage, idle());
+}
+
+#[tokio::test]
+async fn a_healthy_version_is_confirmed_once_and_raises_the_floor() {
+    let board = board(Layout::Dual, true);
+    board.send(&bundle(&GOOD), false).await.unwrap();
+    board.restarted().await;
+    // The loader started it: the same flash, seen from the other slot.
+    let new = board.started_from(Slot::B, "0.2.0");
+    assert!(new.view().installed.trying);
+    update_trial::confirmed(&new.updater, true).unwrap();
+    new.updater.tell();
+    let state = new.boot_state();
+    assert_eq!((state.active, &state.trying), (Slot::B, &None));
+    let view = new.view();
+    assert!(!view.installed.trying);
+    assert_eq!(view.floor, "0.1.5", "its manifest's minimum version");
+    let last = view.last.unwrap();
+    assert_eq!(
+        (last.outcome, last.message.as_str()),
+        (UpdateOutcome::Good, "0.2.0 is installed and healthy.")
+    );
+    // At the next start it is confirmed again, which changes nothing.
+    update_trial::confirmed(&new.updater, false).unwrap();
+    assert_eq!(new.boot_state(), state);
+    let too_old = bundle(&Made { version: "0.1.4", minimum: "0.1.0", ..GOOD });
+    assert_eq!(new.send(&too_old, true).await.unwrap_err().code, RefusalCode::TooOld);
 }
