@@ -1,4 +1,4 @@
-//! The boot state: which slot is started, which is on trial, and what an update left to do.
+//! Boot state: the started slot, the one on trial, and what is left to do.
 //!
 //! Kept in the state log as JSON (docs/update-format.md). Pure data: the rules are in `decide.rs`.
 

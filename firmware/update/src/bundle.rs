@@ -1,7 +1,7 @@
-//! The bundle file: a head, an envelope, an image (docs/update-format.md has the bytes).
+//! The bundle file: a head, an envelope and an image.
 //!
-//! Building is deterministic: the same manifest, keys and image make the same file. Does not belong here: reading one
-//! that somebody sent (`incoming.rs`).
+//! docs/update-format.md has the bytes. Building is deterministic: the same manifest, keys and image make the same
+//! file. Does not belong here: reading one that somebody sent (`incoming.rs`).
 
 use std::io::{self, Read, Write};
 

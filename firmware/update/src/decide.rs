@@ -1,4 +1,4 @@
-//! What to start: a pure function of the boot state and of what was found out so far.
+//! What to start: a pure function of the boot state and of known facts.
 //!
 //! It asks for a slot to be verified only when the answer depends on it, because hashing a slot takes a second on a
 //! slow board. Whoever calls keeps the state that comes with a decision before acting on it, so that a power cut in the

@@ -1,4 +1,4 @@
-//! The envelope: a manifest with its signatures and the root documents that lead to their keys.
+//! The envelope: a manifest, its signatures and root documents.
 //!
 //! It stands at the head of a bundle and, the same bytes, in a slot's header. Does not belong here: whom to believe
 //! (`trust.rs`).

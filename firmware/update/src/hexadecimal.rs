@@ -1,4 +1,4 @@
-//! Bytes of fixed length as lower-case hexadecimal text, in documents and in messages.
+//! Bytes of fixed length as lower-case hexadecimal text.
 //!
 //! Upper case is refused: each value has one spelling.
 

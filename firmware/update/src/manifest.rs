@@ -1,4 +1,4 @@
-//! The manifest: what a bundle holds, for which board, and until when it may be installed.
+//! The manifest: what a bundle holds, for which board, until when.
 //!
 //! Its canonical JSON is what release keys and the owner's key sign. Does not belong here: whether this device takes it
 //! (`target.rs`).

@@ -1,4 +1,4 @@
-//! A slot: a root file system from its first byte, and the signed envelope in its last erase block.
+//! A slot: a root file system, and its envelope in the last erase block.
 //!
 //! The header block is erased first and written last, so that a slot is whole or has no header. Nothing is skipped
 //! because it looks right: a block whose erase was cut can read well and still forget. Does not belong here: which

@@ -1,4 +1,4 @@
-//! Trust: the chain of root documents, the owner's key, and the verdict on an envelope.
+//! Trust: root documents, the owner's key, the verdict on an envelope.
 //!
 //! The initial root document is part of the stage and never replaced; what follows it is kept in the state log with its
 //! signatures, and checked again at each loading. Root documents that an envelope brings count for that envelope at

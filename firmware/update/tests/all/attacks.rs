@@ -1,4 +1,4 @@
-//! What must be refused: TUF's list of attacks, and everything that is not exactly a bundle.
+//! What must be refused: TUF's list, and what is not exactly a bundle.
 //!
 //! Each test is named for its attack. A refusal is checked at both ways in: pushed piece by piece, and read whole.
 

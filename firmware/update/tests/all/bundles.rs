@@ -1,4 +1,4 @@
-//! Bundles as they are built: the same in each run, and byte for byte as docs/update-format.md says.
+//! Bundles as built: the same in each run, and as their page says.
 
 use update::{ErrorKind, Incoming, SigningKey, build, describe_root};
 

@@ -1,4 +1,4 @@
-//! A device in memory: a chip with slots and state, a disk, and a running system that updates it.
+//! A device in memory: a chip, a disk, and a system that updates it.
 //!
 //! The power fails for chip and disk at once. What the loader does is [`Machine::start`], as on a board.
 

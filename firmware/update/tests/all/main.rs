@@ -1,4 +1,4 @@
-//! The update crate from outside: power cuts, attacks, and bundles as they are built.
+//! The update crate from outside: power cuts, attacks, bundles.
 
 mod attacks;
 mod bundles;

@@ -1,4 +1,4 @@
-//! Flash that counts: a partition of a simulated chip, and where a power cut can hit it.
+//! Flash that counts: a partition, and where a power cut can hit it.
 
 use std::sync::{Arc, Mutex};
 

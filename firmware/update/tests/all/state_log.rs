@@ -1,4 +1,4 @@
-//! The state log under power cuts: each key has its old or its new value, whenever the cut comes.
+//! The state log under power cuts: each value is the old or the new.
 
 use std::collections::BTreeMap;
 
