@@ -234,6 +234,8 @@ fn check_pin_users(board: &Board) -> Result<(), Fault> {
         board.alarm_inputs.iter().enumerate().map(|(n, i)| (i.pin.as_str(), at!["alarm_input", n, "pin"])),
     );
     uses.extend(board.relays.iter().enumerate().map(|(n, r)| (r.pin.as_str(), at!["relay", n, "pin"])));
+    // Three steps like the others; a table that stands once has no number to say.
+    uses.extend(board.button.iter().map(|button| (button.pin.as_str(), at!["button", 0, "pin"])));
     for (number, port) in board.rs485.iter().enumerate() {
         uses.extend(port.direction_pin.as_deref().map(|pin| (pin, at!["rs485", number, "direction_pin"])));
     }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::address::{Address, ByteSize};
 use crate::devices::{
-    AlarmInput, FrontEnd, Gpio, I2cBus, Input, Led, Panel, Pin, PinMux, Relay, Rs485, Rtc, Watchdog,
+    AlarmInput, Button, FrontEnd, Gpio, I2cBus, Input, Led, Panel, Pin, PinMux, Relay, Rs485, Rtc, Watchdog,
 };
 use crate::flash::Flash;
 
@@ -59,6 +59,8 @@ pub struct Board {
     /// Relay outputs on pins.
     #[serde(default, rename = "relay")]
     pub relays: Vec<Relay>,
+    /// The factory-reset button on a pin.
+    pub button: Option<Button>,
     /// RS-485 ports.
     #[serde(default)]
     pub rs485: Vec<Rs485>,

@@ -253,6 +253,14 @@ pub struct Relay {
     pub pin: String,
 }
 
+/// The button that gives a recorder back to whoever holds it: see `system`'s.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Button {
+    /// Its pin.
+    pub pin: String,
+}
+
 /// An RS-485 port.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -109,6 +109,8 @@ const MAIN_HISTORY_BYTES: u32 = 6 << 20;
 const SUB_BYTES: u32 = 2 << 20;
 /// 32 s of G.711, 16 s of AAC at 128 kbit/s.
 const AUDIO_BYTES: u32 = 256 << 10;
+/// A smaller ring holds nothing worth following: 4 s of G.711.
+const LEAST_BYTES: u32 = 32 << 10;
 /// 17 s of 60 pictures a second; 20 s of G.711 or AAC at 50 units a second.
 const DEFAULT_SLOTS: u32 = 1024;
 
@@ -123,6 +125,27 @@ impl RingSpec {
             StreamKind::Audio => AUDIO_BYTES,
         };
         Self { payload_bytes, slots: DEFAULT_SLOTS }
+    }
+
+    /// The size on a board with little memory: the rings of one channel, main, sub and audio, together take at
+    /// most `channel_bytes`, files and all. At 5 MiB, main holds 14 s of 2 Mbit/s and units of 1.8 MiB.
+    #[must_use]
+    pub const fn within(kind: StreamKind, channel_bytes: u32) -> Self {
+        let whole = Self::for_stream(kind);
+        let share = match kind {
+            StreamKind::Main => channel_bytes / 16 * 12,
+            StreamKind::Sub => channel_bytes / 16 * 3,
+            StreamKind::Audio => channel_bytes / 16,
+        };
+        let beside = (HEADER_BYTES + DEFAULT_SLOTS as usize * SLOT_BYTES) as u32;
+        let payload_bytes = share.saturating_sub(beside) / PAYLOAD_ALIGN * PAYLOAD_ALIGN;
+        if payload_bytes > whole.payload_bytes {
+            whole
+        } else if payload_bytes < LEAST_BYTES {
+            Self { payload_bytes: LEAST_BYTES, slots: DEFAULT_SLOTS }
+        } else {
+            Self { payload_bytes, slots: DEFAULT_SLOTS }
+        }
     }
 }
 
@@ -268,5 +291,30 @@ impl Geometry {
             });
         }
         Ok(geometry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rings_of_a_channel_stay_within_what_it_may_take() {
+        let file =
+            |spec: RingSpec| HEADER_BYTES + spec.slots as usize * SLOT_BYTES + spec.payload_bytes as usize;
+        for channel_bytes in [2 << 20, 5 << 20, 40 << 20] {
+            let kinds = [StreamKind::Main, StreamKind::Sub, StreamKind::Audio];
+            let specs = kinds.map(|kind| RingSpec::within(kind, channel_bytes));
+            for (kind, spec) in kinds.into_iter().zip(specs) {
+                assert!(
+                    Geometry::new(Content::Units(StreamId::new(ChannelId::new(1).unwrap(), kind)), spec)
+                        .is_ok()
+                );
+                assert!(spec.payload_bytes <= RingSpec::for_stream(kind).payload_bytes);
+            }
+            assert!(specs.map(file).iter().sum::<usize>() <= channel_bytes as usize, "{channel_bytes}");
+        }
+        let main = RingSpec::within(StreamKind::Main, 5 << 20);
+        assert!(main.payload_bytes / 2 >= 1_800_000 && u64::from(main.payload_bytes) * 8 / 2_000_000 >= 14);
     }
 }

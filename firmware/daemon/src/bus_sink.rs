@@ -15,6 +15,8 @@ pub(crate) type WishKeyframe = Box<dyn Fn(StreamId) + Send + Sync>;
 /// The sink of all channels of the role.
 pub(crate) struct BusSink {
     run_dir: PathBuf,
+    /// What the rings of one channel may take together, where memory is short.
+    ring_bytes: Option<u32>,
     clock: Arc<dyn Clock>,
     wish_keyframe: WishKeyframe,
     streams: RwLock<HashMap<StreamId, Arc<Mutex<Publisher>>>>,
@@ -23,8 +25,20 @@ pub(crate) struct BusSink {
 
 impl BusSink {
     /// Readers' wishes for a keyframe go to `wish_keyframe`, from the backends' threads.
-    pub(crate) fn new(run_dir: PathBuf, clock: Arc<dyn Clock>, wish_keyframe: WishKeyframe) -> Self {
-        Self { run_dir, clock, wish_keyframe, streams: RwLock::default(), signals: Mutex::default() }
+    pub(crate) fn new(
+        run_dir: PathBuf,
+        ring_bytes: Option<u32>,
+        clock: Arc<dyn Clock>,
+        wish_keyframe: WishKeyframe,
+    ) -> Self {
+        Self {
+            run_dir,
+            ring_bytes,
+            clock,
+            wish_keyframe,
+            streams: RwLock::default(),
+            signals: Mutex::default(),
+        }
     }
 
     /// The channel is no longer captured: its rings end.
@@ -49,7 +63,8 @@ impl BusSink {
     }
 
     fn add(&self, stream: StreamId, format: &StreamFormat) -> Result<(), bus::BusError> {
-        let spec = RingSpec::for_stream(stream.kind);
+        let whole = || RingSpec::for_stream(stream.kind);
+        let spec = self.ring_bytes.map_or_else(whole, |bytes| RingSpec::within(stream.kind, bytes));
         let publisher = Publisher::create(&self.run_dir, stream, format, spec)?;
         let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
         streams.insert(stream, Arc::new(Mutex::new(publisher)));

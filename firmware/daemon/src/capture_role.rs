@@ -44,7 +44,8 @@ pub(crate) fn run(
     })?;
     // With a full inbox a wish is lost: the next keyframe comes by itself, a GOP later.
     let wish = move |stream| drop(events.try_send(Event::Keyframe(stream)));
-    let sink = Arc::new(BusSink::new(config.run_dir.clone(), Arc::clone(&clock), Box::new(wish)));
+    let sink =
+        Arc::new(BusSink::new(config.run_dir.clone(), config.ring_bytes, Arc::clone(&clock), Box::new(wish)));
     let mut capture = Capture {
         clock: Arc::clone(&clock),
         backends: Backends::new(&clock),

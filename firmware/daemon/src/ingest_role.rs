@@ -40,13 +40,17 @@ async fn ingest(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let mut cameras = Cameras::new(config.run_dir.clone(), Arc::clone(&clock));
     let mut meters = Meters::new(config.run_dir);
+    cameras.set_ring_bytes(config.ring_bytes);
     cameras.set(configs(&config.settings)).await?;
     control.ready();
     let mut report = interval(STATUS_EVERY);
     loop {
         tokio::select! {
             order = inbox.recv() => match order {
-                Some(ToRole::Configure(config)) => cameras.set(configs(&config.settings)).await?,
+                Some(ToRole::Configure(config)) => {
+                    cameras.set_ring_bytes(config.ring_bytes);
+                    cameras.set(configs(&config.settings)).await?;
+                }
                 Some(ToRole::Shutdown) | None => return Ok(()),
                 Some(_) => {}
             },

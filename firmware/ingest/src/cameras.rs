@@ -19,6 +19,7 @@ pub const MAX_CAMERAS: usize = hal::MAX_CHANNELS as usize;
 /// Running cameras by their channel.
 pub struct Cameras {
     bus_dir: PathBuf,
+    ring_bytes: Option<u32>,
     clock: Arc<dyn Clock>,
     running: BTreeMap<ChannelId, (CameraConfig, CameraHandle)>,
 }
@@ -27,7 +28,12 @@ impl Cameras {
     /// None yet; their rings will be in `bus_dir`.
     #[must_use]
     pub fn new(bus_dir: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { bus_dir, clock, running: BTreeMap::new() }
+        Self { bus_dir, ring_bytes: None, clock, running: BTreeMap::new() }
+    }
+
+    /// From now on, what the rings of one camera may take together, where memory is short.
+    pub fn set_ring_bytes(&mut self, ring_bytes: Option<u32>) {
+        self.ring_bytes = ring_bytes;
     }
 
     /// Makes the running cameras those of `configs`: starts, stops, and starts anew those whose settings
@@ -50,7 +56,8 @@ impl Cameras {
         }
         for (channel, config) in wanted {
             self.running.entry(channel).or_insert_with(|| {
-                let handle = Camera::spawn(config.clone(), self.bus_dir.clone(), Arc::clone(&self.clock));
+                let (dir, clock) = (self.bus_dir.clone(), Arc::clone(&self.clock));
+                let handle = Camera::spawn_within(config.clone(), dir, self.ring_bytes, clock);
                 (config, handle)
             });
         }

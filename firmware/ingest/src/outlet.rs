@@ -14,12 +14,15 @@ use hal::{AccessUnit, ChannelId, StreamFormat, StreamId, StreamKind};
 pub(crate) struct Outlet {
     dir: PathBuf,
     stream: StreamId,
+    spec: RingSpec,
     open: Option<(Publisher, StreamFormat)>,
 }
 
 impl Outlet {
-    pub(crate) fn new(dir: PathBuf, channel: ChannelId, kind: StreamKind) -> Self {
-        Self { dir, stream: StreamId::new(channel, kind), open: None }
+    /// `ring_bytes` is what the channel's rings may take together, where memory is short.
+    pub(crate) fn new(dir: PathBuf, channel: ChannelId, kind: StreamKind, ring_bytes: Option<u32>) -> Self {
+        let spec = ring_bytes.map_or_else(|| RingSpec::for_stream(kind), |b| RingSpec::within(kind, b));
+        Self { dir, stream: StreamId::new(channel, kind), spec, open: None }
     }
 
     pub(crate) fn stream(&self) -> StreamId {
@@ -35,8 +38,7 @@ impl Outlet {
                 known.clone_from(format);
             }
             None => {
-                let spec = RingSpec::for_stream(self.stream.kind);
-                let publisher = Publisher::create(&self.dir, self.stream, format, spec)?;
+                let publisher = Publisher::create(&self.dir, self.stream, format, self.spec)?;
                 self.open = Some((publisher, format.clone()));
             }
         }

@@ -63,6 +63,16 @@ impl Camera {
     /// Outside a tokio runtime.
     #[must_use = "the camera stops when its handle is dropped"]
     pub fn spawn(config: CameraConfig, bus_dir: PathBuf, clock: Arc<dyn Clock>) -> CameraHandle {
+        Self::spawn_within(config, bus_dir, None, clock)
+    }
+
+    /// The same with rings that together take at most `ring_bytes`, where memory is short.
+    pub(crate) fn spawn_within(
+        config: CameraConfig,
+        bus_dir: PathBuf,
+        ring_bytes: Option<u32>,
+        clock: Arc<dyn Clock>,
+    ) -> CameraHandle {
         let (sender, status) = watch::channel(CameraStatus {
             state: CameraState::Connecting,
             message: format!("Connecting to the camera at {}.", config.authority()),
@@ -71,8 +81,8 @@ impl Camera {
         let channel = config.channel();
         let task = Task {
             timeline: Timeline::new(now(&*clock)),
-            video: Outlet::new(bus_dir.clone(), channel, StreamKind::Main),
-            audio: Outlet::new(bus_dir, channel, StreamKind::Audio),
+            video: Outlet::new(bus_dir.clone(), channel, StreamKind::Main, ring_bytes),
+            audio: Outlet::new(bus_dir, channel, StreamKind::Audio, ring_bytes),
             stable: false,
             config,
             clock,

@@ -5,6 +5,8 @@
 //!
 //! Does not belong here: threads and when things are done (the warden's), and ioctls (`hal-linux`).
 
+mod alarm;
+mod button;
 mod dhcp;
 mod disks;
 mod error;
@@ -15,6 +17,8 @@ mod sntp;
 mod socket;
 mod usb;
 
+pub use alarm::{DEBOUNCE, DebouncedInput, TimedRelay};
+pub use button::{ACT_AFTER, ButtonAct, HeldButton, WARN_AFTER};
 pub use dhcp::{DhcpAct, DhcpClient, Lease};
 pub use disks::{Bus, Content, Disk, DiskPlaces, LABEL_PREFIX};
 pub use error::{ErrorKind, SystemError};

@@ -16,5 +16,5 @@ pub(crate) use change::{CameraChange, Change, ChangeError, apply};
 pub(crate) use load::{SettingsError, parse};
 pub(crate) use migrate::{OLDEST_VERSION, merged, text_for};
 pub(crate) use model::{
-    Camera, Channel, Input, Network, Settings, Storage, Stream, Transport, VERSION,
+    Alarm, Camera, Channel, Input, Network, Settings, Storage, Stream, Transport, VERSION,
 };

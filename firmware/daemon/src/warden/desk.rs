@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hal::{Clock, MonoTime};
@@ -63,6 +64,7 @@ pub(super) struct Desk {
     volume: watch::Sender<Volume>,
     snapshot: watch::Sender<Snapshot>,
     ending: watch::Sender<Option<PowerAct>>,
+    reset: AtomicBool,
     format_disk: OnceLock<FormatDisk>,
     orders: OnceLock<FollowOrder>,
 }
@@ -87,6 +89,7 @@ impl Desk {
             volume: watch::Sender::new(volume),
             snapshot: watch::Sender::new(snapshot),
             ending: watch::Sender::new(None),
+            reset: AtomicBool::new(false),
             format_disk: OnceLock::new(),
             orders: OnceLock::new(),
             clock,
@@ -150,6 +153,17 @@ impl Desk {
     /// Ends the roles in order, then the board.
     pub(super) fn end(&self, act: PowerAct) {
         self.ending.send_replace(Some(act));
+    }
+
+    /// Somebody holds the button: when the roles have ended, what makes the recorder its owner's is removed.
+    pub(super) fn factory_reset(&self) {
+        self.reset.store(true, Ordering::Release);
+        self.end(PowerAct::Restart);
+    }
+
+    /// Whether [`Self::factory_reset`] was asked for.
+    pub(super) fn is_reset(&self) -> bool {
+        self.reset.load(Ordering::Acquire)
     }
 
     /// Woken when the board shall end.
@@ -255,7 +269,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::warden) mod tests {
     use hal::SystemClock;
 
     use super::*;
@@ -264,6 +278,10 @@ mod tests {
     use crate::warden::keeper::FolderKeeper;
 
     fn desk(dir: &std::path::Path) -> Desk {
+        desk_with_clock(dir, Arc::new(SystemClock::new()))
+    }
+
+    pub(in crate::warden) fn desk_with_clock(dir: &std::path::Path, clock: Arc<dyn Clock>) -> Desk {
         Desk::new(Opening {
             run_dir: dir.join("run"),
             keeper: Arc::new(FolderKeeper::new(dir.to_owned(), dir.join("settings.toml"))),
@@ -272,7 +290,7 @@ mod tests {
             accounts: String::new(),
             volume: Volume { dir: Some(dir.join("volume")), ..Volume::default() },
             ring_budget: None,
-            clock: Arc::new(SystemClock::new()),
+            clock,
         })
     }
 

@@ -12,6 +12,7 @@
 mod backoff;
 mod board;
 mod children;
+mod contacts;
 mod desk;
 mod disks;
 mod flash_keeper;

@@ -1,0 +1,220 @@
+//! The board's contacts: alarm inputs, relays, the factory-reset button.
+//!
+//! One thread looks at all of them. Does not belong here: what levels mean (`system`), and which pin is which (the
+//! board's description).
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use board::{ActiveLevel, Board, GpioController, Pin};
+use hal::{AlarmInput, HalError, PinInput, PinRelay, RelayOutput};
+use hal_linux::GpioChip;
+use system::{ButtonAct, DebouncedInput, HeldButton, TimedRelay};
+
+use super::desk::Desk;
+
+/// How often contacts are looked at: several times within the time that they may bounce.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// A chip that is not there yet is looked for again after this: drivers come up late.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The kernel's label of the simulated chip.
+const SIMULATED: &str = "gpio-sim";
+/// Lines of a group.
+const GROUP_LINES: u32 = 8;
+
+/// Starts the thread, where the board has contacts; it lives as long as the program.
+pub(super) fn start(desk: &Arc<Desk>, board: &Board, say: fn(&str)) -> std::io::Result<()> {
+    let Some(gpio) = board.gpio else { return Ok(()) };
+    if board.alarm_inputs.is_empty() && board.relays.is_empty() && board.button.is_none() {
+        return Ok(());
+    }
+    if gpio.controller != GpioController::GpioSim {
+        tracing::warn!(
+            "this program does not drive the board's GPIO controller yet: no alarm inputs, no relays"
+        );
+        return Ok(());
+    }
+    let (desk, board) = (Arc::clone(desk), board.clone());
+    thread::Builder::new().name("contacts".to_owned()).spawn(move || {
+        let mut told = String::new();
+        loop {
+            let error = match Contacts::open(&board) {
+                Ok(mut contacts) => {
+                    tracing::info!("alarm inputs and relays are ready");
+                    contacts.run(&desk, say)
+                }
+                Err(error) => error,
+            };
+            let error = error.to_string();
+            if error != told {
+                tracing::warn!(error, "no alarm inputs and relays for now");
+                told = error;
+            }
+            thread::sleep(RETRY_AFTER);
+        }
+    })?;
+    Ok(())
+}
+
+struct Contacts {
+    inputs: Vec<(String, Box<dyn AlarmInput>, DebouncedInput)>,
+    relays: Vec<(String, Box<dyn RelayOutput>, TimedRelay)>,
+    button: Option<(Box<dyn AlarmInput>, HeldButton)>,
+}
+
+impl Contacts {
+    fn open(board: &Board) -> Result<Self, HalError> {
+        let chip = GpioChip::find(SIMULATED)?;
+        let input = |name: &str, pin: &str| -> Result<Box<dyn AlarmInput>, HalError> {
+            let pin = pin_of(board, pin)?;
+            Ok(Box::new(PinInput::new(name, chip.input(line(pin))?, pin.active)))
+        };
+        let mut contacts = Self { inputs: Vec::new(), relays: Vec::new(), button: None };
+        for alarm in &board.alarm_inputs {
+            let pin = input(&alarm.name, &alarm.pin)?;
+            contacts.inputs.push((alarm.name.clone(), pin, DebouncedInput::default()));
+        }
+        for relay in &board.relays {
+            let pin = pin_of(board, &relay.pin)?;
+            // Off from the first moment on.
+            let output = chip.output(line(pin), pin.active == ActiveLevel::Low)?;
+            let output: Box<dyn RelayOutput> = Box::new(PinRelay::new(&relay.name, output, pin.active)?);
+            contacts.relays.push((relay.name.clone(), output, TimedRelay::default()));
+        }
+        if let Some(button) = &board.button {
+            contacts.button = Some((input("button", &button.pin)?, HeldButton::default()));
+        }
+        Ok(contacts)
+    }
+
+    /// Until a pin fails: then why.
+    fn run(&mut self, desk: &Desk, say: fn(&str)) -> HalError {
+        let settings = desk.watch_settings();
+        let mut on = vec![false; self.relays.len()];
+        loop {
+            let turn = self.turn(desk, &settings.borrow().alarms, &mut on, say);
+            if let Err(error) = turn {
+                return error;
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn turn(
+        &mut self,
+        desk: &Desk,
+        rules: &[crate::settings::Alarm],
+        on: &mut [bool],
+        say: fn(&str),
+    ) -> Result<(), HalError> {
+        let now = desk.clock.mono();
+        for (name, pin, input) in &mut self.inputs {
+            let Some(active) = input.look(pin.is_active()?, now) else { continue };
+            tracing::info!(input = *name, active, "alarm input");
+            if !active {
+                continue;
+            }
+            for rule in rules.iter().filter(|rule| rule.input == *name) {
+                for (_, _, relay) in self.relays.iter_mut().filter(|(relay, ..)| *relay == rule.relay) {
+                    relay.hold(Duration::from_secs(u64::from(rule.relay_sec)), now);
+                }
+            }
+        }
+        for ((name, pin, relay), was_on) in self.relays.iter_mut().zip(on) {
+            let wanted = relay.is_on(now);
+            if wanted != *was_on {
+                pin.set(wanted)?;
+                tracing::info!(relay = *name, on = wanted, "relay");
+                *was_on = wanted;
+            }
+        }
+        if let Some((pin, button)) = &mut self.button {
+            match button.look(pin.is_active()?, now) {
+                Some(ButtonAct::Warn) => say(
+                    "The button is held: in 7 s settings, accounts and the owner's key are removed and the board \
+                     restarts. Footage is kept. Let go now and nothing happens.",
+                ),
+                Some(ButtonAct::Spared) => say("The button was let go of: nothing is removed."),
+                Some(ButtonAct::Act) => desk.factory_reset(),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn pin_of<'a>(board: &'a Board, name: &str) -> Result<&'a Pin, HalError> {
+    let found = board.pins.iter().find(|pin| pin.name == name);
+    found.ok_or_else(|| HalError::new(hal::ErrorKind::NotFound, format!("the board has no pin {name}")))
+}
+
+fn line(pin: &Pin) -> u32 {
+    u32::from(pin.line.group) * GROUP_LINES + u32::from(pin.line.bit)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use hal::WallTime;
+    use hal_sim::SimClock;
+
+    use super::*;
+    use crate::settings::Alarm;
+    use crate::warden::desk::tests::desk_with_clock;
+
+    #[derive(Clone, Default)]
+    struct Level(Arc<Mutex<bool>>);
+
+    impl AlarmInput for Level {
+        fn is_active(&mut self) -> Result<bool, HalError> {
+            Ok(*self.0.lock().unwrap())
+        }
+    }
+
+    impl RelayOutput for Level {
+        fn set(&mut self, on: bool) -> Result<(), HalError> {
+            *self.0.lock().unwrap() = on;
+            Ok(())
+        }
+
+        fn is_on(&mut self) -> Result<bool, HalError> {
+            Ok(*self.0.lock().unwrap())
+        }
+    }
+
+    #[test]
+    fn an_alarm_switches_its_relay_for_its_time_and_the_button_resets() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SimClock::new(WallTime::default()));
+        let desk = desk_with_clock(dir.path(), Arc::<SimClock>::clone(&clock));
+        let (contact, relay, button) = (Level::default(), Level::default(), Level::default());
+        let mut contacts = Contacts {
+            inputs: vec![("alarm1".to_owned(), Box::new(contact.clone()), DebouncedInput::default())],
+            relays: vec![("relay1".to_owned(), Box::new(relay.clone()), TimedRelay::default())],
+            button: Some((Box::new(button.clone()), HeldButton::default())),
+        };
+        let rules = [Alarm { input: "alarm1".to_owned(), relay: "relay1".to_owned(), relay_sec: 2 }];
+        let mut on = [false];
+        let mut run = |millis: u64| {
+            for _ in 0..millis / 10 {
+                contacts.turn(&desk, &rules, &mut on, |_| {}).unwrap();
+                clock.advance(LOOK_EVERY);
+            }
+            *relay.0.lock().unwrap()
+        };
+        assert!(!run(500));
+        *contact.0.lock().unwrap() = true;
+        assert!(!run(50), "it may still bounce");
+        assert!(run(100));
+        *contact.0.lock().unwrap() = false;
+        assert!(run(1_800));
+        assert!(!run(300));
+        *button.0.lock().unwrap() = true;
+        run(9_900);
+        assert!(!desk.is_reset());
+        run(200);
+        assert!(desk.is_reset());
+    }
+}
