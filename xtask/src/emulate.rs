@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// Begin with the image's flash and an empty disk
     #[arg(long)]
     fresh: bool,
-    /// The first of four ports to listen on; 0 for the usual ones
+    /// The first of three ports to listen on; 0 for the usual ones
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     port_base: u16,
 }
@@ -96,16 +96,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     Err(format!("qemu-system-arm: {error}; `xtask/install.sh image` installs it").into())
 }
 
-fn forwards(base: u16) -> Result<[Forward; 4], Failure> {
+fn forwards(base: u16) -> Result<[Forward; 3], Failure> {
     let host = |usual: u16, number: u16| match base {
         0 => Ok(usual),
-        base => base.checked_add(number).ok_or("there are no four ports from there on"),
+        base => base.checked_add(number).ok_or("there are no three ports from there on"),
     };
     Ok([
-        Forward { purpose: "web page", scheme: "https", host: host(8443, 0)?, guest: 8443 },
-        Forward { purpose: "RTSP, when enabled", scheme: "rtsp", host: host(8554, 1)?, guest: 8554 },
-        Forward { purpose: "RTSPS", scheme: "rtsps", host: host(8322, 2)?, guest: 8322 },
-        Forward { purpose: "recovery page", scheme: "https", host: host(8444, 3)?, guest: 443 },
+        Forward { purpose: "web page", scheme: "https", host: host(8443, 0)?, guest: 443 },
+        Forward { purpose: "RTSP, when enabled", scheme: "rtsp", host: host(8554, 1)?, guest: 554 },
+        Forward { purpose: "RTSPS", scheme: "rtsps", host: host(8322, 2)?, guest: 322 },
     ])
 }
 

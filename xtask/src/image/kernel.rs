@@ -59,10 +59,15 @@ pub(super) fn build(places: &Places, board: &str) -> Result<Kernel, Failure> {
 
 fn compile(places: &Places, dir: &Path, fragment: &Path) -> Result<(), Failure> {
     let work = places.cache.join("kernel-work");
-    let _ = fs::remove_dir_all(&work);
-    fs::create_dir_all(&work)?;
-    let archive = format!("/usr/src/{SOURCE}.tar.xz");
-    tool::run(Command::new("tar").args(["-xf", &archive, "-C"]).arg(&work))?;
+    // Named by what it is for: a build that was stopped goes on where it was.
+    let unpacked = work.join(dir.file_name().unwrap_or_default());
+    if !unpacked.exists() {
+        let _ = fs::remove_dir_all(&work);
+        fs::create_dir_all(&work)?;
+        let archive = format!("/usr/src/{SOURCE}.tar.xz");
+        tool::run(Command::new("tar").args(["-xf", &archive, "-C"]).arg(&work))?;
+        fs::write(&unpacked, "")?;
+    }
     let make = |targets: &[&str]| {
         let mut make = Command::new("make");
         // Nothing of this machine and this day goes into it.
