@@ -1,4 +1,4 @@
-//! The recorder's own software over HTTPS, where its operating system looks after it: refused, and in words.
+//! A PC's own software over HTTPS: its operating system looks after it.
 
 use http::Method;
 use serde_json::{Value, json};

@@ -42,4 +42,4 @@ pub use error::{ApiError, ErrorBody, ErrorDetail, ErrorKind};
 pub use openapi::openapi_json;
 pub use server::{ConnectionLimits, serve};
 pub use time::{NotATime, UtcTime};
-pub use upload::Upload;
+pub use upload::{MAX_BUNDLE_BYTES, Upload};

@@ -39,13 +39,6 @@ pub const MAX_SETUP_CODE_CHARS: usize = 32;
 pub const MAX_RECORDING: Duration = Duration::from_secs(12 * 3600);
 /// The longest span of a timeline: two years.
 pub const MAX_TIMELINE: Duration = Duration::from_secs(2 * 366 * 86_400);
-/// The largest update taken: the largest flash that any board of ours has.
-pub const MAX_BUNDLE_BYTES: u64 = 64 << 20;
-/// An upload that stands still this long is not being sent any more.
-pub const UPLOAD_STALL: Duration = Duration::from_secs(30);
-/// A refused upload is read on for this long, so that the sender gets to see the answer: a whole update on a
-/// network of 10 Mbit/s.
-pub const UPLOAD_DRAIN: Duration = Duration::from_secs(20);
 /// The longest file name that common file systems have.
 pub const MAX_FILE_NAME_CHARS: usize = 255;
 /// The longest name of a device that is looked at; Linux has 31.

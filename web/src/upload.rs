@@ -6,13 +6,22 @@
 //!
 //! Does not belong here: what the bytes are (the daemon's).
 
+use std::time::Duration;
+
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use crate::error::{ApiError, ErrorKind};
-use crate::limits::{MAX_BUNDLE_BYTES, UPLOAD_DRAIN, UPLOAD_STALL};
+
+/// The largest update taken: the largest flash that any board of ours has.
+pub const MAX_BUNDLE_BYTES: u64 = 64 << 20;
+/// An upload that stands still this long is not being sent any more.
+pub(crate) const UPLOAD_STALL: Duration = Duration::from_secs(30);
+/// A refused upload is read on for this long, so that the sender gets to see the answer: a whole update on a
+/// network of 10 Mbit/s.
+pub(crate) const UPLOAD_DRAIN: Duration = Duration::from_secs(20);
 
 /// A body that is read while it arrives. Dropping it ends the connection.
 pub struct Upload {

@@ -1,4 +1,4 @@
-//! `candor update`: a verdict on a bundle, on any machine; and installing one on the recorder that runs here.
+//! `candor update`: a verdict on a bundle anywhere, and installing one here.
 //!
 //! Does not belong here: what makes a bundle good (crate `update`) and how it is installed (the warden).
 

@@ -1,4 +1,4 @@
-//! The line on which a bundle goes to the warden: a Unix socket in the recorder's folder in memory.
+//! The line on which a bundle goes to the warden: a Unix socket.
 //!
 //! The sender says what comes, then sends pieces, then the end; the warden answers once, at any time: a refusal,
 //! or that all is verified and installing has begun. A line that closes before the end leaves nothing behind.

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::ask::{Asked, BUNDLE, request};
 use super::memory::Memory;
-use crate::limits::{MAX_BUNDLE_BYTES, UPLOAD_STALL};
+use crate::upload::{MAX_BUNDLE_BYTES, UPLOAD_STALL};
 use crate::views::Role;
 
 const PIECE: usize = 64 << 10;

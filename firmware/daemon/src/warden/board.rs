@@ -6,7 +6,8 @@
 //!
 //! Does not belong here: what the parts do, each in its file.
 
-use std::io::{self, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -16,6 +17,7 @@ use board::{Board, PartitionRole};
 use hal::{Clock, NorFlash, SystemClock, Watchdog};
 use hal_linux::{LinuxWatchdog, Mtd};
 use nix::sys::statvfs::statvfs;
+use ring::rand::{SecureRandom, SystemRandom};
 use system::PowerAct;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
@@ -33,7 +35,7 @@ use super::run::{StartError, accounts, watch_over};
 use super::time;
 use super::update::Updater;
 use super::update_slots::Slots;
-use super::watchdog;
+use super::{update_start, watchdog};
 use crate::board_settings;
 use crate::boot::{self, BootFacts};
 use crate::files;
@@ -48,6 +50,8 @@ const RUN_DIR: &str = "/run/candor";
 const DATA: &str = "/data";
 /// A description that the image brings itself, for a board that the program does not know.
 const BOARD_FILE: &str = "/etc/candor/board.toml";
+/// An empty file system to begin a disk with (docs/ext4-seed.md).
+const SEED: &str = "/usr/share/candor/ext4.seed";
 /// After a start that failed: long enough to read why.
 const RESTART_AFTER: Duration = Duration::from_secs(30);
 /// Orphans that nobody said anything of are looked for this often.
@@ -155,7 +159,7 @@ fn live() -> Result<PowerAct, StartError> {
 /// Until somebody wants the board to end; the roles have ended when this returns.
 async fn run(desk: &Arc<Desk>, board: &Board, updater: Option<Arc<Updater>>) -> io::Result<PowerAct> {
     if let Some(updater) = updater {
-        tokio::spawn(updater.watch());
+        tokio::spawn(update_start::watch(updater));
     }
     if !board.watchdogs.is_empty() {
         match start_watchdog() {
@@ -219,7 +223,7 @@ fn start_updates(
 ) -> Option<Arc<Updater>> {
     let begun = log.and_then(|log| {
         let slots = Slots::of_board(board, facts, log, Path::new(RUN_DIR))?;
-        Ok(Updater::start(desk, slots, say)?)
+        Ok(update_start::start(desk, slots, say)?)
     });
     begun
         .inspect_err(|error| {
@@ -297,8 +301,22 @@ impl Hands for BoardHands {
         }
     }
 
-    fn format(&mut self, _: &Path, _: u64) -> Result<(), String> {
-        Err("this program does not format disks".to_owned())
+    fn format(&mut self, disk: &Path, bytes: u64) -> Result<(), String> {
+        let what = |error: io::Error| format!("{}: {error}", disk.display());
+        let mut seed = BufReader::new(File::open(SEED).map_err(|error| format!("{SEED}: {error}"))?);
+        let mut number = [0; 4];
+        SystemRandom::new().fill(&mut number).map_err(|_| "there is no randomness")?;
+        let mut device = OpenOptions::new().write(true).open(disk).map_err(what)?;
+        system::sow(&mut seed, &mut device, bytes, u32::from_le_bytes(number))
+            .map_err(|error| error.to_string())?;
+        device.sync_all().map_err(what)?;
+        drop(device);
+        // Only a mounted one can grow; what it grows to is there from the next mount on, too.
+        let at = Path::new(DATA);
+        system::mount_disk(disk, at).map_err(|error| error.to_string())?;
+        let grown = hal_linux::grow_ext4(at, bytes / u64::from(system::SEED_BLOCK_BYTES));
+        let unmounted = system::unmount(at).map_err(|error| error.to_string());
+        grown.map_err(|error| error.to_string()).and(unmounted)
     }
 }
 

@@ -5,9 +5,10 @@
 //! `overview` the picture of the whole that people see, `keeper` where things are kept, `kept` the settings
 //! there, `identity` the key and certificate, `backoff` the pause before a restart. Of a board alone are
 //! `children` (orphans), `disks`, `network`, `time`, `contacts` (alarms and the button) and `watchdog`.
-//! New software: `update` is the picture of it and its orders, `update_slots` where it lies, `update_line` who brings it,
-//! `update_intake` how it is taken, `update_install` how it is written, `update_trial` and `update_health` whether it
-//! is healthy, `update_sticks` what USB sticks have, `presence` the proof that an owner stands before the recorder.
+//! New software: `update` is the picture of it and its orders, `update_start` its beginning, `update_slots` where
+//! it lies, `update_line` who brings it, `update_intake` how it is taken, `update_install` how it is written,
+//! `update_trial` and `update_health` whether it is healthy, `update_sticks` what USB sticks have, `presence` the
+//! proof that an owner stands before the recorder.
 
 mod backoff;
 mod board;
@@ -33,6 +34,7 @@ mod update_install;
 mod update_intake;
 mod update_line;
 mod update_slots;
+mod update_start;
 mod update_sticks;
 mod update_trial;
 mod watchdog;

@@ -1,4 +1,4 @@
-//! Presence: the proof that an owner stands before the recorder, for what an owner's session alone may not do.
+//! Presence: the proof that an owner stands before the recorder.
 //!
 //! A code on the console, good for ten minutes and five tries. A stolen session could ask for code after code and
 //! guess at each, so that a new one is made only a while after the last.

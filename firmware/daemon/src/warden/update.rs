@@ -1,9 +1,10 @@
-//! The recorder's own software: what runs, what is on its way, and what an owner may order.
+//! The recorder's own software: what runs, what is on its way.
 //!
 //! One update at a time: whoever begins one has the [`Turn`], and gives it back by dropping it. The picture that
 //! people see is put together here, and told whenever it changes.
 //!
-//! Does not belong here: bytes (`update_intake.rs`), flash (`update_install.rs`).
+//! Does not belong here: bytes (`update_intake.rs`), flash (`update_install.rs`), who else takes part
+//! (`update_start.rs`).
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +25,6 @@ use web::update_views::{
 use super::desk::Desk;
 use super::presence::{Presence, Shown};
 use super::update_slots::Slots;
-use super::{update_intake, update_line, update_sticks, update_trial};
 use crate::messages::{Order, Refusal, RefusalCode};
 use crate::version;
 
@@ -73,20 +73,8 @@ struct Kept {
 }
 
 impl Updater {
-    /// Takes updates from now on: orders, the line, sticks, and the trial of a version that is new.
-    pub(super) fn start(desk: &Arc<Desk>, slots: Slots, console: fn(&str)) -> io::Result<Arc<Self>> {
-        let updater = Self::new(desk, slots, console);
-        updater.take_note_of_failure();
-        updater.look_at_other_slot();
-        updater.take_orders();
-        update_line::listen(&updater)?;
-        let looking = Arc::clone(&updater);
-        thread::Builder::new().name("sticks".to_owned()).spawn(move || update_sticks::watch(&looking))?;
-        updater.tell();
-        Ok(updater)
-    }
-
-    fn take_orders(self: &Arc<Self>) {
+    /// Follows orders from now on.
+    pub(super) fn take_orders(self: &Arc<Self>) {
         let following = Arc::clone(self);
         self.desk.set_orders(Box::new(move |order| following.follow(order)));
     }
@@ -96,19 +84,6 @@ impl Updater {
             Now { stage: idle(), turn: None, restarting: false, told: None, other: None, sticks: Vec::new() };
         let (now, presence) = (Mutex::new(now), Mutex::default());
         Arc::new(Self { desk: Arc::clone(desk), slots, now, presence, console })
-    }
-
-    /// Watches a version that is on trial, confirms a healthy one, and follows the disk's coming and going.
-    pub(super) async fn watch(self: Arc<Self>) {
-        tokio::join!(update_trial::watch(&self), self.follow_disk());
-    }
-
-    /// Whether updates can be taken may depend on it.
-    async fn follow_disk(&self) {
-        let mut volume = self.desk.watch_volume();
-        while volume.changed().await.is_ok() {
-            self.tell();
-        }
     }
 
     fn follow(self: &Arc<Self>, order: Order) -> Result<(), Refusal> {
@@ -323,7 +298,7 @@ impl Updater {
     }
 
     /// The loader said what became of an update that did not stay; it is kept with the time of now.
-    fn take_note_of_failure(&self) {
+    pub(super) fn take_note_of_failure(&self) {
         let Some(failure) = self.slots.boot_state().failed else { return };
         let version = failure.version.as_ref().map_or_else(|| "the update".to_owned(), ToString::to_string);
         let outcome = match failure.outcome {
@@ -350,12 +325,6 @@ impl Updater {
         if let Err(error) = self.desk.keeper.remove(LAST_UPDATE) {
             tracing::warn!(%error, "how the update before went is still kept");
         }
-    }
-
-    /// What was staged for the version that runs is not needed any more.
-    pub(super) fn clear_staged(&self) {
-        let Some(data) = self.desk.data_dir() else { return };
-        update_intake::clear(&data);
     }
 
     /// The time, where it is believed: a clock that was never set shows a time before the image was made. One

@@ -1,4 +1,4 @@
-//! Taking a bundle: verified while it arrives, kept on the disk, verified again as it was kept.
+//! Taking a bundle: verified as it arrives, and again as it was kept.
 //!
 //! Head, signature, board and version are decided by the first kilobytes, before anything of the image is taken. A
 //! bundle that breaks off, is cancelled or is not what was signed leaves nothing behind. What is held in memory
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
 use update::{BundleFile, FolderShelf, Incoming, Shelf, UpdateError, VerifiedBundle, verify_bundle};
-use web::limits::MAX_BUNDLE_BYTES;
+use web::MAX_BUNDLE_BYTES;
 use web::update_views::UpdateStageCode;
 
 use super::update::{Turn, cancelled, refusal};
@@ -72,6 +72,28 @@ pub(super) fn take(
         Ok(bundle) => Ok(Staged { shelf, bundle, allow_downgrade }),
         Err(refusal) => {
             clean(&mut shelf);
+            Err(refusal)
+        }
+    }
+}
+
+/// Takes a bundle and commits to it; a refusal is shown, and ends the turn.
+pub(super) fn finish(
+    turn: Turn,
+    taking: impl FnOnce(&Turn) -> Result<Staged, Refusal>,
+) -> Result<(Turn, Staged), Refusal> {
+    let outcome = taking(&turn).and_then(|staged| match turn.commit() {
+        Ok(()) => Ok(staged),
+        Err(refusal) => {
+            staged.discard();
+            Err(refusal)
+        }
+    });
+    match outcome {
+        Ok(staged) => Ok((turn, staged)),
+        Err(refusal) => {
+            tracing::warn!(code = ?refusal.code, message = refusal.message, "an update was refused");
+            turn.failed(&refusal);
             Err(refusal)
         }
     }

@@ -1,4 +1,4 @@
-//! The warden's end of the line on which bundles come (`crate::update_line`): a thread a sender.
+//! The warden's end of the line on which bundles come.
 //!
 //! The socket lies in the recorder's own folder, which nobody else can enter. Does not belong here: what is done with
 //! the bytes (`update_intake.rs`).
@@ -17,7 +17,7 @@ use web::update_views::UpdateStageCode;
 
 use super::update::{Turn, Updater};
 use super::update_install::install;
-use super::update_intake::{BrokenOff, Source, take};
+use super::update_intake::{BrokenOff, Source, Staged, finish, take};
 use super::update_sticks;
 use crate::ipc;
 use crate::messages::Refusal;
@@ -105,35 +105,13 @@ fn receive(
     socket: &UnixStream,
     announced: Option<u64>,
     downgrade: bool,
-) -> Result<(Turn, super::update_intake::Staged), Refusal> {
+) -> Result<(Turn, Staged), Refusal> {
     let turn = updater.begin(UpdateStageCode::Receiving)?;
     if let Ok(waker) = socket.try_clone() {
         turn.wake_with(move || drop(waker.shutdown(Shutdown::Read)));
     }
     let mut pieces = Pieces(socket);
     finish(turn, |turn| take(turn, &mut pieces, announced, downgrade))
-}
-
-/// Takes a bundle and commits to it; a refusal is shown, and ends the turn.
-pub(super) fn finish(
-    turn: Turn,
-    taking: impl FnOnce(&Turn) -> Result<super::update_intake::Staged, Refusal>,
-) -> Result<(Turn, super::update_intake::Staged), Refusal> {
-    let outcome = taking(&turn).and_then(|staged| match turn.commit() {
-        Ok(()) => Ok(staged),
-        Err(refusal) => {
-            staged.discard();
-            Err(refusal)
-        }
-    });
-    match outcome {
-        Ok(staged) => Ok((turn, staged)),
-        Err(refusal) => {
-            tracing::warn!(code = ?refusal.code, message = refusal.message, "an update was refused");
-            turn.failed(&refusal);
-            Err(refusal)
-        }
-    }
 }
 
 /// Tells the stage whenever it is another, until the recorder restarts or nothing happens any more.

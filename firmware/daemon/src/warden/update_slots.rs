@@ -1,4 +1,4 @@
-//! Where the recorder's software lies: slots in flash, the state log, and whose signature counts.
+//! Where the recorder's software lies, and whose signature counts.
 //!
 //! Everything here is read anew when it is asked for, but for the state log: it is small, seldom needed, and true.
 //!

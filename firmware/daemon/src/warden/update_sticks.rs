@@ -1,4 +1,4 @@
-//! What USB sticks have: looked at once when one is plugged in, and read when an owner wants it.
+//! What USB sticks have: looked at once, and read when an owner wants it.
 //!
 //! A stick is mounted for as long as it is read and no longer, so that it may be pulled at any other time.
 //!
@@ -17,8 +17,7 @@ use update::{HEAD_BYTES, MAGIC, MAX_ENVELOPE_BYTES};
 use web::update_views::{UpdateStageCode, UsbBundle};
 
 use super::update::{Turn, Updater};
-use super::update_intake::{BrokenOff, Source, Staged, take};
-use super::update_line::finish;
+use super::update_intake::{BrokenOff, Source, Staged, finish, take};
 use crate::messages::{Refusal, RefusalCode};
 
 /// How often it is looked for new sticks.

@@ -1,4 +1,4 @@
-//! The trial of a version that is new: looked at every second, then confirmed or given up.
+//! The trial of a version that is new: confirmed, or given up.
 //!
 //! A version that was confirmed before is confirmed again at each healthy start, which costs nothing and completes
 //! what a power cut left; only one that is on trial can fail. Does not belong here: the verdict (`update_health.rs`).
@@ -20,6 +20,7 @@ use web::update_views::{UpdateOutcome, UpdateStageCode};
 
 use super::update::{Updater, idle, stage};
 use super::update_health::{Health, Seen, TRIAL, Verdict};
+use super::update_intake::clear;
 
 /// How often it is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -90,7 +91,10 @@ pub(super) fn confirmed(updater: &Updater, on_trial: bool) -> Result<(), UpdateE
         let version = envelope.manifest().version.to_string();
         let words = format!("{version} is installed and healthy.");
         updater.keep_last(&version, UpdateOutcome::Good, words);
-        updater.clear_staged();
+        // What was staged for this version is not needed any more.
+        if let Some(data) = updater.desk.data_dir() {
+            clear(&data);
+        }
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Updates as a whole, over flash in memory: what is taken, what is refused, and what is left behind.
+//! Updates as a whole, over flash in memory.
 //!
 //! Bundles come over the real line. Does not belong here: formats (crate `update`), a board's boot (tests/).
 
@@ -23,6 +23,7 @@ use crate::update_line::{Line, Sent};
 use crate::warden::desk::Opening;
 use crate::warden::flash_keeper::{FlashKeeper, SharedLog};
 use crate::warden::identity::Identity;
+use crate::warden::{update_line, update_start, update_trial};
 
 const BLOCK: u32 = 64 << 10;
 const SLOT_BYTES: u32 = 16 * BLOCK;
@@ -339,7 +340,7 @@ async fn what_is_refused_changes_nothing_and_leaves_nothing() {
 #[tokio::test]
 async fn a_disk_that_comes_makes_updates_possible() {
     let board = board(Layout::Single, false);
-    let watching = tokio::spawn(Arc::clone(&board.updater).watch());
+    let watching = tokio::spawn(update_start::watch(Arc::clone(&board.updater)));
     tokio::task::yield_now().await;
     let volume = board.dir.path().join("data/volume");
     board.desk.set_volume(Volume { dir: Some(volume), ..Volume::default() });
