@@ -6,6 +6,7 @@
 //! Does not belong here: which device is for what (a board's description), and what vendors' kernel modules offer
 //! (`hal-himpp`).
 
+mod ext4;
 mod fault;
 mod gpio;
 mod i2c;
@@ -15,6 +16,7 @@ mod nvp6134;
 mod rtc;
 mod watchdog;
 
+pub use ext4::grow_ext4;
 pub use gpio::{GpioChip, GpioError, GpioInput, GpioOutput};
 pub use i2c::{I2cBus, I2cBusError};
 pub use mtd::{Mtd, MtdPartition};

@@ -7,6 +7,7 @@ mod bundle;
 mod cache;
 mod command;
 mod compose;
+mod ext4_seed;
 mod flash;
 mod flash_file;
 mod initramfs;

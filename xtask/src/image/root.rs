@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::cache::{Inputs, make};
+use super::ext4_seed;
 use super::kernel::Kernel;
 use super::places::Places;
 use super::programs::Programs;
@@ -68,6 +69,7 @@ pub(super) fn build(
     // The loader trusts its own copy, in the stage; this is for checking a bundle without one.
     fs::create_dir_all(tree.join("etc/candor"))?;
     fs::write(tree.join("etc/candor/root-keys.json"), root_keys)?;
+    ext4_seed::build(&places.out, &tree.join("usr/share/candor/ext4.seed"))?;
     apply_table(&fs::read_to_string(&table)?, &tree)?;
     let listed = list(&tree, &tree)?;
     let mut inputs = Inputs::of("root 1").text(BLOCK).text(&source.epoch.to_string());
