@@ -261,3 +261,65 @@ pub(crate) fn volume_in(dir: &Path) -> PathBuf {
     let inside = dir.join("volume");
     if inside.join("volume.toml").exists() { inside } else { dir.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on_disk(dir: &Path, generation: u32) -> Place {
+        Place {
+            dir: Some(dir.join("volume")),
+            generation,
+            capacity_bytes: Some(256 << 20),
+            ..Place::default()
+        }
+    }
+
+    fn pulled(generation: u32) -> Place {
+        let message = "No disk is attached.".to_owned();
+        Place { generation, state: DiskState::Missing, message, ..Place::default() }
+    }
+
+    #[test]
+    fn a_disk_comes_goes_and_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let mut volume = Volume {
+            place: pulled(0),
+            run_dir: dir.path().join("run"),
+            storage: Storage::default(),
+            retry_at: clock.mono(),
+            clock,
+            reader: SharedReader::default(),
+            running: None,
+            disk: DiskState::Ok,
+            error: String::new(),
+        };
+        let look = |volume: &mut Volume| {
+            volume.look_after();
+            (volume.running.is_some(), volume.reader.read().unwrap().is_some(), volume.status())
+        };
+        let (runs, reads, status) = look(&mut volume);
+        assert_eq!((runs, reads, status.disk), (false, false, DiskState::Missing));
+        assert_eq!((status.error.as_str(), status.path.as_str()), ("No disk is attached.", ""));
+
+        volume.move_to(on_disk(&first, 1));
+        let (runs, reads, status) = look(&mut volume);
+        assert_eq!((runs, reads, status.disk), (true, true, DiskState::Ok));
+        assert_eq!(status.total_bytes, 256 << 20, "the disk is the limit, not the settings");
+
+        volume.move_to(pulled(1));
+        let (runs, reads, status) = look(&mut volume);
+        assert_eq!((runs, reads, status.disk), (false, false, DiskState::Missing));
+
+        volume.move_to(on_disk(&second, 2));
+        assert!(look(&mut volume).0);
+        // The same folder, but another disk in it: it is opened anew, which the first one's lock would not allow twice.
+        volume.move_to(on_disk(&second, 3));
+        assert!(volume.running.is_none());
+        assert!(look(&mut volume).0);
+        volume.close().unwrap();
+        assert!(first.join("volume/volume.toml").exists() && second.join("volume/volume.toml").exists());
+    }
+}
