@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::version::{COMMIT, VERSION};
+
 /// Where the file is, in the new root.
 pub(crate) const BOOT_FACTS_PATH: &str = "/run/candor-boot.json";
 
@@ -45,8 +47,8 @@ impl BootFacts {
         Self {
             board: board.to_owned(),
             slot: "ram".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: option_env!("CANDOR_COMMIT").unwrap_or_default().to_owned(),
+            version: VERSION.to_owned(),
+            commit: COMMIT.unwrap_or_default().to_owned(),
             root_sha256: String::new(),
             created: String::new(),
             signed_by: String::new(),

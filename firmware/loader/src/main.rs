@@ -19,6 +19,7 @@ mod place;
 mod reason;
 mod recovery;
 mod switch_root;
+mod version;
 mod work;
 
 use std::process::ExitCode;

@@ -28,6 +28,7 @@ use crate::note::{self, Note, RootPlace, Start};
 use crate::place::Place;
 use crate::reason::RecoveryReason;
 use crate::switch_root::switch_root;
+use crate::version::version;
 
 /// The watchdog's time-out: longer than any step between two notes, and what the new system has until it feeds the watchdog itself.
 const WATCHDOG_TIMEOUT: Duration = Duration::from_secs(60);
@@ -49,7 +50,7 @@ pub(crate) fn run() -> ! {
 fn start() -> Result<Infallible, LoaderError> {
     mounts::mount_kernel_file_systems()?;
     console::attach()?;
-    console::say(format_args!("Candor loader {}", crate::work::version()));
+    console::say(format_args!("Candor loader {}", version()));
     let line = fs::read_to_string("/proc/cmdline")
         .map_err(|error| LoaderError::system("reading the kernel's command line", error))?;
     let place = Place::find(&CommandLine::parse(&line))?;

@@ -1,4 +1,4 @@
-//! Into the new root: free the initramfs's memory, move the root to `/`, start its init.
+//! Into the new root: free the initramfs, move the root to `/`, start init.
 //!
 //! The kernel's initramfs cannot be unmounted, so its files are deleted, and what is mounted over it becomes `/`
 //! (Linux's `Documentation/filesystems/ramfs-rootfs-initramfs.rst`).

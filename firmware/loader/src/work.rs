@@ -18,12 +18,6 @@ use crate::place::Place;
 use crate::reason::RecoveryReason;
 use crate::recovery;
 
-/// Version and commit, for people.
-pub(crate) fn version() -> String {
-    let commit = option_env!("CANDOR_COMMIT").unwrap_or("unknown commit");
-    format!("{} ({commit})", env!("CARGO_PKG_VERSION"))
-}
-
 /// Process 1 does not return. The kernel hands it the words of its command line that it does not know as arguments, so they
 /// count for nothing there.
 pub(crate) fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! The Linux kernel's devices behind the HAL's traits: flash, watchdog, GPIO, I2C, network interfaces.
+//! The Linux kernel's devices: flash, watchdog, GPIO, I2C, network.
 //!
 //! Each file is one kernel interface, named for the peripheral; what the kernel answers is turned into the HAL's one
 //! error in `fault.rs`. Where a call has no safe form in nix, the file that makes it allows `unsafe` for that.

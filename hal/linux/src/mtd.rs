@@ -1,4 +1,4 @@
-//! Flash: the kernel's MTD character devices (Linux's `include/uapi/mtd/mtd-abi.h`).
+//! Flash: the kernel's MTD character devices (Linux's `mtd/mtd-abi.h`).
 //!
 //! A partition is found by its name, as `mtdparts=` on the kernel's command line gives it; numbers are the
 //! kernel's. Does not belong here: what is kept in which partition (a board's description).

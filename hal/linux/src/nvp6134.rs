@@ -1,4 +1,4 @@
-//! Nextchip NVP6124 and NVP6134: which chip it is, and what its four ports have locked to.
+//! Nextchip NVP6124 and NVP6134: what their four ports have locked to.
 //!
 //! Registers are in banks that register 0xFF chooses. Read so far: chip id (bank 0, 0xF4) and revision (0xF5), the missing-signal
 //! bits and the detected format. What they mean follows the public Linux drivers of the chips; it was checked against transcripts,

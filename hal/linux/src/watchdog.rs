@@ -1,4 +1,4 @@
-//! Watchdog: the kernel's character device (Linux's `Documentation/watchdog/watchdog-api.rst`).
+//! Watchdog: the kernel's character device (Linux's `watchdog-api.rst`).
 //!
 //! Opening the device starts the watchdog; closing it without a word leaves it running on all drivers that know the
 //! "magic close" (`WDIOF_MAGICCLOSE`; those of the boards' chips do). So whoever comes next can take it over without a pause: one

@@ -1,4 +1,4 @@
-//! The key and certificate of this start's recovery: made anew each time, never kept.
+//! Key and certificate of this start's recovery: made anew, never kept.
 //!
 //! The recorder's own identity stays where it is; whoever stands at the console compares the fingerprint that it shows.
 

@@ -1,4 +1,6 @@
-//! Recovery: what an owner needs when no slot holds a system that may be started, and nothing else.
+//! Recovery: for when no slot holds a system that may be started.
+//!
+//! It is what an owner needs then, and nothing else.
 //!
 //! A page over HTTPS says why it is there, asks for the code that the console shows, takes a bundle, verifies and installs it, and
 //! restarts the board. Whoever cannot read the console can read the page and no more.

@@ -1,4 +1,4 @@
-//! The network for recovery: each Ethernet interface asks for an address; without an answer, the first takes a fixed one.
+//! The network for recovery: DHCP on each interface, else a fixed address.
 //!
 //! No route to other networks is set: recovery talks to whoever stands near. Does not belong here: DHCP itself (`system`).
 

@@ -1,4 +1,6 @@
-//! The page: one file with its style and script inside, which nothing else may be loaded into.
+//! The page: one file with its style and script inside.
+//!
+//! Nothing else may be loaded into it.
 
 use data_encoding::BASE64;
 use ring::digest::{SHA256, digest};

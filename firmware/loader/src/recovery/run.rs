@@ -25,6 +25,7 @@ use crate::error::LoaderError;
 use crate::note::{self, Note};
 use crate::place::Place;
 use crate::reason::RecoveryReason;
+use crate::version::version;
 
 /// Where the page is: a browser finds it by the bare address.
 const PORT: u16 = 443;
@@ -101,7 +102,7 @@ fn gather(
     }
     let installed = known.unwrap_or_else(|| target.installed.clone());
     let setting = Setting {
-        loader: crate::work::version(),
+        loader: version(),
         board: place.board.title.clone(),
         reason,
         fingerprint: fingerprint.to_owned(),

@@ -1,4 +1,6 @@
-//! HTTPS: the accept loop, TLS, HTTP/1.1 and their limits. Smaller than the recorder's own: one owner with one browser.
+//! HTTPS: the accept loop, TLS, HTTP/1.1 and their limits.
+//!
+//! Smaller than the recorder's own: one owner with one browser.
 
 use std::sync::Arc;
 use std::time::Duration;
