@@ -1,6 +1,6 @@
 //! The signed bundle: what a recorder is updated with.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufReader, BufWriter};
 use std::path::PathBuf;
 
@@ -42,6 +42,8 @@ pub(super) fn write(places: &Places, source: &Source, board: &str, keys: &Keys) 
         commit: source.commit.clone(),
         images: vec![image],
     };
+    // The same as in the bundle, for those who look.
+    fs::write(places.out.join("manifest.json"), serde_json::to_string_pretty(&manifest)? + "\n")?;
     let inputs = Inputs::of("bundle 1").text(&format!("{manifest:?}")).bytes(&keys.root_document);
     cache::make(&path, inputs, || {
         let file = BufWriter::new(File::create(&path)?);
