@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::atomic::AtomicU64;
 
 use hal::{Clock, FlashGeometry, NorFlash, SystemClock, WallTime};
@@ -17,8 +18,10 @@ use update::{
 use web::update_views::{OwnerKeyInput, PresenceInput};
 
 use super::*;
+use crate::args::{InstallArgs, UpdateCommand};
 use crate::messages::{Answer, Ask, Volume};
 use crate::settings::Settings;
+use crate::update_command;
 use crate::update_line::{Line, Sent};
 use crate::warden::desk::Opening;
 use crate::warden::flash_keeper::{FlashKeeper, SharedLog};
@@ -350,6 +353,29 @@ async fn a_disk_that_comes_makes_updates_possible() {
 }
 
 #[tokio::test]
+async fn the_command_line_installs_and_its_exit_code_says_so() {
+    let board = board(Layout::Dual, true);
+    let path = board.dir.path().join("candor.bundle");
+    let run = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        let (bundle, run_dir) = (path.clone(), board.run_dir().to_owned());
+        let command = UpdateCommand::Install(InstallArgs { bundle, downgrade: false, run_dir });
+        tokio::task::spawn_blocking(move || update_command::run(&command).map_err(|error| error.to_string()))
+    };
+    let good = bundle(&GOOD);
+    assert_eq!(run(&good[..good.len() - 1]).await.unwrap(), Ok(ExitCode::FAILURE));
+    assert_eq!(run(&good).await.unwrap(), Ok(ExitCode::SUCCESS));
+    board.restarted().await;
+    assert_eq!(board.boot_state().trying.unwrap().slot, Slot::B);
+    let nobody =
+        InstallArgs { bundle: path.clone(), downgrade: false, run_dir: board.dir.path().join("nobody") };
+    let alone = tokio::task::spawn_blocking(move || {
+        update_command::run(&UpdateCommand::Install(nobody)).map_err(|error| error.to_string())
+    });
+    assert!(alone.await.unwrap().unwrap_err().contains("no recorder that takes updates runs here"));
+}
+
+#[tokio::test]
 async fn an_older_version_is_taken_when_it_is_meant() {
     let board = board(Layout::Single, true);
     let older = bundle(&Made { version: "0.0.9", minimum: "0.0.1", ..GOOD });
@@ -525,7 +551,9 @@ async fn a_new_version_that_does_not_become_healthy_goes_back_and_says_why() {
     let state = BootState::default().after_install(Slot::A, Version::new(0, 1, 0));
     let board = board_on(Layout::Dual, true, &state, Arc::new(Paused::begin()));
     assert!(board.view().installed.trying);
-    assert_eq!(board.send(&bundle(&GOOD), false).await.unwrap_err().code, RefusalCode::Busy);
+    // No bundle is sent here: time does not wait for the line.
+    let busy = board.updater.begin(UpdateStageCode::Receiving).err().map(|refusal| refusal.code);
+    assert_eq!(busy, Some(RefusalCode::Busy), "one update at a time, until it is confirmed");
     let clock = Paused::begin();
     update_trial::watch(&board.updater).await;
     let took = clock.mono().since(MonoTime::from_start(Duration::ZERO));
