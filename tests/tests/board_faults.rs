@@ -9,7 +9,7 @@ use nix::libc::SIGSTOP;
 use serde_json::json;
 use tests::{
     BOOT_PATIENCE, Board, BoardSetup, DiskState, Layout, Owner, make_disk, no_emulator, now, records_again,
-    set_up, settle, until_within,
+    rename, set_up, settle, until_within,
 };
 
 fn started(setup: &BoardSetup, disk: DiskState) -> (Board, Owner) {
@@ -216,4 +216,35 @@ fn a_full_disk_gives_up_its_oldest_footage_and_goes_on() {
     records_again(&owner, 1, BOOT_PATIENCE).unwrap();
     let free = board.agent(json!({ "op": "space", "path": "/data" }))["free"].as_u64().unwrap();
     println!("{free} bytes are free; recording goes on");
+}
+
+/// The line of the factory-reset button, low while it is pressed.
+const BUTTON: u32 = 4;
+
+#[test]
+fn the_button_makes_the_board_nobodys_and_keeps_the_footage() {
+    if no_emulator() {
+        return;
+    }
+    let (mut board, owner) = started(&BoardSetup::default(), DiskState::Formatted);
+    rename(&owner, "Somebody's");
+    records_again(&owner, 1, BOOT_PATIENCE).unwrap();
+    let first = oldest(&owner).unwrap();
+    let press =
+        |board: &Board, down: bool| board.agent(json!({ "op": "gpio_pull", "line": BUTTON, "up": !down }));
+
+    // Let go of after the warning: nothing happens.
+    press(&board, true);
+    board.wait_console("The button is held", BOOT_PATIENCE);
+    press(&board, false);
+    board.wait_console("The button was let go of", BOOT_PATIENCE);
+    assert_eq!(owner.get("/settings")["name"], "Somebody's");
+
+    board.forget_console();
+    press(&board, true);
+    board.wait_console("Booting Linux", BOOT_PATIENCE);
+    let owner = board.claim();
+    assert_ne!(owner.get("/settings")["name"], "Somebody's");
+    records_again(&owner, 1, BOOT_PATIENCE).unwrap();
+    assert_eq!(oldest(&owner), Some(first), "the footage from before is gone");
 }
