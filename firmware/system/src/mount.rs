@@ -41,8 +41,8 @@ pub fn detach(at: &Path) -> Result<(), SystemError> {
 
 fn unmounted(at: &Path, flags: MntFlags) -> Result<(), SystemError> {
     match umount2(at, flags) {
-        // Nothing is mounted there, which is what was wanted.
-        Ok(()) | Err(Errno::EINVAL) => Ok(()),
+        // Nothing is mounted there, or there is no such place, which is what was wanted.
+        Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => Ok(()),
         Err(error) => Err(SystemError::io(format_args!("{} cannot be unmounted", at.display()), error)),
     }
 }
