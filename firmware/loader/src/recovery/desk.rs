@@ -102,6 +102,11 @@ impl<F: NorFlash + 'static> Desk<F> {
         lock(&self.presence).shown()
     }
 
+    /// Whether the code can still be used.
+    pub(super) fn code_is_good(&self) -> bool {
+        lock(&self.presence).is_good(&*self.clock)
+    }
+
     pub(super) fn try_code(&self, typed: &str) -> Result<Answer, LoaderError> {
         lock(&self.presence).try_code(&*self.clock, typed)
     }
@@ -118,7 +123,7 @@ impl<F: NorFlash + 'static> Desk<F> {
             reason: setting.reason.clone(),
             fingerprint: setting.fingerprint.clone(),
             unlocked,
-            code_good: lock(&self.presence).is_good(&*self.clock),
+            code_good: self.code_is_good(),
             stage: self.stage.borrow().clone(),
             media: if unlocked { lock(&self.found).clone() } else { Vec::new() },
         }

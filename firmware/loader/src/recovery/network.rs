@@ -11,6 +11,7 @@ use hal_linux::NetInterface;
 use ring::rand::{SecureRandom, SystemRandom};
 use system::{DhcpAct, DhcpClient, DhcpSocket, Link, LinkPlaces};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::time::timeout;
 
 use crate::console;
 use crate::error::LoaderError;
@@ -27,17 +28,28 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How often an interface is looked for, or tried again after it failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
+/// The console is told again: whoever plugs a cable into it now has not seen what it showed before.
+const TELL_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
 /// What DHCP servers know it as.
 const HOST_NAME: &str = "candor-recovery";
 
-/// Keeps every interface up, and tells of each address. Does not end.
-pub(super) async fn keep_up(mut tell: impl FnMut(String)) {
+/// Keeps every interface up, and tells of each address, and again from time to time. Does not end.
+pub(super) async fn keep_up(tell: impl Fn(&str)) {
     let (to, mut addresses) = unbounded_channel();
     thread::spawn(move || bring_up(&to));
-    while let Some(address) = addresses.recv().await {
-        tell(address.to_string());
+    let mut last = None;
+    loop {
+        match timeout(TELL_AGAIN_AFTER, addresses.recv()).await {
+            Ok(Some(address)) => last = Some(address.to_string()),
+            // The thread that starts the others holds its end as long as this process lives.
+            Ok(None) => return std::future::pending().await,
+            Err(_) => {}
+        }
+        if let Some(address) = &last {
+            tell(address);
+        }
     }
-    std::future::pending::<()>().await;
 }
 
 /// Starts a thread for each interface that is there. Drivers are in the kernel: they do not come later.

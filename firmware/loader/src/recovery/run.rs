@@ -61,7 +61,7 @@ pub(crate) fn run(place: &Place, reason: RecoveryReason) -> Result<(), LoaderErr
         };
         tokio::select! {
             ended = page => ended,
-            () = network::keep_up(|address| tell(&desk, &address, &identity.fingerprint)) => Ok(()),
+            () = network::keep_up(|address| tell(&desk, address, &identity.fingerprint)) => Ok(()),
             () = watch(&desk) => Ok(()),
         }
     })?;
@@ -113,6 +113,10 @@ fn gather(
 }
 
 fn tell(desk: &Desk<Mtd>, address: &str, fingerprint: &str) {
+    if !desk.code_is_good() {
+        // Somebody has used it, or nobody came; either way it opens nothing any more.
+        return;
+    }
     console::say(format_args!(
         "Recovery: open https://{address}/ and type the code {} (good for 10 minutes and 5 tries).",
         desk.code()
