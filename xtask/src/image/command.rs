@@ -2,13 +2,14 @@
 //!
 //! Does not belong here: the steps of a build (`compose.rs`).
 
+use std::fs::{self, File};
 use std::path::PathBuf;
 
 use super::compose::build;
 use super::places::Places;
 use super::source::Source;
 use super::{ram, reproduce};
-use crate::workspace::Failure;
+use crate::workspace::{self, Failure};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
@@ -35,6 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if let Some(keys) = &args.keys {
         places.keys.clone_from(keys);
     }
+    let _alone = alone()?;
     let source = Source::read()?;
     let image = build(&places, &source, &args.board, args.agent)?;
     println!("==> {}", image.bundle.display());
@@ -46,5 +48,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 /// Makes a board's image as it is without any option.
 pub(crate) fn make(board: &str) -> Result<(), Failure> {
+    let _alone = alone()?;
     build(&Places::of(board, false), &Source::read()?, board, false).map(drop)
+}
+
+/// Two at a time would write the same files. Waits for the other; held until it is dropped.
+fn alone() -> Result<File, Failure> {
+    let dir = workspace::target().join("image");
+    fs::create_dir_all(&dir)?;
+    let file = File::create(dir.join(".lock"))?;
+    if file.try_lock().is_err() {
+        println!("another image is being made; this one waits");
+        file.lock()?;
+    }
+    Ok(file)
 }

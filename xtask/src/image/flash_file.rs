@@ -36,20 +36,20 @@ impl NorFlash for FlashFile<'_> {
 
     fn read(&mut self, offset: u32, into: &mut [u8]) -> Result<(), HalError> {
         let at = self.place(offset, into.len())?;
-        self.file.read_exact_at(into, at).map_err(device)
+        self.file.read_exact_at(into, at).map_err(|error| device(&error))
     }
 
     fn program(&mut self, offset: u32, data: &[u8]) -> Result<(), HalError> {
         let at = self.place(offset, data.len())?;
-        self.file.write_all_at(data, at).map_err(device)
+        self.file.write_all_at(data, at).map_err(|error| device(&error))
     }
 
     fn erase(&mut self, offset: u32, length: u32) -> Result<(), HalError> {
         let at = self.place(offset, length as usize)?;
-        self.file.write_all_at(&vec![ERASED; length as usize], at).map_err(device)
+        self.file.write_all_at(&vec![ERASED; length as usize], at).map_err(|error| device(&error))
     }
 }
 
-fn device(error: std::io::Error) -> HalError {
+fn device(error: &std::io::Error) -> HalError {
     HalError::new(ErrorKind::Device, error.to_string())
 }

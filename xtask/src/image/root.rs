@@ -156,7 +156,7 @@ fn list(dir: &Path, tree: &Path) -> Result<Vec<Entry>, Failure> {
         let meta = fs::symlink_metadata(&path)?;
         let link = meta.is_symlink().then(|| fs::read_link(&path)).transpose()?;
         let name = path.strip_prefix(tree)?.to_string_lossy().into_owned();
-        let file = meta.is_file().then(|| RootFile { name, bytes: meta.len() });
+        let file = meta.is_file().then_some(RootFile { name, bytes: meta.len() });
         entries.push(Entry { path: path.clone(), mode: meta.permissions().mode(), link, file });
         if meta.is_dir() {
             entries.extend(list(&path, tree)?);
