@@ -15,8 +15,8 @@ use crate::workspace::Failure;
 const MAGIC: &[u8; 8] = b"CANDSEED";
 const VERSION: u32 = 1;
 const BLOCK_BYTES: usize = 4096;
-/// 32 MiB: room for the journal and the tables to grow into, on the smallest disk there is use for.
-const BLOCKS: u32 = 8192;
+/// 48 MiB: room for the journal and the tables to grow into, on the smallest disk there is use for.
+const BLOCKS: u32 = 12_288;
 /// Any; the label tells disks apart.
 const UUID: &str = "63616e64-6f72-4000-8000-000000000001";
 
@@ -35,8 +35,9 @@ pub(super) fn build(work: &Path, to: &Path) -> Result<(), Failure> {
         .args(["-O", "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super,large_file,huge_file,uninit_bg,dir_nlink,extra_isize"])
         // Room in the tables to grow to 16 TiB; inode tables are zeroed by the kernel when it has time.
         .args(["-E", &format!("resize=4294967295,hash_seed={UUID},lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0")])
-        // Footage is few, large files: 128 inodes for each 128 MiB are plenty.
-        .args(["-I", "256", "-N", "128", "-J", "size=8"])
+        // Footage is few, large files: 128 inodes for each 128 MiB are plenty. Growing takes a transaction of 1029 blocks, and
+        // one may be a quarter of the journal.
+        .args(["-I", "256", "-N", "128", "-J", "size=20"])
         .arg(&image)
         .arg(BLOCKS.to_string());
     tool::run(&mut make).map(drop)?;
