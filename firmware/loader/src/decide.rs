@@ -9,7 +9,8 @@ use board::PartitionRole;
 use hal::{Clock, SystemClock};
 use hal_linux::Mtd;
 use update::{
-    Failure, Machine, Outcome, Reason, SignedBy, Slot, Start, Started, StateLog, Trust, VerifiedEnvelope,
+    Failure, Machine, Outcome, Progress, Reason, SignedBy, Slot, Start, Started, StateLog, Step, Trust,
+    VerifiedEnvelope,
 };
 
 use crate::boot_facts::{BootFacts, PreviousAttempt, ROOT_KEYS_PATH};
@@ -36,9 +37,16 @@ pub(crate) fn decide(line: &CommandLine, place: &Place) -> Result<Note, LoaderEr
         place.partition(PartitionRole::MainB).map(|_| place.open(PartitionRole::MainB)).transpose()?;
     let numbers = (slot_a.partition().number, slot_b.as_ref().map(|mtd| mtd.partition().number));
     let clock = SystemClock::new();
-    let mut progress = |_| {
+    let mut step = None;
+    let mut progress = |progress: Progress| {
         // The pipe's other end is process 1: without it there is nobody to work for.
         let _ = note::hand_over(&Note::Alive);
+        let before = step.replace(progress.step);
+        match progress.step {
+            Step::Saving if before != step => console::say("  Keeping the installed version on the disk."),
+            Step::Writing if before != step => console::say("  Writing the slot. Do not switch off."),
+            _ => {}
+        }
     };
     let machine = Machine {
         slot_a: &mut slot_a,
@@ -120,7 +128,7 @@ fn line_of(started: &Started, slot: Slot, envelope: &VerifiedEnvelope, took: Dur
         Some(left) => format!(", on trial ({left} more tries)"),
     };
     format!(
-        "Slot {}: version {} ({}), verified in {:.1} s, signed by {by}{trial}",
+        "Slot {}: version {} ({}), ready in {:.1} s, signed by {by}{trial}",
         name(slot),
         manifest.version,
         manifest.commit,
