@@ -38,8 +38,8 @@ impl Default for BoardSetup {
     fn default() -> Self {
         Self {
             channels: 2,
-            width: 320,
-            height: 180,
+            width: 640,
+            height: 360,
             bit_rate_bps: 400_000,
             rtsp: false,
             ntp_servers: Vec::new(),
@@ -73,7 +73,7 @@ impl BoardSetup {
                  source = \"sim:sim{}\"\nmain = {}\nsub = {}\n",
                 number - 1,
                 stream(self.width, self.height, self.bit_rate_bps),
-                stream(160, 90, 100_000),
+                stream(320, 180, 150_000),
             );
         }
         text

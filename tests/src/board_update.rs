@@ -18,6 +18,8 @@ use crate::wait::{Stopwatch, now};
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(240);
 /// Between two looks at a board that restarts.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// One look at a board that may be about to restart.
+const LOOK_LIMIT: Duration = Duration::from_secs(20);
 /// What a board does for itself when all goes wrong: three tries of a new version, each of three minutes at most.
 pub const SETTLE_PATIENCE: Duration = Duration::from_secs(900);
 /// `stage.code` of a board that has something to do still.
@@ -77,9 +79,9 @@ pub fn send_bundle(owner: &Owner, bundle: &[u8]) -> Response {
 /// When that does not come within `limit`: what it last said.
 pub fn settle(board: &Board, limit: Duration) -> Result<Settled, String> {
     let watch = Stopwatch::start();
-    let mut last = String::new();
+    let (mut last, mut signed_in) = (String::new(), None);
     while watch.elapsed() < limit {
-        match look(board, limit.saturating_sub(watch.elapsed())) {
+        match look(board, &mut signed_in, limit.saturating_sub(watch.elapsed())) {
             Ok((owner, update)) => return Ok(Settled { owner, update, after: watch.elapsed() }),
             Err(error) => last = error,
         }
@@ -95,14 +97,21 @@ pub fn settle(board: &Board, limit: Duration) -> Result<Settled, String> {
     Err(format!("not settled after {} s: {last}", limit.as_secs()))
 }
 
-fn look(board: &Board, limit: Duration) -> Result<(Owner, Value), String> {
-    let client = board.try_client(limit)?.within(Duration::from_secs(20));
-    let owner = Owner::try_sign_in(&client)?;
+/// A session is used for as long as it is taken: signing in is work for a small board.
+fn look(board: &Board, signed_in: &mut Option<Owner>, limit: Duration) -> Result<(Owner, Value), String> {
+    let owner = match signed_in.take() {
+        Some(owner) => owner,
+        None => Owner::try_sign_in(&board.try_client(limit)?.within(LOOK_LIMIT))?,
+    };
     let answer = owner.try_ask(&Method::GET, "/update", "")?;
     let update = answer.json();
-    let code = update["stage"]["code"].as_str().unwrap_or("no stage");
-    if answer.status != 200 || UNDER_WAY.contains(&code) || update["installed"]["trying"] != false {
+    if answer.status != 200 {
         return Err(format!("GET /update: {} {update}", answer.status));
+    }
+    let code = update["stage"]["code"].as_str().unwrap_or("no stage");
+    if UNDER_WAY.contains(&code) || update["installed"]["trying"] != false {
+        *signed_in = Some(owner);
+        return Err(format!("GET /update: {update}"));
     }
     Ok((owner, update))
 }

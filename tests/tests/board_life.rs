@@ -28,7 +28,16 @@ fn a_board_from_power_on() {
         return;
     }
     let mut board = Board::flashed(Layout::Nor64, DiskState::Formatted);
-    let setup = BoardSetup { channels: 8, rtsp: true, alarm_sec: Some(RELAY_SEC), ..BoardSetup::default() };
+    // All inputs as a new board has them.
+    let setup = BoardSetup {
+        channels: 8,
+        width: 1280,
+        height: 720,
+        bit_rate_bps: 2_000_000,
+        rtsp: true,
+        alarm_sec: Some(RELAY_SEC),
+        ..BoardSetup::default()
+    };
     set_up(&board, &setup);
     board.power_on();
     let owner = board.claim();
