@@ -40,7 +40,8 @@ mod uapi {
     nix::ioctl_write_ptr!(rtc_set_time, b'p', 0x0a, RtcTime);
 
     pub(super) fn broken_down(unix_sec: i64) -> Option<RtcTime> {
-        let seconds = libc::time_t::try_from(unix_sec).ok()?;
+        // The type is libc's: 32 or 64 bits.
+        let seconds = unix_sec.try_into().ok()?;
         // SAFETY: tm is made of numbers and a pointer; all zeros is a value of each.
         let mut tm: libc::tm = unsafe { std::mem::zeroed() };
         // SAFETY: gmtime_r reads the number and writes the structure; both outlive the call.
