@@ -31,7 +31,8 @@ pub(crate) fn image() -> Image {
 
 fn image_of(boot: Option<&BootFacts>) -> Image {
     Image {
-        version: VERSION.to_owned(),
+        // What was signed says which version it is: the program in it may be the same in two of them.
+        version: boot.map_or(VERSION, |boot| &boot.version).to_owned(),
         commit: commit().to_owned(),
         root_sha256: boot.map(|boot| boot.root_sha256.clone()),
         slot: boot.and_then(|boot| match boot.slot.as_str() {
