@@ -31,15 +31,16 @@ pub struct Settled {
     pub owner: Owner,
     /// `GET /update`.
     pub update: Value,
+    version: String,
     /// Since it was first looked at.
     pub after: Duration,
 }
 
 impl Settled {
-    /// The version that runs.
+    /// The version that runs, as the loader verified it.
     #[must_use]
     pub fn version(&self) -> &str {
-        self.update["installed"]["version"].as_str().unwrap_or_default()
+        &self.version
     }
 
     /// How the last update went.
@@ -82,7 +83,10 @@ pub fn settle(board: &Board, limit: Duration) -> Result<Settled, String> {
     let (mut last, mut signed_in) = (String::new(), None);
     while watch.elapsed() < limit {
         match look(board, &mut signed_in, limit.saturating_sub(watch.elapsed())) {
-            Ok((owner, update)) => return Ok(Settled { owner, update, after: watch.elapsed() }),
+            Ok((owner, update)) => {
+                let version = booted_version(board)?;
+                return Ok(Settled { owner, update, version, after: watch.elapsed() });
+            }
             Err(error) => last = error,
         }
         // From there it needs somebody's hand.
@@ -95,6 +99,14 @@ pub fn settle(board: &Board, limit: Duration) -> Result<Settled, String> {
         thread::sleep(LOOK_EVERY);
     }
     Err(format!("not settled after {} s: {last}", limit.as_secs()))
+}
+
+/// What the loader left word of (docs/recovery.md): the version in the header that it verified.
+fn booted_version(board: &Board) -> Result<String, String> {
+    let facts = board.try_agent(&json!({ "op": "read", "path": "/run/candor-boot.json" }))?;
+    let facts: Value =
+        serde_json::from_str(facts.as_str().unwrap_or_default()).map_err(|error| error.to_string())?;
+    Ok(facts["version"].as_str().unwrap_or_default().to_owned())
 }
 
 /// A session is used for as long as it is taken: signing in is work for a small board.
