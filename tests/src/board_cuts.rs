@@ -2,6 +2,7 @@
 //!
 //! Does not belong here: making the log (`board_sweep.rs`).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use board::PartitionRole;
@@ -91,32 +92,69 @@ pub fn every_point(layout: Layout, log: &WriteLog) -> Vec<Point> {
     points
 }
 
-/// A few that stand for all: of each unbroken run of one kind of operation the first, one in the middle and the last,
-/// most of them interrupted; then as many as are asked for, spread over the kinds.
+/// A few that stand for all, those that differ most first: of each unbroken run of one kind of operation a middle one,
+/// then the first and the last, most of them interrupted. Runs of the state log, each of which is another step of the
+/// update, come before the many of a root, of which one is like the other.
 #[must_use]
 pub fn chosen_points(points: &[Point], count: usize) -> Vec<Point> {
     let operations: Vec<Point> =
         points.iter().copied().filter(|point| point.kind != Kind::Disk && point.torn.is_none()).collect();
-    let runs: Vec<&[Point]> = operations.chunk_by(|a, b| a.kind == b.kind).collect();
     let mut random = Random(0x5eed);
     let mut ranked: Vec<(usize, Point)> = Vec::new();
-    let mut seen: Vec<(Kind, usize)> = Vec::new();
-    for run in &runs {
-        for (place, index) in [run.len() / 2, 0, run.len() - 1].into_iter().enumerate() {
-            let kind = run[index].kind;
-            // The first run of a kind counts before the second, its middle before its ends.
-            let before = seen.iter().filter(|(other, _)| *other == kind).count();
-            seen.push((kind, place));
+    let mut runs_seen: BTreeMap<Kind, usize> = BTreeMap::new();
+    for run in operations.chunk_by(|a, b| a.kind == b.kind) {
+        let seen = runs_seen.entry(run[0].kind).or_default();
+        let like_others = matches!(run[0].kind, Kind::RootErase | Kind::RootProgram);
+        let places = BTreeSet::from([(0, run.len() / 2), (2, 0), (3, run.len() - 1)]);
+        for (later, index) in places {
             let torn = match random.below(4) {
                 0 => None,
                 way => Some(Torn::ALL[usize::try_from(way - 1).unwrap_or(0)]),
             };
-            ranked.push((before, Point { torn, ..run[index] }));
+            ranked.push((later + *seen * if like_others { 4 } else { 1 }, Point { torn, ..run[index] }));
         }
+        *seen += 1;
     }
     ranked.sort_by_key(|(rank, point)| (*rank, point.done));
-    ranked.dedup_by_key(|(_, point)| (point.done, point.torn.map(|torn| torn as u8)));
-    let mut chosen: Vec<Point> = ranked.into_iter().map(|(_, point)| point).take(count).collect();
-    chosen.sort_by_key(|point| point.done);
+    let mut chosen: Vec<Point> = Vec::new();
+    for (_, point) in ranked {
+        if chosen.len() < count && !chosen.iter().any(|other| other.done == point.done) {
+            chosen.push(point);
+        }
+    }
     chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_comes_first_and_each_step_of_the_state_before_more_of_the_root() {
+        let kinds = [
+            (Kind::StateProgram, 2),
+            (Kind::RootErase, 1),
+            (Kind::RootProgram, 50),
+            (Kind::RootErase, 1),
+            (Kind::RootProgram, 50),
+            (Kind::HeaderProgram, 1),
+            (Kind::StateProgram, 1),
+        ];
+        let kinds = kinds.iter().flat_map(|(kind, count)| vec![*kind; *count]);
+        let points: Vec<Point> =
+            kinds.enumerate().map(|(done, kind)| Point { done, torn: None, kind }).collect();
+        let chosen: Vec<(usize, Kind)> =
+            chosen_points(&points, 5).iter().map(|point| (point.done, point.kind)).collect();
+        let wanted = [
+            (1, Kind::StateProgram),
+            (2, Kind::RootErase),
+            (28, Kind::RootProgram),
+            (104, Kind::HeaderProgram),
+            (105, Kind::StateProgram),
+        ];
+        assert_eq!(chosen, wanted);
+        let all = chosen_points(&points, usize::MAX);
+        let places: BTreeSet<usize> = all.iter().map(|point| point.done).collect();
+        assert_eq!(places.len(), all.len(), "a moment is there twice");
+    }
 }

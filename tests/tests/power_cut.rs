@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tests::{Layout, RecordingCuts, Sweep, no_emulator};
 
-/// Of an update, on each layout: enough for each kind of operation once.
-const POINTS: usize = 6;
+/// Of an update, on each layout: each kind of operation, and the steps of the state log.
+const POINTS: usize = 8;
 /// QEMU's names for what its chip does, and which one is cut.
 const KILLS: [(&str, usize); 2] = [("pflash_write_block_erase", 3), ("pflash_write_block_flush", 500)];
 /// While recording.
