@@ -173,10 +173,19 @@ impl RecordingCuts {
 /// # Panics
 /// When the file system is.
 pub fn newest_footage(storage: &Storage, dir: &Path) -> Result<BTreeMap<u16, Timestamp>, String> {
-    storage.check_file_system();
+    let image = dir.join("disk.img");
+    let disk = storage.disk(&image);
+    disk.check_file_system();
     let folder = dir.join("disk");
     let _ = fs::remove_dir_all(&folder);
-    storage.take_folder("/volume", &folder);
+    disk.take_folder("/volume", &folder);
+    fs::remove_file(image).map_err(|error| error.to_string())?;
+    // The index is not written through at each commit: the recorder makes it anew from the segments when it starts,
+    // and so must whoever looks before.
+    let rebuilt = store("rebuild-index", &folder);
+    if !rebuilt.status.success() {
+        return Err(format!("candor store rebuild-index: {}{}", rebuilt.text(), rebuilt.stderr));
+    }
     let check = store("check", &folder);
     if !check.status.success() {
         return Err(format!("candor store check: {}{}", check.text(), check.stderr));

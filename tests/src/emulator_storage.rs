@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::programs::{Done, run};
+use crate::programs::run;
 
 /// The emulated machine's second flash bank.
 pub const NOR_BYTES: u64 = 64 << 20;
@@ -109,47 +109,48 @@ impl Storage {
         file.write_all_at(data, offset).expect("the chip can be written");
     }
 
-    /// The disk's file system is checked and its journal replayed, as by mounting it: what was wrong.
+    /// The disk alone, in another file.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    #[must_use]
+    pub fn disk(&self, path: &Path) -> DiskImage {
+        let from = File::open(&self.path).expect("the storage is there");
+        let to = File::create(path).expect("an image can be made");
+        to.set_len(self.disk_bytes).expect("an image can be made");
+        copy(&from, NOR_BYTES, &to, 0, self.disk_bytes);
+        DiskImage(path.to_owned())
+    }
+}
+
+/// A disk's image, looked into with e2fsprogs: nothing is mounted.
+pub struct DiskImage(PathBuf);
+
+impl DiskImage {
+    /// The file system is checked and its journal replayed, as by mounting it.
     ///
     /// # Panics
     /// When it cannot be repaired without losing something.
     pub fn check_file_system(&self) {
         let mut command = Command::new("e2fsck");
         // -p replays the journal, and repairs nothing that would need a decision.
-        command.args(["-f", "-p"]).arg(self.disk_argument());
-        let done = run(LIMIT, &mut command);
+        let done = run(LIMIT, command.args(["-f", "-p"]).arg(&self.0));
         let code = done.status.code().unwrap_or(-1);
         assert!(code == 0 || code == 1, "e2fsck: {}: {}{}", done.status, done.text(), done.stderr);
         let mut command = Command::new("e2fsck");
-        command.args(["-f", "-n"]).arg(self.disk_argument());
-        let done = run(LIMIT, &mut command);
+        let done = run(LIMIT, command.args(["-f", "-n"]).arg(&self.0));
         assert!(done.status.success(), "e2fsck found more: {}{}", done.text(), done.stderr);
     }
 
-    /// Takes a folder off the disk, without mounting it.
+    /// Takes a folder off the disk.
     ///
     /// # Panics
     /// When it is not there.
     pub fn take_folder(&self, folder: &str, to: &Path) {
         fs::create_dir_all(to).expect("a folder");
-        let done = self.debugfs(&format!("rdump {folder} {}", to.display()));
+        let request = format!("rdump {folder} {}", to.display());
+        let done = run(LIMIT, Command::new("debugfs").args(["-R", &request]).arg(&self.0));
         assert!(done.status.success(), "debugfs: {}{}", done.text(), done.stderr);
-    }
-
-    /// A file's bytes, or nothing where there is none.
-    #[must_use]
-    pub fn disk_file(&self, path: &str) -> Option<Vec<u8>> {
-        let done = self.debugfs(&format!("cat {path}"));
-        (!done.stderr.contains("File not found")).then_some(done.stdout)
-    }
-
-    fn debugfs(&self, request: &str) -> Done {
-        run(LIMIT, Command::new("debugfs").args(["-R", request]).arg(self.disk_argument()))
-    }
-
-    /// The disk within the file, in the words of e2fsprogs.
-    fn disk_argument(&self) -> String {
-        format!("{}?offset={NOR_BYTES}", self.path.display())
     }
 }
 

@@ -50,7 +50,7 @@ pub use client::{Client, Response};
 pub use emulator::{Emulator, Machine};
 pub use emulator_console::Console;
 pub use emulator_log::{Entry, Random, Replay, Torn, WriteLog};
-pub use emulator_storage::{DISK_BYTES, DiskState, NOR_BYTES, Storage, make_disk};
+pub use emulator_storage::{DISK_BYTES, DiskImage, DiskState, NOR_BYTES, Storage, make_disk};
 pub use footage::{CAR_CLIP, PEOPLE_CLIP, clip};
 pub use movie::{Movie, Unit, same_units};
 pub use owner::{Owner, PASSWORD, USER};

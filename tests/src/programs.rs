@@ -16,9 +16,10 @@ use crate::wait::{Stopwatch, until_within};
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     let test = env::current_exe().expect("a test knows its own path");
-    // target/debug/deps/life-0123456789abcdef: the programs lie one folder up.
-    let path =
-        test.parent().and_then(|deps| deps.parent()).expect("tests lie in target/debug/deps").join(name);
+    // target/debug/deps/life-0123456789abcdef: the programs lie one folder up. They start one another from beside.
+    let dir = test.parent().expect("a program lies in a folder");
+    let dir = if dir.ends_with("deps") { dir.parent().unwrap_or(dir) } else { dir };
+    let path = dir.join(name);
     assert!(
         path.exists(),
         "{} is missing: run `cargo build --workspace --bins` first; `make test` does",
