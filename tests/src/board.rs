@@ -1,4 +1,4 @@
-//! The emulated board with the recorder on it: flashed, powered, asked from outside and from inside.
+//! The emulated board with the recorder on it: flashed, powered, asked.
 //!
 //! Does not belong here: QEMU (`emulator.rs`), the image (`board_image.rs`).
 

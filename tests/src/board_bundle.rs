@@ -1,4 +1,4 @@
-//! Bundles for the emulated board beside the one that `cargo xtask image` made: another version, another root.
+//! Bundles for the emulated board: another version, another root.
 //!
 //! Signed with the development keys of this checkout, whose root document is in the test image.
 

@@ -1,4 +1,4 @@
-//! The moments of an update at which power is cut: every operation on the chip, before, in and after it.
+//! The moments of an update at which power is cut.
 //!
 //! Does not belong here: making the log (`board_sweep.rs`).
 

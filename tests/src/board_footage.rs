@@ -1,4 +1,4 @@
-//! A power cut while footage is being recorded: what the disk may have kept, and what of the footage is there then.
+//! A power cut while footage is recorded: what the disk may have kept of it.
 //!
 //! QEMU's log says which writes were followed by a flush. A disk may lose any of the others, and keep any.
 

@@ -1,4 +1,4 @@
-//! The image that tests flash: found, and made a little different where a test asks for it.
+//! The image that tests flash: found, and made different where a test asks.
 //!
 //! Does not belong here: the board that runs it (`board.rs`).
 

@@ -1,4 +1,4 @@
-//! What a board keeps in its state log, set and looked at from outside while it has no power.
+//! What a board keeps in its state log, set and seen while it has no power.
 //!
 //! Does not belong here: the log's format (crate `update`).
 

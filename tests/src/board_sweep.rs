@@ -1,4 +1,4 @@
-//! One change of a setting and one update with every write kept, and the board as each moment of it would leave it.
+//! An update with every write kept, and the board as each moment leaves it.
 //!
 //! Does not belong here: which moments (`board_cuts.rs`), and how many of them are tried (`tests/power_cut.rs`,
 //! `cargo xtask torture`).

@@ -1,4 +1,4 @@
-//! An update of the emulated board through its API, and what it has become some time later.
+//! An update of the emulated board through its API, and what became of it.
 //!
 //! Does not belong here: how a bundle is made (`board_bundle.rs`), cutting the power (`board_sweep.rs`).
 

@@ -1,4 +1,4 @@
-//! An HTTPS client that trusts one certificate: the recorder's own, by its file or by its fingerprint.
+//! An HTTPS client that trusts one certificate: the recorder's own.
 //!
 //! A connection a request: whoever asks again after a role was killed must not be given a dead connection.
 //! Does not belong here: what is asked (`owner.rs`).

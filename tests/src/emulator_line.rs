@@ -1,4 +1,4 @@
-//! A line of JSON to the emulator or into the board: one object asked, one answered.
+//! A line of JSON to the emulator or into the board, and its answer.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;

@@ -1,4 +1,4 @@
-//! The log of writes that QEMU's `blklogwrites` keeps, and what storage looked like at any moment of it.
+//! QEMU's log of writes (`blklogwrites`), and storage made from it.
 //!
 //! The format is the kernel's (Documentation/admin-guide/device-mapper/log-writes.rst): a super block, then entries of
 //! one sector, each followed by the data that was written. All of it little-endian.

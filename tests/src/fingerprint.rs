@@ -1,4 +1,4 @@
-//! Trust in one certificate by its fingerprint: what a careful owner does who compares it with the console.
+//! Trust in one certificate by its fingerprint, as a careful owner does.
 //!
 //! Does not belong here: who is asked (`client.rs`).
 

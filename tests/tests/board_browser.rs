@@ -1,4 +1,4 @@
-//! A person's browser claims the emulated board through a forwarded port: Chromium, real.
+//! A real browser claims the emulated board through a forwarded port.
 //!
 //! Does not belong here: what the browser does there (`tests/browser/board/`).
 

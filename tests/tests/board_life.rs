@@ -1,4 +1,4 @@
-//! One emulated board from power-on: how soon it records, what is on it, who uses how much, what players get.
+//! One emulated board from power-on: how soon it records, what is on it.
 //!
 //! One boot for all of it; each section says its name, so that a failure says where it was.
 

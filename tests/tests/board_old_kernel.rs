@@ -1,4 +1,4 @@
-//! The recorder on an emulated board whose kernel refuses every system call that came after Linux 3.10.
+//! The recorder on a kernel without the system calls newer than Linux 3.10.
 //!
 //! A filter stands for the old kernel (`tests/agent`): what the vendors' kernels of 2013 and later have is there,
 //! and all else is answered ENOSYS.

@@ -1,4 +1,4 @@
-//! Updates of emulated boards through their API, on both layouts: good ones, bad ones, and none that starts.
+//! Updates of emulated boards, on both layouts: good, bad, none that starts.
 
 use board::PartitionRole;
 use tests::{

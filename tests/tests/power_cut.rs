@@ -1,4 +1,4 @@
-//! Power is cut while a board is updated, while a setting is changed, and while it records.
+//! Power is cut during an update, a change of settings, and a recording.
 //!
 //! A bounded selection; `cargo xtask torture` does the same at every write (docs/reliability.md has the figures).
 

@@ -1,4 +1,4 @@
-//! `cargo xtask torture`: power cuts at every write of an update, and while recording, on the emulated board.
+//! `cargo xtask torture`: power cuts at every write of an update.
 //!
 //! Does not belong here: the cuts themselves, which are `tests/src/bin/torture.rs`.
 

@@ -1,4 +1,4 @@
-//! Alarm inputs and relays: what a contact's level means, and how long a relay stays on.
+//! Alarm inputs and relays: what a level means, how long a relay stays on.
 //!
 //! Pure: levels and times go in, what is to be switched comes out. Does not belong here: pins (`hal-linux`), and
 //! which input switches which relay (the owner's settings).

@@ -1,4 +1,4 @@
-//! A DHCP client: from no address to a lease, and keeping it (RFC 2131 section 4.4).
+//! A DHCP client: gets a lease and keeps it (RFC 2131 section 4.4).
 //!
 //! Sans-IO: packets go in and out as bytes, and the time is an argument. Packets are read and written by crate
 //! dhcproto. Does not belong here: the socket (`socket.rs`), and setting an interface's address.

@@ -1,4 +1,4 @@
-//! Ethernet interfaces as the kernel shows them: names, addresses of the cards, cables.
+//! Ethernet interfaces as the kernel shows them: names, addresses, cables.
 
 use std::fs;
 use std::path::PathBuf;

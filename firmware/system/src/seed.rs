@@ -1,4 +1,4 @@
-//! The seed of a footage disk: a small, empty ext4 file system, without its blocks of zeros.
+//! The seed of a footage disk: a small, empty ext4 without its zeros.
 //!
 //! A board has no mkfs. What `mke2fs` makes is made when the image is built; here it is written to a disk, and
 //! the kernel grows it to the disk's size (`hal_linux::grow_ext4`). docs/ext4-seed.md has the bytes.

@@ -1,4 +1,4 @@
-//! The time from servers that the owner named (SNTP, RFC 4330; crate sntpc), and setting the clock by it.
+//! The time from servers that the owner named (SNTP, RFC 4330).
 //!
 //! Does not belong here: when to ask, and whom.
 

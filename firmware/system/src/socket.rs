@@ -1,4 +1,4 @@
-//! The DHCP client's socket: UDP ports 68 and 67 on one interface that may have no address yet.
+//! The DHCP client's socket, on an interface that may have no address yet.
 
 use std::ffi::OsString;
 use std::io;

@@ -1,5 +1,6 @@
-//! Network interfaces: up, address and default route, by the kernel's old ioctls (netdevice(7), Linux's `rtnetlink`
-//! came later and carries more than a recorder needs).
+//! Network interfaces: up, address and default route.
+//!
+//! By the kernel's old ioctls (netdevice(7)): Linux's `rtnetlink` came later and carries more than a recorder needs.
 //!
 //! One IPv4 address an interface. Does not belong here: where an address comes from (`system`).
 

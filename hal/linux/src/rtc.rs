@@ -1,4 +1,4 @@
-//! The battery-backed clock: the kernel's `/dev/rtc0` (Linux's `Documentation/admin-guide/rtc.rst`).
+//! The battery-backed clock: the kernel's `/dev/rtc0`.
 //!
 //! It keeps UTC. Reading it is a file in /sys; only setting it takes a call. Does not belong here: when.
 
@@ -40,7 +40,7 @@ mod uapi {
     nix::ioctl_write_ptr!(rtc_set_time, b'p', 0x0a, RtcTime);
 
     pub(super) fn broken_down(unix_sec: i64) -> Option<RtcTime> {
-        // The type is libc's: 32 or 64 bits.
+        #[allow(clippy::useless_conversion, reason = "libc's type has 32 or 64 bits")]
         let seconds = unix_sec.try_into().ok()?;
         // SAFETY: tm is made of numbers and a pointer; all zeros is a value of each.
         let mut tm: libc::tm = unsafe { std::mem::zeroed() };

@@ -1,4 +1,4 @@
-//! The board's pins: a chip of the kernel's `gpio-sim`, made through configfs before the recorder starts.
+//! The board's pins: a chip of the kernel's `gpio-sim`, made through configfs.
 //!
 //! Pulls are what is wired to an input; values are what an output drives.
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
 
-use crate::start::Failure;
+use crate::failure::Failure;
 
 /// Where the kernel's objects are made.
 const CONFIGFS: &str = "/sys/kernel/config";

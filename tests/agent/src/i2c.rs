@@ -1,4 +1,4 @@
-//! An I2C chip's registers, over the kernel's `/dev/i2c-N`: what a front end would answer with is put there.
+//! An I2C chip's registers, through the kernel's `/dev/i2c-N`.
 
 use std::fs::{self, File};
 
@@ -6,7 +6,7 @@ use hal::FrontEnd;
 use hal_linux::{I2cBus, Nvp6134};
 use serde_json::{Value, json};
 
-use crate::start::Failure;
+use crate::failure::Failure;
 use crate::system_calls;
 
 /// The number of the bus whose adapter has this name, such as `SMBus stub driver`.

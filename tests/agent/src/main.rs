@@ -1,10 +1,11 @@
-//! What the emulated board's tests run beside the recorder: looks and hands inside it.
+//! The emulated board's tests' looks and hands inside it.
 //!
 //! In a test image `/sbin/init` is this program. It sets the board's simulated chips up, leaves a child behind that
 //! answers the host on the virtio-serial port `candor.agent`, and becomes `/bin/candor`. No other image has it.
 //!
 //! Does not belong here: anything that the recorder needs, and any judgement, which is the tests' (`tests/tests/`).
 
+mod failure;
 mod gpio_sim;
 mod i2c;
 mod memory;

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::start::Failure;
+use crate::failure::Failure;
 
 /// Every process with its numbers in KiB; kernel threads have none and are left out.
 ///

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::fcntl::{FallocateFlags, fallocate};
+use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::statvfs::statvfs;
 use nix::sys::time::TimeSpec;
@@ -14,7 +15,7 @@ use nix::time::{ClockId, clock_gettime, clock_settime};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::start::Failure;
+use crate::failure::Failure;
 use crate::{gpio_sim, i2c, memory, system_calls};
 
 /// More of one file than this is not sent.
@@ -61,6 +62,13 @@ pub(crate) fn perform(request: &Value) -> Result<Value, Failure> {
         "signal" => {
             let signal = Signal::try_from(i32::try_from(number(request, "signal")?)?)?;
             kill(Pid::from_raw(i32::try_from(number(request, "pid")?)?), signal)?;
+            Ok(done)
+        }
+        // Process 1 takes no SIGSTOP. A tracer stops it all the same, for as long as this program runs.
+        "hold" => {
+            let pid = Pid::from_raw(i32::try_from(number(request, "pid")?)?);
+            ptrace::seize(pid, ptrace::Options::empty())?;
+            ptrace::interrupt(pid)?;
             Ok(done)
         }
         "sysrq" => {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::failure::Failure;
 use crate::operations;
-use crate::start::Failure;
 
 /// The port's name on QEMU's command line.
 const NAME: &str = "candor.agent";

@@ -1,20 +1,17 @@
-//! Which part this process plays: the system's first one, or one that only says that it could be run.
+//! Which part this process plays: the system's first one, or a mere child.
 
 use std::convert::Infallible;
-use std::error::Error;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::{env, fs, process};
 
+use crate::failure::Failure;
 use crate::{gpio_sim, port, system_calls};
 
 /// In the kernel's command line: system calls that Linux 3.10 has not are refused.
 const OLD_KERNEL: &str = "candor.enosys=3.10";
 /// What the first process becomes.
 const RECORDER: &str = "/bin/candor";
-
-/// A failure in words, for the console or for the host.
-pub(crate) type Failure = Box<dyn Error>;
 
 /// `board-agent ran` succeeds and does nothing: whether a file system lets programs run is asked so.
 pub(crate) fn run() -> Result<(), Failure> {

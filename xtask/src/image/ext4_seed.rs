@@ -1,4 +1,4 @@
-//! The seed of footage disks: an empty ext4 file system without its zeros, for boards that have no mkfs.
+//! The seed of footage disks: an empty ext4, for boards that have no mkfs.
 //!
 //! Made by mke2fs, the same bytes each time. What each option is for stands beside it; docs/ext4-seed.md has the
 //! format of the file.

@@ -1,4 +1,4 @@
-//! Settings of other versions: older ones are taken, and written for older programs.
+//! Settings of other versions: older ones are taken, and still written.
 //!
 //! Version 2 added `[network]`, `[time]` and `[[alarm]]` to version 1 and changed nothing else. A board keeps
 //! one text for each version that a program on it has written (`warden/kept.rs`), so that a program that was

@@ -1,4 +1,4 @@
-//! The warden's life on a board, where it is process 1: prepare, run, restart in order.
+//! The warden's life as process 1 of a board: prepare, run, restart in order.
 //!
 //! There is no shell, no other program and nobody to answer for it: what cannot be used is told on the console
 //! and in the log, and the rest goes on. A start that fails wholly is told too, and the board restarts after a

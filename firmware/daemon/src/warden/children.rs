@@ -1,4 +1,4 @@
-//! Processes that nobody waits for: on a board this program is process 1 and inherits them.
+//! Processes that nobody waits for: process 1 of a board inherits them.
 //!
 //! A role's process is waited for by its supervisor; everything else that ends is an orphan of somebody who
 //! ended before, and is only taken note of, so that the kernel can forget it.

@@ -1,4 +1,4 @@
-//! The board's disks: found, mounted, let go of when they are pulled, formatted when blank or asked to.
+//! The board's disks: found, mounted, formatted, let go of when pulled.
 //!
 //! One disk takes footage: the first of ours, SATA before USB. It is mounted at one place; `record` is told of each
 //! coming and going. Does not belong here: what the kernel shows (`system::DiskPlaces`), and what `record` does.

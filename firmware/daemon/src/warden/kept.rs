@@ -1,4 +1,4 @@
-//! Settings as they are kept: one text for each version that a program here has written.
+//! Settings as they are kept: a text for each version that a program wrote.
 //!
 //! An update may bring a newer version of the settings, and may be rolled back. So the newest text that this
 //! program understands is loaded, and saving also writes, for every older version that has a text, what a

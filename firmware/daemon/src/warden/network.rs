@@ -1,4 +1,4 @@
-//! The board's network: its one Ethernet interface, by DHCP or with the owner's address.
+//! The board's Ethernet interface: by DHCP, or with the owner's address.
 //!
 //! A thread of its own, because the DHCP client's socket is waited for. Does not belong here: the protocol
 //! (`system::DhcpClient`), and who may connect where.

@@ -1,4 +1,4 @@
-//! The board's clock: from its battery-backed clock at the start, from the owner's time servers later.
+//! The board's clock: from its battery at the start, from time servers later.
 //!
 //! Nothing is asked while the owner names no server. A step of the clock is told in the log, because everything
 //! that is recorded carries its time. Does not belong here: the protocol (`system::ask_time`).
