@@ -139,7 +139,7 @@ pub(crate) fn try_rename(owner: &Owner, name: &str) -> Result<(), String> {
     if (200..300).contains(&answer.status) { Ok(()) } else { Err(format!("{answer:?}")) }
 }
 
-/// As [`try_rename`], of a board that must do it.
+/// As `try_rename`, of a board that must do it.
 ///
 /// # Panics
 /// When it does not.

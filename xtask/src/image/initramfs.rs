@@ -21,7 +21,7 @@ pub(super) fn write(output: &Path, loader: &Path, root_keys: &[u8], source: &Sou
     compress(output, stage(loader, root_keys, source)?)
 }
 
-/// As [`write`], with a whole root in the folder that the loader starts from when it is there.
+/// As [`write()`], with a whole root in the folder that the loader starts from when it is there.
 pub(super) fn write_with_root(
     output: &Path,
     loader: &Path,
