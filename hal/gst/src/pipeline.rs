@@ -234,7 +234,6 @@ fn collect_video(
         let discontinuity = first.swap(false, Ordering::Relaxed);
         if discontinuity {
             delivery.sink.format(stream, StreamFormat::Video(codec));
-            (delivery.alive)();
         }
         let stamp = delivery.timeline.stamp(running);
         delivery.sink.unit(&AccessUnit {
@@ -245,6 +244,10 @@ fn collect_video(
             discontinuity,
             data: &data,
         });
+        // Behind the unit: whoever hears that there is a picture finds it.
+        if discontinuity {
+            (delivery.alive)();
+        }
         delivery.units.fetch_add(1, Ordering::Relaxed);
     })
 }
