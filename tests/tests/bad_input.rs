@@ -51,7 +51,7 @@ fn settings_that_are_wrong_are_refused_with_their_line() {
     let recorder = Recorder::prepare(&Setup::inputs(1));
     let good = fs::read_to_string(recorder.settings_file()).unwrap();
     for (from, to, words) in [
-        ("version = 1", "version = 7", "line 1: version: this program reads version 1"),
+        ("version = 1", "version = 7", "line 1: version: this program reads versions 1 to 2, not 7"),
         ("name = \"Test\"", "name = Test", "line 2: "),
         ("name = \"Test\"", "nmae = \"Test\"", "line 2: unknown field `nmae`"),
         ("width = 640", "width = 641", "is no picture width"),
