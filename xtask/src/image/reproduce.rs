@@ -6,10 +6,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
 
 use super::compose::{Image, LAYOUTS, build};
-use super::source::Source;
+use super::source::{Source, git_in};
 use super::tool;
 use crate::workspace::{self, Failure};
 
@@ -52,7 +51,7 @@ pub(super) fn run(first: &Image, source: &Source, name: &str, agent: bool) -> Re
 /// Copies what git knows or would add, as it is now.
 fn copy_source(from: &Path, to: &Path) -> Result<(), Failure> {
     let files = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
-    let files = tool::run(Command::new("git").args(files).current_dir(from))?;
+    let files = tool::run(git_in(from).args(files))?;
     // The build folder in it stays, as it does in the first.
     for entry in fs::read_dir(to).into_iter().flatten() {
         let path = entry?.path();

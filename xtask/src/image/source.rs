@@ -1,5 +1,6 @@
 //! What an image is made from: version, commit, and the one time that goes into it.
 
+use std::path::Path;
 use std::process::Command;
 
 use super::tool;
@@ -36,6 +37,13 @@ impl Source {
 }
 
 fn git(args: &[&str]) -> Result<String, Failure> {
-    let text = tool::run(Command::new("git").args(args).current_dir(workspace::root()))?;
+    let text = tool::run(git_in(&workspace::root()).args(args))?;
     Ok(text.trim().to_owned())
+}
+
+/// git, to look at a checkout that may be another user's: a container builds what was mounted into it.
+pub(super) fn git_in(folder: &Path) -> Command {
+    let mut git = Command::new("git");
+    git.args(["-c", "safe.directory=*"]).current_dir(folder);
+    git
 }
