@@ -28,6 +28,8 @@ mod serve;
 mod settings;
 mod store_command;
 mod update_command;
+#[cfg(test)]
+mod update_fixtures;
 mod update_line;
 mod version;
 mod warden;

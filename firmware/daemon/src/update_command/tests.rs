@@ -3,36 +3,16 @@
 use std::fs;
 use std::path::Path;
 
-use hal::WallTime;
-use update::{
-    ImageRole, Manifest, ManifestType, Role, RootDocument, RootType, SigningKey, Timestamp, build,
-    describe_root,
-};
+use update::{ImageRole, Manifest, ManifestType, SigningKey, build, describe_root};
 
 use super::*;
+use crate::update_fixtures::{at, key, root_document};
 
 const ROOT: &[u8] = &[0x5a; 100_000];
 
-fn key(seed: u8) -> SigningKey {
-    SigningKey::from_seed(&[seed; 32]).unwrap()
-}
-
-fn at(text: &str) -> Timestamp {
-    let moment: jiff::Timestamp = text.parse().unwrap();
-    Timestamp::from_wall(WallTime::from_unix_micros(moment.as_microsecond())).unwrap()
-}
-
 fn root_keys(dir: &Path) -> PathBuf {
-    let role = |key: &SigningKey| Role { keys: vec![key.public_key()], threshold: 1 };
-    let document = RootDocument {
-        r#type: RootType::Root,
-        version: 1,
-        expires: at("2090-01-01T00:00:00Z"),
-        root: role(&key(1)),
-        release: role(&key(2)),
-    };
     let path = dir.join("root-keys.json");
-    fs::write(&path, document.to_json().unwrap()).unwrap();
+    fs::write(&path, root_document()).unwrap();
     path
 }
 

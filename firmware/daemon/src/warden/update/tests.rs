@@ -12,8 +12,8 @@ use hal_sim::SimFlash;
 use semver::Version;
 use tempfile::TempDir;
 use update::{
-    BootState, Failure, Install, Manifest, ManifestType, Role, RootDocument, RootType, SigningKey, StateLog,
-    Timestamp, build, describe_root, load_boot_state, save_boot_state, verify_slot,
+    BootState, Failure, Install, Manifest, ManifestType, StateLog, build, describe_root, load_boot_state,
+    save_boot_state, verify_slot,
 };
 use web::update_views::{OwnerKeyInput, PresenceInput};
 
@@ -22,6 +22,7 @@ use crate::args::{InstallArgs, UpdateCommand};
 use crate::messages::{Answer, Ask, Volume};
 use crate::settings::Settings;
 use crate::update_command;
+use crate::update_fixtures::{at, key, root_document};
 use crate::update_line::{Line, Sent, socket_path};
 use crate::warden::desk::Opening;
 use crate::warden::flash_keeper::{FlashKeeper, SharedLog};
@@ -41,27 +42,6 @@ struct Board {
     updater: Arc<Updater>,
     slots: [SimFlash; 2],
     log: SharedLog,
-}
-
-fn key(seed: u8) -> SigningKey {
-    SigningKey::from_seed(&[seed; 32]).unwrap()
-}
-
-fn at(text: &str) -> Timestamp {
-    let moment: jiff::Timestamp = text.parse().unwrap();
-    Timestamp::from_wall(WallTime::from_unix_micros(moment.as_microsecond())).unwrap()
-}
-
-fn root_document() -> Vec<u8> {
-    let role = |key: &SigningKey| Role { keys: vec![key.public_key()], threshold: 1 };
-    let document = RootDocument {
-        r#type: RootType::Root,
-        version: 1,
-        expires: at("2090-01-01T00:00:00Z"),
-        root: role(&key(1)),
-        release: role(&key(2)),
-    };
-    document.to_json().unwrap()
 }
 
 /// An image that no block of which is like another.
