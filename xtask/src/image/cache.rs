@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use ring::digest::{Context, SHA256};
 
 use crate::workspace::Failure;
@@ -36,7 +37,7 @@ impl Inputs {
 
     /// The hash of all.
     pub(super) fn key(self) -> String {
-        hex(self.0.finish().as_ref())
+        HEXLOWER.encode(self.0.finish().as_ref())
     }
 }
 
@@ -61,10 +62,6 @@ pub(super) fn make(
 fn stamp(output: &Path) -> PathBuf {
     let name = output.file_name().unwrap_or_default().to_string_lossy();
     output.with_file_name(format!(".{name}.inputs"))
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
