@@ -14,6 +14,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("hal-sim", &["board", "hal"]),
     ("hal-gst", &["board", "hal"]),
     ("hal-linux", &["board", "hal"]),
+    ("mpp-abi", &[]),
+    ("mpp-wire", &[]),
+    // A second program: the only one that loads the vendor's library.
+    ("mpp-host", &["mpp-abi", "mpp-wire"]),
+    ("hal-himpp", &["board", "hal", "mpp-abi", "mpp-wire"]),
     ("media", &["hal"]),
     ("bus", &["hal"]),
     ("auth", &["hal"]),
@@ -35,6 +40,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "hal-sim",
             "hal-gst",
             "hal-linux",
+            "hal-himpp",
             "media",
             "bus",
             "auth",
@@ -50,6 +56,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Beside the firmware: what drives and measures it.
     ("test-camera", &[]),
     ("board-agent", &["hal", "hal-linux"]),
+    ("standin-mpi", &["mpp-abi", "hal", "hal-sim"]),
     ("tests", &["board", "hal", "hal-sim", "web", "test-camera", "auth", "bus", "update"]),
     ("xtask", &["board", "update", "auth", "hal", "hal-sim", "bus", "store", "recorder"]),
 ];

@@ -1,0 +1,3 @@
+//! HiMPP's layouts, values and errors, generation by generation.
+
+#![no_std]

@@ -1,0 +1,3 @@
+//! The one program that loads the vendor's media library.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What `mpp-host` and its client say to one another.

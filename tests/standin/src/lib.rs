@@ -1,0 +1,1 @@
+//! A media library with the vendor's C interface, for tests.
