@@ -8,9 +8,10 @@
 //! driver starts, and stays as it is when the driver ends.
 
 use board::ActiveLevel;
-use embedded_hal::digital::{self, InputPin, OutputPin, StatefulOutputPin};
+use embedded_hal::digital::{InputPin, OutputPin, StatefulOutputPin};
 
-use crate::error::{ErrorKind, HalError};
+use crate::error::HalError;
+use crate::pin::{SwitchedPin, pin_error};
 
 /// A digital alarm input.
 pub trait AlarmInput: Send {
@@ -60,11 +61,7 @@ impl<P: InputPin + Send> AlarmInput for PinInput<P> {
 
 /// A relay on a pin.
 #[derive(Debug)]
-pub struct PinRelay<P> {
-    name: String,
-    pin: P,
-    active: ActiveLevel,
-}
+pub struct PinRelay<P>(SwitchedPin<P>);
 
 impl<P: OutputPin> PinRelay<P> {
     /// Takes over the pin and switches the relay off. `name` is the board's, for messages.
@@ -72,28 +69,16 @@ impl<P: OutputPin> PinRelay<P> {
     /// # Errors
     /// `Device` when it cannot be switched.
     pub fn new(name: impl Into<String>, pin: P, active: ActiveLevel) -> Result<Self, HalError> {
-        let mut relay = Self { name: name.into(), pin, active };
-        relay.switch(false)?;
-        Ok(relay)
-    }
-
-    fn switch(&mut self, on: bool) -> Result<(), HalError> {
-        let high = on == (self.active == ActiveLevel::High);
-        self.pin.set_state(high.into()).map_err(|e| pin_error("relay", &self.name, &e))
+        SwitchedPin::off("relay", name.into(), pin, active).map(Self)
     }
 }
 
 impl<P: StatefulOutputPin + Send> RelayOutput for PinRelay<P> {
     fn set(&mut self, on: bool) -> Result<(), HalError> {
-        self.switch(on)
+        self.0.switch(on)
     }
 
     fn is_on(&mut self) -> Result<bool, HalError> {
-        let high = self.pin.is_set_high().map_err(|e| pin_error("relay", &self.name, &e))?;
-        Ok(high == (self.active == ActiveLevel::High))
+        self.0.is_on()
     }
-}
-
-fn pin_error(what: &str, name: &str, error: &impl digital::Error) -> HalError {
-    HalError::new(ErrorKind::Device, format!("{what} {name}: its pin failed ({error:?})"))
 }

@@ -1,6 +1,6 @@
 //! Pins: lines in memory that `embedded_hal::digital` drives and tests pull.
 //!
-//! Clones share the line: one goes into a `hal::PinInput` or `hal::PinRelay`, one stays with the test.
+//! Clones share the line: one goes into a `hal::PinInput`, `PinRelay`, `PinLed` or `PinBuzzer`, one stays with the test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -90,7 +90,7 @@ impl StatefulOutputPin for SimPin {
 #[cfg(test)]
 mod tests {
     use board::ActiveLevel;
-    use hal::{AlarmInput, PinInput, PinRelay, RelayOutput};
+    use hal::{AlarmInput, Buzzer, Led, PinBuzzer, PinInput, PinLed, PinRelay, RelayOutput};
 
     use super::*;
 
@@ -116,6 +116,24 @@ mod tests {
             relay.set(true).unwrap();
             assert_eq!(pin.level(), !off);
             assert!(relay.is_on().unwrap());
+        }
+    }
+
+    #[test]
+    fn indicators_are_off_when_taken_over_and_drive_their_level() {
+        for (active, off) in [(ActiveLevel::High, false), (ActiveLevel::Low, true)] {
+            let (light, tone) = (SimPin::default(), SimPin::default());
+            light.pull(!off);
+            tone.pull(!off);
+            let mut led = PinLed::new("status", light.clone(), active).unwrap();
+            let mut buzzer = PinBuzzer::new("buzzer", tone.clone(), active).unwrap();
+            assert_eq!((light.level(), tone.level()), (off, off));
+            led.light(true).unwrap();
+            buzzer.sound(true).unwrap();
+            assert_eq!((light.level(), tone.level()), (!off, !off));
+            led.light(false).unwrap();
+            buzzer.sound(false).unwrap();
+            assert_eq!((light.level(), tone.level()), (off, off));
         }
     }
 
