@@ -1,14 +1,15 @@
 //! The rules between a description's values.
 //!
 //! Each rule gives the place of the value that breaks it, what is wrong and what to do. Does not belong here: rules
-//! of flash (`check_flash.rs`), and turning a place into a line (`parse.rs`).
+//! of flash (`check_flash.rs`) and of what is attached where (`check_attached.rs`), and turning a place into a line (`parse.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::check_attached::{attached, check_attached};
 use crate::check_flash::check_flash;
 use crate::description::{Board, CaptureBackend, MAX_INPUTS, Memory, Soc};
 use crate::devices::{Duplex, I2cKind, PanelControl, WatchdogKind};
-use crate::fault::{Fault, Step, at, twice};
+use crate::fault::{Fault, Step, at, twice, unknown};
 use crate::flash::PartitionRole;
 
 /// Every rule; the first that is broken.
@@ -23,6 +24,7 @@ pub(crate) fn check(board: &Board) -> Result<(), Fault> {
     check_pin_users(board)?;
     check_serials(board)?;
     check_panels(board)?;
+    check_attached(board)?;
     let mut variants = BTreeSet::new();
     for (number, variant) in board.variants.iter().enumerate() {
         if !variants.insert(&variant.name) {
@@ -229,11 +231,10 @@ fn check_pin_users(board: &Board) -> Result<(), Fault> {
         uses.extend(bus.sda.as_deref().map(|pin| (pin, at!["i2c", number, "sda"])));
         uses.extend(bus.scl.as_deref().map(|pin| (pin, at!["i2c", number, "scl"])));
     }
-    uses.extend(board.leds.iter().enumerate().map(|(n, led)| (led.pin.as_str(), at!["led", n, "pin"])));
-    uses.extend(
-        board.alarm_inputs.iter().enumerate().map(|(n, i)| (i.pin.as_str(), at!["alarm_input", n, "pin"])),
-    );
-    uses.extend(board.relays.iter().enumerate().map(|(n, r)| (r.pin.as_str(), at!["relay", n, "pin"])));
+    for (table, _, devices) in attached(board) {
+        let pins = devices.iter().enumerate().filter_map(|(n, device)| Some((n, device.pin.as_deref()?)));
+        uses.extend(pins.map(|(number, pin)| (pin, at![table, number, "pin"])));
+    }
     // Three steps like the others; a table that stands once has no number to say.
     uses.extend(board.button.iter().map(|button| (button.pin.as_str(), at!["button", 0, "pin"])));
     for (number, port) in board.rs485.iter().enumerate() {
@@ -355,8 +356,4 @@ fn check_budget(board: &Board) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-fn unknown(what: &str, name: &str, table: &str) -> String {
-    format!("there is no {what} {name}; add a [[{table}]] of that name or correct this")
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::address::{Address, ByteSize};
 use crate::devices::{
-    AlarmInput, Button, FrontEnd, Gpio, I2cBus, Input, Led, Panel, Pin, PinMux, Relay, Rs485, Rtc, Watchdog,
+    Attached, Button, FrontEnd, Gpio, I2cBus, Input, Panel, Pin, PinMux, Rs485, Rtc, Watchdog,
 };
 use crate::flash::Flash;
 
@@ -50,15 +50,18 @@ pub struct Board {
     /// Microcontrollers that stand between the SoC and LEDs, relays and the like.
     #[serde(default, rename = "panel")]
     pub panels: Vec<Panel>,
-    /// LEDs on pins.
+    /// LEDs. The one named `status` tells whether all is well.
     #[serde(default, rename = "led")]
-    pub leds: Vec<Led>,
-    /// Digital alarm inputs on pins.
+    pub leds: Vec<Attached>,
+    /// Buzzers.
+    #[serde(default, rename = "buzzer")]
+    pub buzzers: Vec<Attached>,
+    /// Digital alarm inputs.
     #[serde(default, rename = "alarm_input")]
-    pub alarm_inputs: Vec<AlarmInput>,
-    /// Relay outputs on pins.
+    pub alarm_inputs: Vec<Attached>,
+    /// Relay outputs.
     #[serde(default, rename = "relay")]
-    pub relays: Vec<Relay>,
+    pub relays: Vec<Attached>,
     /// The factory-reset button on a pin.
     pub button: Option<Button>,
     /// RS-485 ports.
@@ -67,7 +70,7 @@ pub struct Board {
     /// Hardware watchdogs: all of them are to be fed.
     #[serde(default, rename = "watchdog")]
     pub watchdogs: Vec<Watchdog>,
-    /// Clocks that run without power.
+    /// Clocks that run without power, the one to believe first.
     #[serde(default, rename = "rtc")]
     pub rtcs: Vec<Rtc>,
     /// Flash chips.

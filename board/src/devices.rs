@@ -4,6 +4,7 @@
 //! a serial line answers for them (`Panel`). Does not belong here: drivers (`hal-linux`, `hal-himpp`).
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
@@ -207,6 +208,19 @@ pub enum PanelProtocol {
     Tvt,
 }
 
+impl PanelProtocol {
+    /// How the panel counts the devices of a kind. Relays, alarm inputs and the buzzer: as the terminals are labelled,
+    /// from 1. LEDs: the bit in the panel's word for them.
+    #[must_use]
+    pub const fn numbers(self, control: PanelControl) -> RangeInclusive<u8> {
+        match (self, control) {
+            (Self::Tvt, PanelControl::Relays | PanelControl::AlarmInputs) => 1..=4,
+            (Self::Tvt, PanelControl::Leds) => 2..=6,
+            (Self::Tvt, PanelControl::Buzzer | PanelControl::Watchdog) => 1..=1,
+        }
+    }
+}
+
 /// What a panel can answer for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -223,34 +237,44 @@ pub enum PanelControl {
     Watchdog,
 }
 
-/// An LED.
+/// An LED, a buzzer, a digital alarm input or a relay output, and what it is attached to: a pin, or a panel.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Led {
+pub struct Attached {
     /// Its name.
     pub name: String,
     /// Its pin.
-    pub pin: String,
+    pub pin: Option<String>,
+    /// The panel that answers for it.
+    pub panel: Option<String>,
+    /// Which of the panel's it is, as [`PanelProtocol::numbers`] counts them; 1 where not given.
+    pub number: Option<u8>,
 }
 
-/// A digital alarm input.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AlarmInput {
-    /// Its name.
-    pub name: String,
-    /// Its pin.
-    pub pin: String,
+/// What a device is attached to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// The pin of this name.
+    Pin(&'a str),
+    /// A panel.
+    Panel {
+        /// The panel's name.
+        panel: &'a str,
+        /// Which of its devices of that kind.
+        number: u8,
+    },
 }
 
-/// A relay output.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Relay {
-    /// Its name.
-    pub name: String,
-    /// Its pin.
-    pub pin: String,
+impl Attached {
+    /// What it is attached to; `None` for nothing or for both, which no checked description has.
+    #[must_use]
+    pub fn place(&self) -> Option<Place<'_>> {
+        match (&self.pin, &self.panel) {
+            (Some(pin), None) => Some(Place::Pin(pin)),
+            (None, Some(panel)) => Some(Place::Panel { panel, number: self.number.unwrap_or(1) }),
+            _ => None,
+        }
+    }
 }
 
 /// The button that gives a recorder back to whoever holds it: see `system`'s.

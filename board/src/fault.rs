@@ -44,3 +44,8 @@ impl Fault {
 pub(crate) fn twice(what: &str, name: &str) -> String {
     format!("a second {what} {name}; give each a name of its own")
 }
+
+/// The message for a name that is nothing's.
+pub(crate) fn unknown(what: &str, name: &str, table: &str) -> String {
+    format!("there is no {what} {name}; add a [[{table}]] of that name or correct this")
+}

@@ -15,6 +15,7 @@
 mod address;
 mod builtin;
 mod check;
+mod check_attached;
 mod check_flash;
 mod description;
 mod devices;
@@ -28,9 +29,9 @@ pub use description::{
     Board, Budget, CaptureBackend, Console, MAX_INPUTS, Memory, MemoryRegion, MemoryZone, Soc, SocModel,
 };
 pub use devices::{
-    ActiveLevel, AlarmInput, Button, DecoderChip, Duplex, FrontEnd, Gpio, GpioController, GpioLine, I2cBus,
-    I2cKind, Input, Led, Panel, PanelControl, PanelProtocol, Pin, PinMux, Relay, Rs485, Rtc, RtcChip,
-    Watchdog, WatchdogKind,
+    ActiveLevel, Attached, Button, DecoderChip, Duplex, FrontEnd, Gpio, GpioController, GpioLine, I2cBus,
+    I2cKind, Input, Panel, PanelControl, PanelProtocol, Pin, PinMux, Place, Rs485, Rtc, RtcChip, Watchdog,
+    WatchdogKind,
 };
 pub use error::{BoardError, ErrorKind};
 pub use flash::{Flash, FlashKind, Partition, PartitionRole};

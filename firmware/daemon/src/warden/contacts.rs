@@ -72,11 +72,11 @@ impl Contacts {
         };
         let mut contacts = Self { inputs: Vec::new(), relays: Vec::new(), button: None };
         for alarm in &board.alarm_inputs {
-            let pin = input(&alarm.name, &alarm.pin)?;
+            let pin = input(&alarm.name, alarm.pin.as_deref().unwrap_or_default())?;
             contacts.inputs.push((alarm.name.clone(), pin, DebouncedInput::default()));
         }
         for relay in &board.relays {
-            let pin = pin_of(board, &relay.pin)?;
+            let pin = pin_of(board, relay.pin.as_deref().unwrap_or_default())?;
             // Off from the first moment on.
             let output = chip.output(line(pin), pin.active == ActiveLevel::Low)?;
             let output: Box<dyn RelayOutput> = Box::new(PinRelay::new(&relay.name, output, pin.active)?);
