@@ -80,13 +80,12 @@ pub enum Order {
         /// At most two.
         bitmaps: Vec<BitmapPlan>,
     },
-    /// Replace the covers of a stream, at most [`crate::MAX_COVERS`].
+    /// Replace the covers of a channel, at most [`crate::MAX_COVERS`]: they lie on its picture before anything is made
+    /// of it, so that no stream, snapshot or monitor is without them.
     Covers {
         /// The channel's number.
         channel: u16,
-        /// Which stream.
-        stream: StreamTag,
-        /// Where they are.
+        /// Where they are, in samples of the input's picture.
         covers: Vec<Rect>,
     },
     /// One JPEG of the channel's picture; it comes through the ring.

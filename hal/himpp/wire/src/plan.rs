@@ -75,8 +75,10 @@ pub struct ChannelPlan {
     pub streams: Vec<StreamPlan>,
     /// Sound, where wanted.
     pub audio: Option<AudioPlan>,
-    /// The motion grid, where wanted.
+    /// Whether the input's motion grid is wanted, and how often.
     pub motion: Option<MotionPlan>,
+    /// The covers from the first picture on, as `Order::Covers` has them.
+    pub covers: Vec<Rect>,
 }
 
 /// A video input channel.
@@ -84,6 +86,10 @@ pub struct ChannelPlan {
 pub struct InputPlan {
     /// The platform's number (`VI_CHN`); also the VPSS group's.
     pub input: u8,
+    /// The device that it comes from.
+    pub device: u8,
+    /// Which of the channels that share the device's bus, from 0.
+    pub way: u8,
     /// Samples a line.
     pub width: u16,
     /// Lines, both fields together.
