@@ -6,7 +6,7 @@ use crate::description::Board;
 use crate::error::{BoardError, ErrorKind};
 
 /// Name and text of each file under boards/; variants are in the text.
-const BOARDS: [(&str, &str); 10] = [
+const BOARDS: [(&str, &str); 11] = [
     ("dhb-ax", include_str!("../boards/dhb-ax.toml")),
     ("hi3520dv200", include_str!("../boards/hi3520dv200.toml")),
     ("hi3521a", include_str!("../boards/hi3521a.toml")),
@@ -17,6 +17,7 @@ const BOARDS: [(&str, &str); 10] = [
     ("pc", include_str!("../boards/pc.toml")),
     ("phidi-hi3520dv300", include_str!("../boards/phidi-hi3520dv300.toml")),
     ("virt-a7", include_str!("../boards/virt-a7.toml")),
+    ("virt-mpp", include_str!("../boards/virt-mpp.toml")),
 ];
 
 impl Board {

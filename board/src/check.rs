@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check_attached::{attached, check_attached};
 use crate::check_flash::check_flash;
+use crate::check_media::check_media;
 use crate::description::{Board, CaptureBackend, MAX_INPUTS, Memory, Soc};
 use crate::devices::{Duplex, I2cKind, PanelControl, WatchdogKind};
 use crate::fault::{Fault, Step, at, twice, unknown};
@@ -21,6 +22,7 @@ pub(crate) fn check(board: &Board) -> Result<(), Fault> {
     check_pins(board)?;
     check_buses_and_front_ends(board)?;
     check_inputs(board)?;
+    check_media(board)?;
     check_pin_users(board)?;
     check_serials(board)?;
     check_panels(board)?;

@@ -9,6 +9,7 @@ use crate::devices::{
     Attached, Button, FrontEnd, Gpio, I2cBus, Input, Panel, Pin, PinMux, Rs485, Rtc, Watchdog,
 };
 use crate::flash::Flash;
+use crate::media::Media;
 
 /// The most inputs a board has: as many as there are channels (`hal::MAX_CHANNELS`).
 pub const MAX_INPUTS: usize = 64;
@@ -28,6 +29,8 @@ pub struct Board {
     pub capture: CaptureBackend,
     /// How memory is split; absent where Linux has all of it, or where it is not known.
     pub memory: Option<Memory>,
+    /// The vendor's media platform, for [`CaptureBackend::Himpp`].
+    pub media: Option<Media>,
     /// The serial console.
     pub console: Option<Console>,
     /// GPIO groups.

@@ -180,6 +180,10 @@ pub struct Input {
     pub front_end: Option<String>,
     /// The decoder's port, from 0.
     pub port: Option<u8>,
+    /// The media platform's number of its picture (`VI_CHN`).
+    pub video_input: Option<u8>,
+    /// The media platform's number of its sound, on the first audio device (`AI`).
+    pub audio_input: Option<u8>,
 }
 
 /// A microcontroller on a serial line that answers for other devices.

@@ -17,11 +17,13 @@ mod builtin;
 mod check;
 mod check_attached;
 mod check_flash;
+mod check_media;
 mod description;
 mod devices;
 mod error;
 mod fault;
 mod flash;
+mod media;
 mod parse;
 
 pub use address::{Address, ByteSize};
@@ -35,3 +37,4 @@ pub use devices::{
 };
 pub use error::{BoardError, ErrorKind};
 pub use flash::{Flash, FlashKind, Partition, PartitionRole};
+pub use media::{Media, MediaDevice, MonitorMode, VideoInterface};

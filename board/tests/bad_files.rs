@@ -43,7 +43,7 @@ fn unknown_boards_and_variants_are_refused_with_the_known_ones() {
     assert_eq!(
         error.to_string(),
         "no board pc2; known boards: dhb-ax, hi3520dv200, hi3521a, hi3531d, hi3536c, hi3536d, n6708g5, pc, \
-         phidi-hi3520dv300, virt-a7. \
+         phidi-hi3520dv300, virt-a7, virt-mpp. \
          Another board is described in a file of its own"
     );
     let error = Board::builtin("virt-a7-32").unwrap_err();

@@ -16,6 +16,8 @@ fn boards_are_as_they_were() {
         "phidi-hi3520dv300",
         "virt-a7-16",
         "virt-a7-64",
+        "virt-mpp-16",
+        "virt-mpp-64",
     ] {
         let board = Board::builtin(name).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(board.name, name);
