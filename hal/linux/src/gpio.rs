@@ -4,7 +4,7 @@
 //! ones: what "active" means is the board's description's to say (`hal::PinInput`, `hal::PinRelay`).
 //!
 //! The character device's second interface is asked first, its first (kernels 4.8 to 5.9) where that is all there is.
-//! Older kernels have neither.
+//! Older kernels have neither: `sysfs_gpio.rs`. Which of them a board's line is found in: `lines.rs`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -139,6 +139,12 @@ impl Line {
 /// A line that could not be read or driven.
 #[derive(Clone, Debug)]
 pub struct GpioError(HalError);
+
+impl GpioError {
+    pub(crate) fn new(error: HalError) -> Self {
+        Self(error)
+    }
+}
 
 impl Error for GpioError {
     fn kind(&self) -> PinErrorKind {
