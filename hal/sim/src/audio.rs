@@ -22,7 +22,7 @@ const AMPLITUDE: f32 = 1024.0;
 
 /// A channel's sound.
 #[derive(Debug)]
-pub(crate) struct Tick {
+pub struct Tick {
     stream: StreamId,
     /// One period, coded.
     period: Vec<u8>,
@@ -31,7 +31,9 @@ pub(crate) struct Tick {
 }
 
 impl Tick {
-    pub(crate) fn new(channel: ChannelId) -> Self {
+    /// That channel's, from unit 0.
+    #[must_use]
+    pub fn new(channel: ChannelId) -> Self {
         // 1000 Hz downwards, eight pitches.
         let length = 8 + 2 * (usize::from(channel.get() - 1) % 8);
         let sample = |n: usize| (AMPLITUDE * (n as f32 * std::f32::consts::TAU / length as f32).sin()) as i16;
@@ -62,19 +64,26 @@ impl Tick {
         self.number += 1;
     }
 
-    /// The next unit, its first sample heard at `wall`. Its PTS is its number's, from 0.
-    pub(crate) fn next_unit_at(&mut self, wall: WallTime) -> AccessUnit<'_> {
-        let number = self.number;
-        self.number += 1;
+    /// A-law samples, `samples_per_sec` of them a second, the first heard at `wall`.
+    pub fn fill(&self, wall: WallTime, samples_per_sec: u32, samples: &mut [u8]) {
         let first = wall.as_unix_micros();
         let silence = a_law(0);
-        for (n, sample) in self.unit.iter_mut().enumerate() {
+        for (n, sample) in samples.iter_mut().enumerate() {
             let into_second =
-                (first + n as i64 * 1_000_000 / i64::from(SAMPLES_PER_SEC)).rem_euclid(1_000_000);
+                (first + n as i64 * 1_000_000 / i64::from(samples_per_sec)).rem_euclid(1_000_000);
             let place = into_second as usize * SAMPLES_PER_SEC as usize / 1_000_000;
             *sample =
                 if into_second < TICK_MICROS { self.period[place % self.period.len()] } else { silence };
         }
+    }
+
+    /// The next unit, its first sample heard at `wall`. Its PTS is its number's, from 0.
+    pub(crate) fn next_unit_at(&mut self, wall: WallTime) -> AccessUnit<'_> {
+        let number = self.number;
+        self.number += 1;
+        let mut unit = self.unit;
+        self.fill(wall, SAMPLES_PER_SEC, &mut unit);
+        self.unit = unit;
         AccessUnit {
             stream: self.stream,
             pts: Pts90k((number * 90_000 / UNITS_PER_SEC) as i64),

@@ -13,6 +13,7 @@ mod clock;
 mod flash;
 mod font;
 pub mod mark;
+mod overlay;
 mod picture;
 mod pin;
 mod random;
@@ -21,12 +22,15 @@ mod source;
 mod syntax;
 mod watchdog;
 
+pub use audio::Tick;
 pub use backend::{INPUTS, LossPlan, MAX_LATE, SimBackend, SimOptions};
 pub use clock::SimClock;
 pub use flash::SimFlash;
+pub use overlay::{Overlay, Paint, colour_from_rgb};
 pub use pin::{PinBroken, SimPin};
 pub use serial::{BUFFER_BYTES, SimRs485};
 pub use source::{
-    MAX_FRAMES_PER_SEC, MAX_GOP_FRAMES, MAX_HEIGHT, MAX_WIDTH, MIN_BIT_RATE, Source, SourceConfig,
+    MAX_FRAMES_PER_SEC, MAX_GOP_FRAMES, MAX_HEIGHT, MAX_WIDTH, MIN_BIT_RATE, SCENE_BLOCK_MBS, Source,
+    SourceConfig, max_bit_rate, scene_block,
 };
 pub use watchdog::{LONGEST_TIMEOUT, SimWatchdog};

@@ -9,6 +9,7 @@
 use hal::{FrameRate, Resolution};
 
 use crate::mark::{self, Mark};
+use crate::overlay::{Layer, Over, Overlay};
 use crate::syntax::{Colour, PCM_BYTES, size_in_macroblocks};
 use crate::{font, random};
 
@@ -26,7 +27,7 @@ const CLOCK_ROW: u32 = TITLE_ROW + 1;
 const FIRST_FREE_ROW: u32 = CLOCK_ROW + 1;
 
 /// The block's side in macroblocks, and how often a second it moves by one.
-const BLOCK_MBS: u32 = 2;
+pub(crate) const BLOCK_MBS: u32 = 2;
 const BLOCK_STEPS_PER_SEC: u64 = 6;
 
 /// Different textures: enough that neighbours rarely repeat, few enough for a small cache (12 KiB).
@@ -65,6 +66,8 @@ pub(crate) enum Cell {
     Pair([u8; 2]),
     /// One wide character.
     Wide(u8),
+    /// What is below, with the overlays' patch of that number over it.
+    Patched(u16),
 }
 
 /// A picture that changes.
@@ -73,6 +76,9 @@ pub(crate) struct Picture {
     pub(crate) width_mbs: u32,
     cells: Vec<Cell>,
     dirty: Vec<u32>,
+    layer: Layer,
+    /// The macroblocks in which overlays changed.
+    repainted: Vec<u32>,
     background: Colour,
     block_colour: Colour,
     textures: Vec<[u8; PCM_BYTES]>,
@@ -100,6 +106,8 @@ impl Picture {
             width_mbs,
             cells: vec![Cell::Flat(background); (width_mbs * height_mbs) as usize],
             dirty: Vec::new(),
+            layer: Layer::default(),
+            repainted: Vec::new(),
             background,
             block_colour: [200, 255 - background[1], 255 - background[2]],
             textures: (0..TEXTURES as u64)
@@ -113,15 +121,32 @@ impl Picture {
         }
     }
 
-    /// What each macroblock shows, in raster order.
-    pub(crate) fn cells(&self) -> &[Cell] {
-        &self.cells
+    /// How many macroblocks there are.
+    pub(crate) fn macroblocks(&self) -> u32 {
+        self.cells.len() as u32
+    }
+
+    /// What macroblock `at`, in raster order, shows.
+    pub(crate) fn shown(&self, at: u32) -> Cell {
+        match self.layer.over(at) {
+            Over::Nothing => self.cells[at as usize],
+            Over::Flat(colour) => Cell::Flat(colour),
+            Over::Patch(number) => Cell::Patched(number),
+        }
+    }
+
+    /// Puts those overlays over the picture, in place of any before.
+    pub(crate) fn set_overlays(&mut self, overlays: &[Overlay]) {
+        let layer = Layer::new(self.size, overlays);
+        self.repainted.append(&mut self.layer.differences(&layer));
+        self.layer = layer;
     }
 
     /// The macroblocks to be sent again, in raster order; forgets them.
     pub(crate) fn take_changes(&mut self, into: &mut Vec<u32>) {
         into.clear();
-        into.append(&mut self.dirty);
+        into.extend(self.dirty.drain(..).filter(|&at| !self.layer.hides(at)));
+        into.append(&mut self.repainted);
         into.sort_unstable();
         into.dedup();
     }
@@ -154,7 +179,7 @@ impl Picture {
 
     /// Moves the block and the band of texture on to picture `counter`, `texture` macroblocks long.
     pub(crate) fn move_scene(&mut self, counter: u32, rate: FrameRate, texture: u32) {
-        let block = self.block_position(counter, rate);
+        let block = block_position(self.size, counter, rate);
         if let Some((x, y)) = self.block.filter(|&old| old != block) {
             self.fill_block(x, y, self.background);
         }
@@ -180,9 +205,22 @@ impl Picture {
         self.fill_block(block.0, block.1, self.block_colour);
     }
 
-    /// The samples of a cell, as I_PCM carries them.
-    pub(crate) fn samples(&self, cell: Cell) -> [u8; PCM_BYTES] {
+    /// The samples of macroblock `at`, as I_PCM carries them.
+    pub(crate) fn samples(&self, at: u32) -> [u8; PCM_BYTES] {
+        match self.shown(at) {
+            Cell::Patched(number) => {
+                let mut samples = self.cell_samples(self.cells[at as usize]);
+                self.layer.put_over(number, &mut samples);
+                samples
+            }
+            cell => self.cell_samples(cell),
+        }
+    }
+
+    fn cell_samples(&self, cell: Cell) -> [u8; PCM_BYTES] {
         match cell {
+            // The scene below has none.
+            Cell::Patched(_) => flat(self.background),
             Cell::Flat(colour) => flat(colour),
             Cell::Texture(number) => self.textures[usize::from(number)],
             Cell::Pair(characters) => {
@@ -205,9 +243,9 @@ impl Picture {
         let mut planes = vec![0; width * height * 3 / 2];
         let (luma, chroma) = planes.split_at_mut(width * height);
         let (cb, cr) = chroma.split_at_mut(width * height / 4);
-        for (number, &cell) in self.cells.iter().enumerate() {
+        for number in 0..self.cells.len() {
             let (x, y) = (number % self.width_mbs as usize, number / self.width_mbs as usize);
-            let samples = self.samples(cell);
+            let samples = self.samples(number as u32);
             copy_square(&samples[..256], 16, luma, (x * 16, y * 16), (width, height));
             copy_square(&samples[256..320], 8, cb, (x * 8, y * 8), (width / 2, height / 2));
             copy_square(&samples[320..], 8, cr, (x * 8, y * 8), (width / 2, height / 2));
@@ -228,15 +266,6 @@ impl Picture {
                 self.set(row * self.width_mbs + column, Cell::Flat(colour));
             }
         }
-    }
-
-    /// To and fro across the free rows, and more slowly up and down.
-    fn block_position(&self, counter: u32, rate: FrameRate) -> (u32, u32) {
-        let step = u64::from(counter) * BLOCK_STEPS_PER_SEC * u64::from(rate.denominator)
-            / u64::from(rate.numerator);
-        let columns = u32::from(self.size.width) / 16 - 1 - BLOCK_MBS;
-        let rows = (u32::from(self.size.height) / 16).saturating_sub(FIRST_FREE_ROW + BLOCK_MBS);
-        (1 + to_and_fro(step, columns), FIRST_FREE_ROW + to_and_fro(step / 3, rows))
     }
 
     fn draw_text(&mut self, row: u32, text: &str) {
@@ -260,6 +289,16 @@ impl Picture {
     }
 }
 
+/// Where the block is in picture `counter`: its left and upper macroblock. To and fro across the free rows, and more slowly up
+/// and down.
+pub(crate) fn block_position(size: Resolution, counter: u32, rate: FrameRate) -> (u32, u32) {
+    let step =
+        u64::from(counter) * BLOCK_STEPS_PER_SEC * u64::from(rate.denominator) / u64::from(rate.numerator);
+    let columns = u32::from(size.width) / 16 - 1 - BLOCK_MBS;
+    let rows = (u32::from(size.height) / 16).saturating_sub(FIRST_FREE_ROW + BLOCK_MBS);
+    (1 + to_and_fro(step, columns), FIRST_FREE_ROW + to_and_fro(step / 3, rows))
+}
+
 /// 0, 1, ... `range`, ... 1, 0, 1: a triangle.
 fn to_and_fro(step: u64, range: u32) -> u32 {
     let range = u64::from(range);
@@ -267,7 +306,8 @@ fn to_and_fro(step: u64, range: u32) -> u32 {
     place.min(2 * range - place) as u32
 }
 
-fn flat(colour: Colour) -> [u8; PCM_BYTES] {
+/// One colour's samples.
+pub(crate) fn flat(colour: Colour) -> [u8; PCM_BYTES] {
     let mut samples = [colour[0]; PCM_BYTES];
     samples[256..320].fill(colour[1]);
     samples[320..].fill(colour[2]);

@@ -5,13 +5,14 @@
 //! waiting for a picture's time (`backend.rs`).
 
 use hal::{
-    AccessUnit, BitsPerSecond, ChannelId, ErrorKind, HalError, Pts90k, StreamConfig, StreamId, VideoCodec,
-    WallTime,
+    AccessUnit, BitsPerSecond, ChannelId, ErrorKind, FrameRate, HalError, Pts90k, Resolution, StreamConfig,
+    StreamId, VideoCodec, WallTime,
 };
 
 use crate::bits::BitWriter;
 use crate::mark::{MAX_WALL_MS, Mark};
-use crate::picture::{Cell, MIN_HEIGHT, MIN_WIDTH, Picture};
+use crate::overlay::Overlay;
+use crate::picture::{self, Cell, MIN_HEIGHT, MIN_WIDTH, Picture};
 use crate::syntax::{self, PCM_CODED_BYTES, Prediction, SliceKind};
 
 /// The largest picture: 4096 x 2304, more than any board of the family encodes.
@@ -98,7 +99,7 @@ impl Source {
             parameter_sets: syntax::parameter_sets(stream.resolution, stream.frame_rate),
             writer: BitWriter::default(),
             changes: Vec::new(),
-            pcm_in: vec![0; picture.cells().len()],
+            pcm_in: vec![0; picture.macroblocks() as usize],
             picture,
             pictures: 0,
             counter: 0,
@@ -143,7 +144,7 @@ impl Source {
         syntax::slice_header(&mut self.writer, kind, self.frame_num);
         self.picture.take_changes(&mut self.changes);
         if keyframe {
-            for at in 0..self.picture.cells().len() as u32 {
+            for at in 0..self.picture.macroblocks() {
                 self.code_macroblock(kind, at);
             }
         } else {
@@ -154,7 +155,7 @@ impl Source {
                 self.code_macroblock(kind, at);
                 next = at + 1;
             }
-            let rest = self.picture.cells().len() as u32 - next;
+            let rest = self.picture.macroblocks() - next;
             if rest > 0 {
                 self.writer.ue(rest);
             }
@@ -192,10 +193,34 @@ impl Source {
     /// # Errors
     /// `Unsupported` for a rate that the picture's size cannot make.
     pub fn set_bit_rate(&mut self, bit_rate: BitsPerSecond) -> Result<(), HalError> {
-        let stream = StreamConfig { bit_rate, ..self.config.stream };
+        self.set_stream(StreamConfig { bit_rate, ..self.config.stream })
+    }
+
+    /// Changes bit rate, GOP and frame rate from the next picture on; another frame rate makes it a keyframe, since the
+    /// parameter sets say it.
+    ///
+    /// # Errors
+    /// `Unsupported` for what cannot be made, and for another codec or size: those need a new source.
+    pub fn set_stream(&mut self, stream: StreamConfig) -> Result<(), HalError> {
         check(&stream)?;
+        let before = self.config.stream;
+        if (stream.codec, stream.resolution) != (before.codec, before.resolution) {
+            return Err(HalError::new(
+                ErrorKind::Unsupported,
+                "another codec or size needs a new source".to_owned(),
+            ));
+        }
+        if stream.frame_rate != before.frame_rate {
+            self.parameter_sets = syntax::parameter_sets(stream.resolution, stream.frame_rate);
+            self.keyframe_wanted = true;
+        }
         self.config.stream = stream;
         Ok(())
+    }
+
+    /// Puts those overlays over the picture from the next one on, in place of any before; later ones lie on top.
+    pub fn set_overlays(&mut self, overlays: &[Overlay]) {
+        self.picture.set_overlays(overlays);
     }
 
     /// The last picture as every decoder must show it: planar 4:2:0 in the stream's size.
@@ -228,15 +253,13 @@ impl Source {
     /// One macroblock: flat from a flat neighbour where there is one, else its samples.
     fn code_macroblock(&mut self, kind: SliceKind, at: u32) {
         let width = self.picture.width_mbs;
-        let cells = self.picture.cells();
         let left = (!at.is_multiple_of(width)).then(|| at - 1);
         let above = at.checked_sub(width);
-        let cell = cells[at as usize];
-        let flat = |neighbour: Option<u32>| match cells[neighbour? as usize] {
+        let flat = |neighbour: Option<u32>| match self.picture.shown(neighbour?) {
             Cell::Flat(colour) => Some(colour),
             _ => None,
         };
-        if let Cell::Flat(colour) = cell {
+        if let Cell::Flat(colour) = self.picture.shown(at) {
             let prediction = match (flat(left), flat(above)) {
                 (Some(left), _) if left == colour => Some((Prediction::Horizontal, left)),
                 (_, Some(above)) => Some((Prediction::Vertical, above)),
@@ -253,7 +276,7 @@ impl Source {
             }
         }
         self.pcm_in[at as usize] = self.pictures;
-        syntax::pcm_macroblock(&mut self.writer, kind, &self.picture.samples(cell));
+        syntax::pcm_macroblock(&mut self.writer, kind, &self.picture.samples(at));
     }
 }
 
@@ -288,8 +311,7 @@ pub(crate) fn check(stream: &StreamConfig) -> Result<(), HalError> {
     if !(1..=MAX_GOP_FRAMES).contains(&stream.gop_frames) {
         return refuse(format!("with {} pictures a GOP; choose 1 to {MAX_GOP_FRAMES}", stream.gop_frames));
     }
-    let most = u64::from(Picture::max_texture(size)) * PCM_CODED_BYTES as u64 * 8 * u64::from(rate.numerator)
-        / u64::from(rate.denominator);
+    let most = most_bits(size, rate);
     if stream.bit_rate < MIN_BIT_RATE || u64::from(stream.bit_rate.0) > most {
         return refuse(format!(
             "of {} bit/s at this size; choose {} to {most}",
@@ -297,6 +319,27 @@ pub(crate) fn check(stream: &StreamConfig) -> Result<(), HalError> {
         ));
     }
     Ok(())
+}
+
+/// The most bits a second that a picture of that size can take.
+fn most_bits(size: Resolution, rate: FrameRate) -> u64 {
+    u64::from(Picture::max_texture(size)) * PCM_CODED_BYTES as u64 * 8 * u64::from(rate.numerator)
+        / u64::from(rate.denominator)
+}
+
+/// The highest bit rate of a source of a size and frame rate that it can make.
+#[must_use]
+pub fn max_bit_rate(size: Resolution, rate: FrameRate) -> BitsPerSecond {
+    BitsPerSecond(u32::try_from(most_bits(size, rate)).unwrap_or(u32::MAX))
+}
+
+/// The side of the block that moves through the scene, in macroblocks of 16 samples.
+pub const SCENE_BLOCK_MBS: u32 = picture::BLOCK_MBS;
+
+/// Where the scene's block is in picture `counter` of a source: its left and upper macroblock.
+#[must_use]
+pub fn scene_block(size: Resolution, counter: u32, rate: FrameRate) -> (u32, u32) {
+    picture::block_position(size, counter, rate)
 }
 
 /// The time of frame `number` in ticks of 1/`per_second` s, rounded down.

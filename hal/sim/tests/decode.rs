@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use hal::{BitsPerSecond, ChannelId, FrameRate, Resolution, StreamConfig, StreamKind, VideoCodec, WallTime};
 use hal_sim::mark::{self, Mark};
-use hal_sim::{Source, SourceConfig};
+use hal_sim::{Overlay, Paint, Source, SourceConfig};
 
 const START_MS: u64 = 1_795_168_799_500;
 
@@ -100,6 +100,35 @@ fn pictures_of_320x180_are_exact() {
 fn pictures_whose_size_is_no_multiple_of_16_are_exact() {
     decode_and_compare(714, 406, 3_000_000);
     decode_and_compare(288, 160, 256_000);
+}
+
+#[test]
+fn overlays_are_exact_and_hide_what_is_below() {
+    let mut source = Source::new(config(640, 360, 4_000_000)).unwrap();
+    let text = (0..100 * 30).map(|n| (n % 3 > 0).then_some([180, 90, 200])).collect();
+    let overlays = [
+        Overlay { x: 270, y: 50, width: 100, height: 30, paint: Paint::Samples(text) },
+        Overlay { x: 34, y: 150, width: 410, height: 140, paint: Paint::Flat([16, 128, 128]) },
+    ];
+    let (mut stream, mut meant) = (Vec::new(), Vec::new());
+    for number in 0..45 {
+        match number {
+            5 => source.set_overlays(&overlays),
+            30 => source.set_overlays(&overlays[1..]),
+            _ => {}
+        }
+        stream.extend_from_slice(source.next_unit().data);
+        meant.push(source.render_i420());
+    }
+    let raw = ffmpeg("warning", "h264", &stream, &["-f", "rawvideo", "-pix_fmt", "yuv420p"]);
+    let pictures: Vec<&[u8]> = raw.chunks(640 * 360 * 3 / 2).collect();
+    assert_eq!(pictures.len(), meant.len());
+    for (number, picture) in pictures.iter().enumerate() {
+        assert!(*picture == meant[number], "picture {number} differs from the one meant");
+        let covered = (150..290).all(|y| picture[y * 640 + 34..][..410].iter().all(|&luma| luma == 16));
+        assert_eq!(covered, number >= 5, "picture {number}");
+        assert_eq!(picture[60 * 640 + 271] == 180, (5..30).contains(&number), "picture {number}");
+    }
 }
 
 #[test]

@@ -107,3 +107,23 @@ fn what_cannot_be_made_is_refused_with_what_can() {
     assert!(refused(&|s| s.gop_frames = 0).contains("1 to 600"));
     assert!(refused(&|s| s.bit_rate = BitsPerSecond(10)).contains("choose 32000 to"));
 }
+
+#[test]
+fn another_frame_rate_begins_with_a_keyframe_and_another_size_needs_another_source() {
+    let config = config(640, 360, 1_000_000, (25, 1));
+    let mut source = Source::new(config.clone()).unwrap();
+    let before = units(&mut source, 3);
+    let slower = StreamConfig {
+        frame_rate: FrameRate { numerator: 10, denominator: 1 },
+        gop_frames: 4,
+        bit_rate: BitsPerSecond(400_000),
+        ..config.stream
+    };
+    source.set_stream(slower).unwrap();
+    let after = units(&mut source, 9);
+    let keyframes: Vec<usize> = (0..9).filter(|&n| after[n].0).collect();
+    assert_eq!(keyframes, [0, 4, 8]);
+    assert_ne!(before[0].1[..40], after[0].1[..40], "the parameter sets say the rate");
+    let smaller = StreamConfig { resolution: Resolution { width: 320, height: 180 }, ..slower };
+    assert_eq!(source.set_stream(smaller).unwrap_err().kind(), ErrorKind::Unsupported);
+}
