@@ -38,6 +38,12 @@ impl I2cBus {
         Ok(Self { path, bus, smbus_only: false })
     }
 
+    /// Whether somebody answers at a 7-bit address, by reading one byte from wherever the chip's own counter stands. Nothing
+    /// is written; a few chips move that counter on.
+    pub fn answers(&mut self, address: u8) -> bool {
+        self.read(address, &mut [0]).is_ok()
+    }
+
     fn plain(&mut self, address: u8, operations: &mut [Operation<'_>]) -> Result<(), I2cBusError> {
         let mut messages: Vec<LinuxI2CMessage<'_>> = operations
             .iter_mut()

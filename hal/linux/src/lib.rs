@@ -6,6 +6,7 @@
 //! Does not belong here: which device is for what (a board's description), and what vendors' kernel modules offer
 //! (`hal-himpp`).
 
+mod dev_mem;
 mod ext4;
 mod fault;
 mod gpio;
@@ -20,6 +21,7 @@ mod sysfs_gpio;
 mod tty;
 mod watchdog;
 
+pub use dev_mem::DevMem;
 pub use ext4::grow_ext4;
 pub use gpio::{GpioChip, GpioError, GpioInput, GpioOutput};
 pub use i2c::{I2cBus, I2cBusError};
