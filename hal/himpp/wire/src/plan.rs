@@ -149,6 +149,8 @@ pub struct RatePlan {
 pub struct AudioPlan {
     /// The audio input device.
     pub device: u8,
+    /// How many channels the device brings: 1, 2, 4, 8 or 16.
+    pub device_channels: u8,
     /// The channel of it.
     pub input: u8,
     /// Samples a second: 8000 or 16000.

@@ -1,0 +1,127 @@
+//! Regions: bitmaps on one encoder's picture or on the monitor, covers on a channel's picture.
+//!
+//! A region is made, attached, and for a bitmap filled; a bitmap of the same size in the same place is only filled anew.
+//! Positions and sizes are even: odd ones are refused by some chips and shift colours on others.
+
+use mpp_abi::common::{Bitmap as BitmapParam, MppChn};
+use mpp_abi::value;
+use mpp_wire::{BitmapPlan, Fault, FaultKind, MAX_BITMAP_BYTES, Rect};
+
+use crate::library::{Arg, CallError};
+use crate::param::Param;
+use crate::platform::Platform;
+
+/// A region that is there.
+#[derive(Debug)]
+pub(crate) struct Region {
+    handle: i32,
+    target: MppChn,
+    place: Rect,
+}
+
+impl Region {
+    /// A cover: nothing below it is seen from here on.
+    pub(crate) fn cover(
+        platform: &Platform,
+        handle: i32,
+        target: MppChn,
+        place: Rect,
+        layer: u32,
+    ) -> Result<Self, Fault> {
+        check_even(place)?;
+        let shapes = &platform.shapes;
+        Self::make(platform, handle, target, place, shapes.cover_region(), shapes.cover_place(place, layer))
+    }
+
+    /// A bitmap, on an encoder's picture or (`external`) on the monitor.
+    pub(crate) fn bitmap(
+        platform: &Platform,
+        handle: i32,
+        target: MppChn,
+        plan: &BitmapPlan,
+        layer: u32,
+        external: bool,
+    ) -> Result<Self, Fault> {
+        check_bitmap(plan)?;
+        let (shapes, place) = (&platform.shapes, plan.place);
+        let (region, placed) =
+            (shapes.bitmap_region(place, external), shapes.bitmap_place(place, layer, external));
+        let region = Self::make(platform, handle, target, place, region, placed)?;
+        match region.fill(platform, plan) {
+            Ok(()) => Ok(region),
+            Err(error) => {
+                region.remove(platform);
+                Err(error)
+            }
+        }
+    }
+
+    fn make(
+        platform: &Platform,
+        handle: i32,
+        target: MppChn,
+        place: Rect,
+        mut region: Param,
+        mut placed: Param,
+    ) -> Result<Self, Fault> {
+        let library = &platform.library;
+        library.call("RGN_Create", &mut [Arg::Int(handle), Arg::Of(&mut region)])?;
+        let made = Self { handle, target, place };
+        let mut at = Param::new(target);
+        library
+            .call("RGN_AttachToChn", &mut [Arg::Int(handle), Arg::Of(&mut at), Arg::Also(&mut placed)])
+            .inspect_err(|_| made.remove(platform))?;
+        Ok(made)
+    }
+
+    pub(crate) fn handle(&self) -> i32 {
+        self.handle
+    }
+
+    /// Whether a bitmap can be filled in without making the region anew.
+    pub(crate) fn fits(&self, plan: &BitmapPlan) -> bool {
+        self.place == plan.place
+    }
+
+    /// Fills a bitmap in.
+    pub(crate) fn fill(&self, platform: &Platform, plan: &BitmapPlan) -> Result<(), Fault> {
+        check_bitmap(plan)?;
+        let mut pixels = Param::array(&plan.argb1555);
+        let mut bitmap = Param::new(BitmapParam {
+            pixel_format: value::ARGB1555,
+            width: plan.place.width.into(),
+            height: plan.place.height.into(),
+            data: pixels.address32(),
+        });
+        let filled: Result<(), CallError> =
+            platform.library.call("RGN_SetBitMap", &mut [Arg::Int(self.handle), Arg::Of(&mut bitmap)]);
+        Ok(filled?)
+    }
+
+    pub(crate) fn remove(&self, platform: &Platform) {
+        let library = &platform.library;
+        // The first generation spells it otherwise.
+        let detach = if library.has("RGN_DetachFromChn") { "RGN_DetachFromChn" } else { "RGN_DetachFrmChn" };
+        let mut target = Param::new(self.target);
+        library.try_call(detach, &mut [Arg::Int(self.handle), Arg::Of(&mut target)]);
+        library.try_call("RGN_Destroy", &mut [Arg::Int(self.handle)]);
+    }
+}
+
+fn check_bitmap(plan: &BitmapPlan) -> Result<(), Fault> {
+    check_even(plan.place)?;
+    let samples = usize::from(plan.place.width) * usize::from(plan.place.height);
+    if samples == plan.argb1555.len() && samples * size_of::<u16>() <= MAX_BITMAP_BYTES {
+        return Ok(());
+    }
+    let message = format!("a bitmap of {:?} with {} samples", plan.place, plan.argb1555.len());
+    Err(Fault::new(FaultKind::Unsupported, message))
+}
+
+fn check_even(place: Rect) -> Result<(), Fault> {
+    let Rect { x, y, width, height } = place;
+    if width > 0 && height > 0 && [x, y, width, height].iter().all(|n| n.is_multiple_of(2)) {
+        return Ok(());
+    }
+    Err(Fault::new(FaultKind::Unsupported, format!("a region of odd place or size: {place:?}")))
+}
