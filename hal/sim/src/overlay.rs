@@ -168,10 +168,10 @@ impl Layer {
                         chroma = [chroma[0] + 1, chroma[1] + u32::from(cb), chroma[2] + u32::from(cr)];
                     }
                 }
-                if chroma[0] > 0 {
-                    let place = 256 + row / 2 * 8 + column / 2;
-                    for (place, sum) in [(place, chroma[1]), (place + 64, chroma[2])] {
-                        patch.samples[place] = (sum / chroma[0]) as u8;
+                let place = 256 + row / 2 * 8 + column / 2;
+                for (place, sum) in [(place, chroma[1]), (place + 64, chroma[2])] {
+                    if let Some(mean) = sum.checked_div(chroma[0]) {
+                        patch.samples[place] = mean as u8;
                         patch.opaque[place] = true;
                     }
                 }
