@@ -7,6 +7,7 @@
 
 use mpp_wire::Confinement;
 use nix::errno::Errno;
+use nix::libc::rlim_t;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
@@ -15,7 +16,7 @@ use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use crate::seccomp;
 
 /// Descriptors: one a channel and kind for the largest SoC, the library's device nodes, and a reserve.
-const MAX_FILES: u64 = 1024;
+const MAX_FILES: rlim_t = 1024;
 
 /// Gives up whatever can be given up.
 pub(crate) fn confine(user: Option<(u32, u32)>) -> Confinement {
