@@ -86,7 +86,7 @@ const GROUPS: &[&str] = &[
     "HI_MPI_VENC_RegisterChn",
     "HI_MPI_VENC_UnRegisterChn",
     "HI_MPI_VENC_RequestIDRInst",
-    // Its header has no "From" in the name.
+    // The header spells it so; from G2 on it is `DetachFromChn`.
     "HI_MPI_RGN_DetachFrmChn",
 ];
 

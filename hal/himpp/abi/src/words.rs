@@ -1,6 +1,6 @@
-//! Unions without unsafe code: a union is an array of 32-bit words, and its variants are written into it and read from it.
+//! Unions without unsafe code: arrays of 32-bit words.
 //!
-//! All variants that we use consist of 4-byte members alone, so a variant is its words in order.
+//! Variants are written into the words and read from them. All variants that we use consist of 4-byte members alone, so a variant is its words in order.
 
 use crate::addr::Addr32;
 

@@ -1,4 +1,4 @@
-//! G2 and G3: pictures in memory, and the processing (VPSS) between input and encoder.
+//! G2 and G3: pictures in memory, and VPSS between input and encoder.
 //!
 //! Public headers: `hi_comm_video.h`, `hi_comm_vi.h`, `hi_comm_vpss.h`.
 

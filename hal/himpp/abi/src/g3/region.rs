@@ -1,4 +1,4 @@
-//! G3: what is drawn over a picture, and what covers a part of it, where it differs from G2.
+//! G3: regions, where they differ from G2.
 //!
 //! Public header: `hi_comm_region.h`.
 
