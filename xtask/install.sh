@@ -17,18 +17,19 @@ recorder=(
 # What an image for a board is made with, and the emulated board.
 image=(
     build-essential git python3-venv
-    linux-source-6.1 bc flex bison libssl-dev libelf-dev gcc-arm-linux-gnueabi
+    linux-source-6.1 bc flex bison libssl-dev libelf-dev gcc-arm-linux-gnueabi libc6-armel-cross
     u-boot-tools u-boot-qemu squashfs-tools xz-utils
     qemu-system-arm e2fsprogs
 )
-target=armv7-unknown-linux-musleabi
 # Rust for the board: rustup's, where somebody installed it; else Debian's, which brings its library's source.
-rustup target list --installed 2>/dev/null | grep -qx "$target" || image+=(rustc-web cargo-web rust-web-src)
+for target in armv7-unknown-linux-musleabi armv7-unknown-linux-gnueabi; do
+    rustup target list --installed 2>/dev/null | grep -qx "$target" || image+=(rustc-web cargo-web rust-web-src)
+done
 
 case ${1:-} in
     demo) packages=("${recorder[@]}") ;;
     image) packages=("${image[@]}") ;;
-    test) packages=("${recorder[@]}" "${image[@]}" chromium vlc-bin vlc-plugin-base fonts-dejavu-core) ;;
+    test) packages=("${recorder[@]}" "${image[@]}" qemu-user chromium vlc-bin vlc-plugin-base fonts-dejavu-core) ;;
     *) echo "usage: $0 demo|image|test" >&2; exit 2 ;;
 esac
 # Nodes of another origin bring their own npm; Debian's is a package of its own.

@@ -48,9 +48,18 @@ impl Board {
     /// When there is no image.
     #[must_use]
     pub fn flashed(layout: Layout, disk: DiskState) -> Self {
+        Self::flashed_with(&BoardImage::find(), layout, disk)
+    }
+
+    /// Flashed from another test image.
+    ///
+    /// # Panics
+    /// When its files cannot be copied.
+    #[must_use]
+    pub fn flashed_with(image: &BoardImage, layout: Layout, disk: DiskState) -> Self {
         let dir = folder();
-        let storage = Storage::new(&dir.path().join("storage.img"), &BoardImage::find().nor(layout), disk);
-        Self::with(dir, layout, storage)
+        let storage = Storage::new(&dir.path().join("storage.img"), &image.nor(layout), disk);
+        Self::with(dir, image, layout, storage)
     }
 
     /// With what another one kept.
@@ -61,13 +70,13 @@ impl Board {
     pub fn of(layout: Layout, storage: &Storage) -> Self {
         let dir = folder();
         let storage = storage.copied_to(&dir.path().join("storage.img"));
-        Self::with(dir, layout, storage)
+        Self::with(dir, &BoardImage::find(), layout, storage)
     }
 
-    fn with(dir: TempDir, layout: Layout, storage: Storage) -> Self {
+    fn with(dir: TempDir, image: &BoardImage, layout: Layout, storage: Storage) -> Self {
         let ports = free_ports();
         let machine = Machine {
-            boot: BoardImage::find().file("boot.img"),
+            boot: image.file("boot.img"),
             storage,
             log: None,
             disks: Vec::new(),

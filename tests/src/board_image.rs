@@ -74,16 +74,31 @@ impl BoardImage {
     /// When nobody made one.
     #[must_use]
     pub fn find() -> Self {
-        let dir = env::var_os(OTHER_IMAGE).map_or_else(|| target().join("image/virt-a7-test"), PathBuf::from);
-        let image = Self { dir };
+        env::var_os(OTHER_IMAGE).map_or_else(|| Self::of("virt-a7"), |dir| Self { dir: dir.into() }.checked())
+    }
+
+    /// The test image with a media platform, of which the libraries are stand-ins.
+    ///
+    /// # Panics
+    /// When nobody made one.
+    #[must_use]
+    pub fn with_media() -> Self {
+        Self::of("virt-mpp")
+    }
+
+    fn of(board: &str) -> Self {
+        Self { dir: target().join("image").join(format!("{board}-test")) }.checked()
+    }
+
+    fn checked(self) -> Self {
         for file in ["boot.img", "nor-16.img", "nor-64.img"] {
             assert!(
-                image.dir.join(file).exists(),
-                "{} is missing: run `cargo xtask image --board virt-a7 --agent` first; `make test` does",
-                image.dir.join(file).display()
+                self.dir.join(file).exists(),
+                "{} is missing: run `cargo xtask image --board NAME --agent` first; `make test` does",
+                self.dir.join(file).display()
             );
         }
-        image
+        self
     }
 
     /// A file of it.

@@ -9,6 +9,7 @@ mod demo;
 mod demo_settings;
 mod emulate;
 mod image;
+mod import_blobs;
 mod processes;
 mod sbom;
 mod steps;
@@ -38,10 +39,14 @@ enum Command {
     Test,
     /// Make what is flashed onto a board: kernel, loader, root, flash images, bundle
     Image(image::Args),
+    /// Make what tests of the vendor's media platform run on this machine, in target/media/
+    Media,
     /// Run a board's image in QEMU, with its console on this terminal
     Emulate(emulate::Args),
     /// Measure, beside a peer in the same run; a table, and figures in target/bench/NAME.json
     Bench(bench::Args),
+    /// Take a vendor's modules and libraries out of a flash dump, with a manifest of hashes
+    ImportBlobs(import_blobs::Args),
     /// Check our Buildroot files
     #[command(subcommand)]
     Buildroot(buildroot::Args),
@@ -56,8 +61,10 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Test => test::run(),
         Command::Image(args) => image::run(&args),
+        Command::Media => image::make_media(),
         Command::Emulate(args) => emulate::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::ImportBlobs(args) => import_blobs::run(&args),
         Command::Buildroot(args) => buildroot::run(&args),
         Command::Torture(args) => torture::run(&args),
         Command::Tidy => tidy::run(),

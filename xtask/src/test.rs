@@ -32,6 +32,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     step("cargo", &["build", "--locked", "--workspace", "--bins"], &[])?;
     if env::var_os(NO_EMULATOR).is_none() {
         step("cargo", &[TEST_IMAGE, &["--reproduce"]].concat(), &[])?;
+        step("cargo", &["xtask", "image", "--board", "virt-mpp", "--agent"], &[])?;
+        step("cargo", &["xtask", "media"], &[])?;
     }
     step("cargo", &["nextest", "run", "--locked", "--workspace"], &[])?;
     step("npm", &["--prefix", "tests/browser", "run", "--silent", "test"], &[])

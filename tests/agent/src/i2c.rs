@@ -2,8 +2,8 @@
 
 use std::fs::{self, File};
 
-use hal::FrontEnd;
-use hal_linux::{I2cBus, Nvp6134};
+use hal::CoaxCommand;
+use hal_linux::{DecoderFamily, I2cBus, probe_decoder};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -28,9 +28,19 @@ pub(crate) fn register(bus: u32, chip: u8, register: u8, value: Option<u8>) -> R
     Ok(system_calls::i2c_register(&bus, chip, register, value)?)
 }
 
-/// What the product's driver makes of the decoder on a bus: which chip it is, what each port has locked to.
-pub(crate) fn front_end(bus: u32, address: u8) -> Result<Value, Failure> {
-    let mut decoder = Nvp6134::probe(I2cBus::open(bus)?, &[address])?;
+/// What the product's driver for `chip` (its marking, in small letters) makes of the decoder on a bus: which one it is, what each port has
+/// locked to. With `menu`, opens the menu of that port's camera first.
+pub(crate) fn front_end(bus: u32, address: u8, chip: &str, menu: Option<u8>) -> Result<Value, Failure> {
+    let family = match chip.get(..2) {
+        Some("nv") => DecoderFamily::Nextchip,
+        Some("tp") => DecoderFamily::Techpoint,
+        Some("tw") => DecoderFamily::Techwell,
+        _ => return Err(format!("no driver is for {chip}").into()),
+    };
+    let mut decoder = probe_decoder(family, I2cBus::open(bus)?, &[address])?;
+    if let Some(port) = menu {
+        decoder.coax().ok_or("no camera control")?.send(port, CoaxCommand::Menu)?;
+    }
     let mut ports = Vec::new();
     for port in 0..decoder.ports() {
         // A format counts once it was seen twice.
@@ -45,5 +55,5 @@ pub(crate) fn front_end(bus: u32, address: u8) -> Result<Value, Failure> {
             })
         }));
     }
-    Ok(json!({ "chip": format!("{:?}", decoder.chip()), "ports": ports }))
+    Ok(json!({ "chip": decoder.chip(), "ports": ports }))
 }

@@ -8,6 +8,7 @@
 mod failure;
 mod gpio_sim;
 mod i2c;
+mod media;
 mod memory;
 mod operations;
 mod port;

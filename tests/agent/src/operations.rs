@@ -95,7 +95,9 @@ pub(crate) fn perform(request: &Value) -> Result<Value, Failure> {
         }
         "front_end" => {
             let bus = u32::try_from(number(request, "bus")?)?;
-            i2c::front_end(bus, u8::try_from(number(request, "address")?)?)
+            let menu =
+                if request["menu"].is_null() { None } else { Some(number(request, "menu")?.try_into()?) };
+            i2c::front_end(bus, u8::try_from(number(request, "address")?)?, text(request, "chip")?, menu)
         }
         "clock" => Ok(json!({ "unix_ms": clock_ms(ClockId::CLOCK_REALTIME)? })),
         "set_clock" => {

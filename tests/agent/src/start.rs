@@ -6,7 +6,7 @@ use std::process::Command;
 use std::{env, fs, process};
 
 use crate::failure::Failure;
-use crate::{gpio_sim, port, system_calls};
+use crate::{gpio_sim, media, port, system_calls};
 
 /// In the kernel's command line: system calls that Linux 3.10 has not are refused.
 const OLD_KERNEL: &str = "candor.enosys=3.10";
@@ -24,6 +24,9 @@ pub(crate) fn run() -> Result<(), Failure> {
     // A board's chips are there when its first program starts.
     if let Err(error) = gpio_sim::create() {
         eprintln!("board-agent: no simulated pins: {error}");
+    }
+    if let Err(error) = media::prepare() {
+        eprintln!("board-agent: no media platform: {error}");
     }
     if system_calls::fork()? {
         let Err(error) = become_recorder();

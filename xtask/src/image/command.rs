@@ -8,8 +8,12 @@ use std::path::PathBuf;
 use super::compose::build;
 use super::places::Places;
 use super::source::Source;
-use super::{ram, reproduce};
+use super::toolchain::Toolchain;
+use super::{media, ram, reproduce};
 use crate::workspace::{self, Failure};
+
+/// The core that tests on this machine are compiled for: the board class's.
+const CPU: &str = "cortex-a7";
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
@@ -50,6 +54,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 pub(crate) fn make(board: &str) -> Result<(), Failure> {
     let _alone = alone()?;
     build(&Places::of(board, false), &Source::read()?, board, false).map(drop)
+}
+
+/// Makes what tests of the vendor's platform run on this machine: `mpp-host` and a stand-in of each generation, in
+/// target/media/.
+pub(crate) fn make_media() -> Result<(), Failure> {
+    let _alone = alone()?;
+    let target = workspace::target();
+    let places = Places { out: target.join("media"), ..Places::of("virt-mpp", true) };
+    let toolchain = Toolchain::find(CPU)?;
+    let media = media::build(&places, &Source::read()?, &toolchain, true)?;
+    media::lay_out(&media, &places.out)
 }
 
 /// Two at a time would write the same files. Waits for the other; held until it is dropped.

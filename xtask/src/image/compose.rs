@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use board::Board;
+use board::{Board, CaptureBackend};
 
 use super::cache::{self, Inputs};
 use super::places::Places;
@@ -14,6 +14,9 @@ use super::source::Source;
 use super::toolchain::Toolchain;
 use super::{bundle, flash, initramfs, kernel, keys, programs, root, sbom, stage};
 use crate::workspace::Failure;
+
+/// Boards that QEMU plays. They are one machine: the second has the vendor's media platform besides.
+const EMULATED: [&str; 2] = ["virt-a7", "virt-mpp"];
 
 /// The layouts of flash that one image fits.
 pub(super) const LAYOUTS: [&str; 2] = ["16", "64"];
@@ -26,10 +29,11 @@ pub(super) struct Image {
 
 /// Makes an image of `source` in `places`; what is up to date stays.
 pub(super) fn build(places: &Places, source: &Source, name: &str, agent: bool) -> Result<Image, Failure> {
-    if name != "virt-a7" {
+    if !EMULATED.contains(&name) {
         return Err(format!(
             "an image for {name} holds its vendor's kernel, which is built with Buildroot (docs/buildroot.md); this \
-             command makes images for virt-a7"
+             command makes images for {}",
+            EMULATED.join(" and ")
         )
         .into());
     }
@@ -45,14 +49,15 @@ pub(super) fn build(places: &Places, source: &Source, name: &str, agent: bool) -
     let cpu = boards[0].1.soc.cpu.as_deref().ok_or("the board's core is not described")?;
     let toolchain = step("tools", || Toolchain::find(cpu))?;
     let kernel = step("kernel", || {
-        let kernel = kernel::build(places, name)?;
+        let kernel = kernel::build(places, EMULATED[0])?;
         cache::make(&places.kernel(), Inputs::of("kernel").file(&kernel.image())?, || {
             fs::copy(kernel.image(), places.kernel())?;
             Ok(())
         })?;
         Ok(kernel)
     })?;
-    let programs = step("programs", || programs::build(places, source, &toolchain, agent))?;
+    let has_media = boards[0].1.capture == CaptureBackend::Himpp;
+    let programs = step("programs", || programs::build(places, source, &toolchain, agent, has_media))?;
     let keys = step("keys", || keys::open(&places.keys, source))?;
     let initramfs = step("stage", || make_stage(places, source, &programs, &keys.root_document))?;
     let files = step("root", || root::build(places, source, &programs, &kernel, &keys.root_document))?;

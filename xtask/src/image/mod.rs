@@ -13,6 +13,7 @@ mod flash_file;
 mod initramfs;
 mod kernel;
 mod keys;
+mod media;
 mod pack;
 mod places;
 mod programs;
@@ -27,7 +28,7 @@ mod stage;
 mod tool;
 mod toolchain;
 
-pub(crate) use command::{Args, make, run};
+pub(crate) use command::{Args, make, make_media, run};
 pub(crate) use pack::{Made, PackArgs, pack, write_root_keys};
 pub(crate) use places::Places;
 pub(crate) use tool::run as run_tool;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::audit;
+use super::media::{self, Media};
 use super::places::Places;
 use super::source::Source;
 use super::tool;
@@ -19,6 +20,8 @@ pub(super) struct Programs {
     pub(super) loader: PathBuf,
     /// What test images start.
     pub(super) agent: Option<PathBuf>,
+    /// What boards with the vendor's media platform have besides.
+    pub(super) media: Option<Media>,
 }
 
 /// Builds the browser app and the programs that need it; what is up to date stays.
@@ -27,6 +30,7 @@ pub(super) fn build(
     source: &Source,
     toolchain: &Toolchain,
     agent: bool,
+    has_media: bool,
 ) -> Result<Programs, Failure> {
     tool::run(
         Command::new("make")
@@ -38,6 +42,7 @@ pub(super) fn build(
         candor: program(places, source, toolchain, "candor")?,
         loader: program(places, source, toolchain, "loader")?,
         agent: agent.then(|| program(places, source, toolchain, "board-agent")).transpose()?,
+        media: has_media.then(|| media::build(places, source, toolchain, agent)).transpose()?,
     })
 }
 

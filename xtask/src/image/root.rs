@@ -10,6 +10,7 @@ use std::process::Command;
 use super::cache::{Inputs, make};
 use super::ext4_seed;
 use super::kernel::Kernel;
+use super::media::Media;
 use super::places::Places;
 use super::programs::Programs;
 use super::source::Source;
@@ -42,11 +43,12 @@ pub(super) fn build(
     let common = places.buildroot_board().join("common");
     let (overlay, table) = (common.join("overlay"), common.join("device_table.txt"));
     let tree = places.out.join("root");
-    let mut files = vec![(programs.candor.clone(), "bin/candor")];
+    let mut files = vec![(programs.candor.clone(), "bin/candor".to_owned())];
     if let Some(agent) = &programs.agent {
-        files.push((agent.clone(), "bin/board-agent"));
-        files.push((kernel.test_module(), "lib/modules/i2c-stub.ko"));
+        files.push((agent.clone(), "bin/board-agent".to_owned()));
+        files.push((kernel.test_module(), "lib/modules/i2c-stub.ko".to_owned()));
     }
+    files.extend(programs.media.iter().flat_map(Media::files));
     let _ = fs::remove_dir_all(&tree);
     copy_overlay(&overlay, &tree)?;
     for (from, name) in &files {

@@ -32,6 +32,9 @@ pub(super) fn write(
     files.extend(
         programs.agent.iter().map(|path| File { name: "board-agent".to_owned(), path: path.clone() }),
     );
+    files.extend(
+        programs.media.iter().map(|media| File { name: "mpp-host".to_owned(), path: media.host.clone() }),
+    );
     let boot_version = kernel::package_version("u-boot-qemu")?;
     let (libc_from, libc_licence) = libc(places)?;
     let mut inputs = Inputs::of("sbom 1").text(board).text(&source.version).text(&source.commit);

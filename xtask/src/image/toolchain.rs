@@ -15,6 +15,9 @@ use crate::workspace::{self, Failure};
 
 /// ARMv7, soft floats in calls, static musl: runs on every kernel of this class, whatever its C library.
 pub(super) const TARGET: &str = "armv7-unknown-linux-musleabi";
+/// The same, dynamic, for what shares a process with a vendor's library: the oldest glibc that Rust's library takes.
+pub(super) const DYNAMIC_TARGET: &str = "armv7-unknown-linux-gnueabi";
+const DYNAMIC_LIBC: &str = ".2.17";
 /// Debian's Rust with its library's source.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_LIBRARY: &str = "/usr/lib/rustlib/src/rust/library/Cargo.lock";
@@ -28,10 +31,30 @@ enum Route {
     Debian,
 }
 
+impl Route {
+    fn to(target: &str) -> Result<Self, Failure> {
+        let installed = Command::new("rustup").args(["target", "list", "--installed"]).output();
+        let has_target = installed
+            .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).lines().any(|line| line == target));
+        if has_target {
+            return Ok(Self::Rustup);
+        }
+        if Path::new(DEBIAN_RUSTC).exists() && Path::new(DEBIAN_LIBRARY).exists() {
+            return Ok(Self::Debian);
+        }
+        Err(format!(
+            "no Rust for {target}. Either `rustup target add {target}`, or Debian's packages rustc-web, cargo-web and \
+             rust-web-src"
+        )
+        .into())
+    }
+}
+
 /// A cross compiler that is there.
 #[derive(Clone, Debug)]
 pub(super) struct Toolchain {
     route: Route,
+    dynamic_route: Route,
     /// The core, as GCC names it: for the programs and the libraries in C that they contain.
     cpu: String,
     /// For a person, and for the size table: what compiled this.
@@ -42,41 +65,49 @@ impl Toolchain {
     /// Installs what is missing and looks what there is.
     pub(super) fn find(cpu: &str) -> Result<Self, Failure> {
         tool::run_shown(Command::new("xtask/install.sh").arg("image").current_dir(workspace::root()))?;
-        let installed = Command::new("rustup").args(["target", "list", "--installed"]).output();
-        let has_target = installed
-            .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).lines().any(|line| line == TARGET));
-        let route = if has_target { Route::Rustup } else { Route::Debian };
-        if route == Route::Debian && !(Path::new(DEBIAN_RUSTC).exists() && Path::new(DEBIAN_LIBRARY).exists())
-        {
-            return Err(format!(
-                "no Rust for {TARGET}. Either `rustup target add {TARGET}`, or Debian's packages rustc-web, cargo-web \
-                 and rust-web-src"
-            )
-            .into());
-        }
+        let (route, dynamic_route) = (Route::to(TARGET)?, Route::to(DYNAMIC_TARGET)?);
         let rustc = if route == Route::Debian { DEBIAN_RUSTC } else { "rustc" };
         let words = tool::run(Self::plain(&mut Command::new(rustc)).arg("--version"))?.trim().to_owned();
-        Ok(Self { route, cpu: cpu.to_owned(), words })
+        Ok(Self { route, dynamic_route, cpu: cpu.to_owned(), words })
     }
 
     /// `cargo auditable zigbuild` for the board, to be given packages and features.
     pub(super) fn cargo(&self, places: &Places, source: &Source) -> Result<Command, Failure> {
+        let (mut rust, c) = self.flags(places, self.route)?;
+        rust.insert(0, "-Ctarget-feature=+crt-static".to_owned());
+        self.command(places, source, self.route, (TARGET, ""), (&rust, &c))
+    }
+
+    /// The same for what shares a process with a vendor's library.
+    pub(super) fn dynamic_cargo(&self, places: &Places, source: &Source) -> Result<Command, Failure> {
+        let (rust, c) = self.flags(places, self.dynamic_route)?;
+        self.command(places, source, self.dynamic_route, (DYNAMIC_TARGET, DYNAMIC_LIBC), (&rust, &c))
+    }
+
+    fn command(
+        &self,
+        places: &Places,
+        source: &Source,
+        route: Route,
+        (target, libc): (&str, &str),
+        (rust, c): (&[String], &[String]),
+    ) -> Result<Command, Failure> {
         fs::create_dir_all(&places.cross)?;
         let mut cargo = Command::new(places.toolchain.join("bin/cargo-auditable"));
         Self::plain(&mut cargo)
-            .args(["auditable", "zigbuild", "--locked", "--profile", "board", "--target", TARGET])
+            .args(["auditable", "zigbuild", "--locked", "--profile", "board", "--target"])
+            .arg(format!("{target}{libc}"))
             .current_dir(&places.source)
-            .env("PATH", self.path(places)?)
+            .env("PATH", Self::path(places, route)?)
             .env("CARGO_TARGET_DIR", &places.cross)
             .env("ZIG_GLOBAL_CACHE_DIR", places.toolchain.join("zig-cache"))
             .env("ZIG_LOCAL_CACHE_DIR", places.toolchain.join("zig-cache"))
             .env("CARGO_ZIGBUILD_CACHE_DIR", places.toolchain.join("zigbuild"))
             .env("SOURCE_DATE_EPOCH", source.epoch.to_string())
             .env("CANDOR_COMMIT", &source.commit);
-        let (rust, c) = self.flags(places)?;
         cargo.env("CARGO_ENCODED_RUSTFLAGS", rust.join("\u{1f}"));
-        cargo.env(format!("CFLAGS_{}", TARGET.replace('-', "_")), c.join(" "));
-        if self.route == Route::Debian {
+        cargo.env(format!("CFLAGS_{}", target.replace('-', "_")), c.join(" "));
+        if route == Route::Debian {
             // The library's source is as stable as the compiler it comes with; the switch to build it is not.
             cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
         }
@@ -84,7 +115,7 @@ impl Toolchain {
     }
 
     /// For Rust and for C: no path of this machine in a program.
-    fn flags(&self, places: &Places) -> Result<(Vec<String>, Vec<String>), Failure> {
+    fn flags(&self, places: &Places, route: Route) -> Result<(Vec<String>, Vec<String>), Failure> {
         let home = std::env::var_os("HOME").unwrap_or_else(|| OsString::from("/"));
         let cargo_home =
             std::env::var_os("CARGO_HOME").unwrap_or_else(|| Path::new(&home).join(".cargo").into());
@@ -96,8 +127,8 @@ impl Toolchain {
             (places.source.clone(), "/candor"),
             (places.cross.clone(), "/candor/target/cross"),
         ];
-        let mut rust = vec!["-Ctarget-feature=+crt-static".to_owned(), format!("-Ctarget-cpu={}", self.cpu)];
-        if self.route == Route::Debian {
+        let mut rust = vec![format!("-Ctarget-cpu={}", self.cpu)];
+        if route == Route::Debian {
             rust.push("-Clink-self-contained=no".to_owned());
         }
         let mut c = vec![format!("-mcpu={}", self.cpu.replace('-', "_"))];
@@ -109,12 +140,12 @@ impl Toolchain {
         Ok((rust, c))
     }
 
-    fn path(&self, places: &Places) -> Result<OsString, Failure> {
+    fn path(places: &Places, route: Route) -> Result<OsString, Failure> {
         let ours = [places.toolchain.join("venv/bin"), places.toolchain.join("bin")];
         let inherited = std::env::var_os("PATH").unwrap_or_default();
         let inherited: Vec<_> = std::env::split_paths(&inherited).collect();
         // Debian's cargo and rustc, not rustup's of the same name.
-        let debian = (self.route == Route::Debian).then(|| Path::new("/usr/bin").to_owned());
+        let debian = (route == Route::Debian).then(|| Path::new("/usr/bin").to_owned());
         Ok(std::env::join_paths(ours.into_iter().chain(debian).chain(inherited))?)
     }
 
