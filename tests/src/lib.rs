@@ -26,6 +26,7 @@ mod emulator_log;
 mod emulator_storage;
 mod fingerprint;
 mod footage;
+mod media_host;
 mod movie;
 mod owner;
 mod picture;
@@ -52,6 +53,9 @@ pub use emulator_console::Console;
 pub use emulator_log::{Entry, Random, Replay, Torn, WriteLog};
 pub use emulator_storage::{DISK_BYTES, DiskImage, DiskState, NOR_BYTES, Storage, make_disk};
 pub use footage::{CAR_CLIP, PEOPLE_CLIP, clip};
+pub use media_host::{
+    INPUT_RATE, INPUT_SIZE, Kept, MediaHost, MediaSetup, grey_pictures, media_folder, whole_channel,
+};
 pub use movie::{Movie, Unit, same_units};
 pub use owner::{Owner, PASSWORD, USER};
 pub use picture::marks;

@@ -59,7 +59,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("test-camera", &[]),
     ("board-agent", &["hal", "hal-linux"]),
     ("standin-mpi", &["mpp-abi", "hal", "hal-sim"]),
-    ("tests", &["board", "hal", "hal-sim", "web", "test-camera", "auth", "bus", "update"]),
+    ("tests", &["board", "hal", "hal-sim", "mpp-wire", "web", "test-camera", "auth", "bus", "update"]),
     ("xtask", &["board", "probe", "update", "auth", "hal", "hal-sim", "bus", "store", "recorder"]),
 ];
 
