@@ -6,18 +6,22 @@
 //! Does not belong here: what is at which address (a board's description), drivers of chips.
 
 use std::fmt;
+use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use embedded_hal::i2c::{
     Error, ErrorKind as BusErrorKind, ErrorType, I2c, NoAcknowledgeSource, Operation, SevenBitAddress,
 };
-use hal::HalError;
+use hal::{ErrorKind, HalError};
 use i2cdev::core::{I2CDevice, I2CMessage, I2CTransfer};
 use i2cdev::linux::{I2CMessageFlags, LinuxI2CBus, LinuxI2CDevice, LinuxI2CError, LinuxI2CMessage};
 use nix::errno::Errno;
 
 use crate::fault::fault;
+
+/// Where the kernel shows its buses and what is on them.
+const BUSES: &str = "/sys/bus/i2c/devices";
 
 /// A bus.
 pub struct I2cBus {
@@ -36,6 +40,15 @@ impl I2cBus {
         let bus = LinuxI2CBus::new(&path)
             .map_err(|error| fault(&format!("opening I2C bus {}", path.display()), &error.into()))?;
         Ok(Self { path, bus, smbus_only: false })
+    }
+
+    /// Opens the bus that a board's description calls `name`: the kernel's adapter of that name, or `/dev/i2c-N` for
+    /// one called `i2cN`.
+    ///
+    /// # Errors
+    /// `NotFound` without such a bus.
+    pub fn named(name: &str) -> Result<Self, HalError> {
+        Self::open(number_of(Path::new(BUSES), name)?)
     }
 
     /// Whether somebody answers at a 7-bit address, by reading one byte from wherever the chip's own counter stands. Nothing
@@ -148,14 +161,27 @@ fn registers(operations: &mut [Operation<'_>], chip: &mut impl Registers) -> Res
     }
 }
 
+/// The number of the bus called `name`; the lowest where several are.
+fn number_of(buses: &Path, name: &str) -> Result<u32, HalError> {
+    let entries = fs::read_dir(buses).into_iter().flatten().flatten();
+    let of_that_name = entries.filter_map(|entry| {
+        let number = entry.file_name().to_str()?.strip_prefix("i2c-")?.parse::<u32>().ok()?;
+        let is = fs::read_to_string(entry.path().join("name")).is_ok_and(|text| text.trim() == name);
+        is.then_some(number)
+    });
+    let numbered = || name.strip_prefix("i2c")?.parse().ok();
+    of_that_name.min().or_else(numbered).ok_or_else(|| {
+        let message = format!("the kernel has no I2C bus called {name}, and that is not i2c and a number");
+        HalError::new(ErrorKind::NotFound, message)
+    })
+}
+
 fn count_up(first: u8) -> impl Iterator<Item = u8> {
     (0u8..=u8::MAX).map(move |step| first.wrapping_add(step))
 }
 
 #[cfg(test)]
 mod tests {
-    use hal::ErrorKind;
-
     use super::*;
 
     struct Memory([u8; 256]);
@@ -193,6 +219,18 @@ mod tests {
         ] {
             assert_eq!(registers(operations, &mut chip), Err(I2cBusError(Errno::EOPNOTSUPP)));
         }
+    }
+
+    #[test]
+    fn a_bus_is_found_by_its_name() {
+        let buses = tempfile::tempdir().unwrap();
+        for (folder, name) in [("i2c-2", "i2c-gpio"), ("i2c-10", "i2c-gpio"), ("0-0068", "ds1307")] {
+            fs::create_dir(buses.path().join(folder)).unwrap();
+            fs::write(buses.path().join(folder).join("name"), format!("{name}\n")).unwrap();
+        }
+        assert_eq!(number_of(buses.path(), "i2c-gpio").unwrap(), 2);
+        assert_eq!(number_of(buses.path(), "i2c1").unwrap(), 1);
+        assert_eq!(number_of(buses.path(), "ds1307").unwrap_err().kind(), ErrorKind::NotFound);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! (`hal-himpp`).
 
 mod dev_mem;
+mod ds1307;
 mod ext4;
 mod fault;
 mod gpio;
@@ -32,6 +33,6 @@ pub use net::NetInterface;
 pub use nvp6134::{Nvp6134, NvpChip};
 pub use panel::TvtPanel;
 pub use rs485::{DirectionPin, LinuxRs485};
-pub use rtc::set_rtc;
+pub use rtc::{BoardRtc, open_rtcs};
 pub use sysfs_gpio::SysfsPin;
 pub use watchdog::LinuxWatchdog;

@@ -4,14 +4,18 @@
 //! "magic close" (`WDIOF_MAGICCLOSE`; those of the boards' chips do). So whoever comes next can take it over without a pause: one
 //! process closes it, the next opens it within the time-out.
 //!
+//! A board may have several: they are told apart by what their drivers call themselves, and where nothing in /sys says that
+//! (kernels before 4.5), by their order. Kernels before 3.5 have one, without a number.
+//!
 //! Does not belong here: when to feed.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use board::WatchdogKind;
 use hal::{HalError, Watchdog};
 use nix::errno::Errno;
 
@@ -22,6 +26,11 @@ const CARD_RESET: i32 = 0x20;
 
 /// Longer ones are asked for as this; 16-bit counters of seconds are the longest there are.
 const LONGEST_SECONDS: u64 = 65_535;
+
+/// Where the kernel shows its watchdogs.
+const CLASS: &str = "/sys/class/watchdog";
+/// Where their devices are.
+const DEVICES: &str = "/dev";
 
 /// A watchdog of the kernel. Dropping it leaves it running.
 #[derive(Debug)]
@@ -41,6 +50,14 @@ impl LinuxWatchdog {
         let file = OpenOptions::new().write(true).open(path);
         let file = file.map_err(|error| fault(&format!("opening watchdog {}", path.display()), &error))?;
         Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Takes over the watchdog of that kind, the board's `place`-th of the kernel's from 0 on.
+    ///
+    /// # Errors
+    /// `NotFound` without one, `Busy` when another process has it.
+    pub fn open_kind(kind: WatchdogKind, place: usize) -> Result<Self, HalError> {
+        Self::open(device_of(Path::new(CLASS), Path::new(DEVICES), kind, place))
     }
 
     /// Whether the last reset was this watchdog's; `None` where the hardware cannot tell.
@@ -75,6 +92,32 @@ impl Watchdog for LinuxWatchdog {
         // So that closing it, which may come long after, is an orderly end too.
         self.file.write_all(b"V").map_err(|error| fault(&self.words("stopping"), &error))
     }
+}
+
+/// The device of a kind by its driver's name, else by its place.
+fn device_of(class: &Path, devices: &Path, kind: WatchdogKind, place: usize) -> PathBuf {
+    let called = match kind {
+        WatchdogKind::Sp805 => "SP805 Watchdog",
+        WatchdogKind::I6300esb => "i6300ESB timer",
+        // It is no device of the kernel's; the panel's driver has it.
+        WatchdogKind::Panel => "",
+    };
+    let mut named: Vec<_> = fs::read_dir(class)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| {
+            let identity = fs::read_to_string(entry.path().join("identity"));
+            identity.is_ok_and(|identity| identity.trim() == called)
+        })
+        .map(|entry| entry.file_name())
+        .collect();
+    named.sort();
+    if let Some(name) = named.first() {
+        return devices.join(name);
+    }
+    let numbered = devices.join(format!("watchdog{place}"));
+    if place == 0 && !numbered.exists() { devices.join("watchdog") } else { numbered }
 }
 
 /// The time-out that the driver takes: `wanted`, or its longest below that. Drivers refuse a longer one with EINVAL and do not
@@ -159,6 +202,31 @@ mod tests {
         assert_eq!(nearest(60, |s| Ok((s + 31) / 32 * 32)), Ok(64));
         assert_eq!(nearest(60, up_to(0)), Err(Errno::EINVAL));
         assert_eq!(nearest(60, |_| Err(Errno::EIO)), Err(Errno::EIO));
+    }
+
+    #[test]
+    fn each_kind_has_its_device() {
+        let dir = tempfile::tempdir().unwrap();
+        let (class, devices) = (dir.path().join("class"), dir.path().join("dev"));
+        fs::create_dir(&devices).unwrap();
+        let device = |kind, place| {
+            let path = device_of(&class, &devices, kind, place);
+            path.strip_prefix(&devices).unwrap().to_str().unwrap().to_owned()
+        };
+        // An old kernel: one without a number, then numbers without names.
+        assert_eq!(device(WatchdogKind::Sp805, 0), "watchdog");
+        for number in 0..2 {
+            fs::write(devices.join(format!("watchdog{number}")), "").unwrap();
+        }
+        assert_eq!(device(WatchdogKind::Sp805, 0), "watchdog0");
+        assert_eq!(device(WatchdogKind::Sp805, 1), "watchdog1");
+        for (number, identity) in ["i6300ESB timer\n", "SP805 Watchdog\n"].iter().enumerate() {
+            let folder = class.join(format!("watchdog{number}"));
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("identity"), identity).unwrap();
+        }
+        assert_eq!(device(WatchdogKind::Sp805, 0), "watchdog1");
+        assert_eq!(device(WatchdogKind::I6300esb, 1), "watchdog0");
     }
 
     #[test]

@@ -14,8 +14,8 @@ use std::thread;
 use std::time::Duration;
 
 use board::{Board, PartitionRole};
-use hal::{Clock, NorFlash, SystemClock, Watchdog};
-use hal_linux::{LinuxWatchdog, Mtd};
+use hal::{Clock, NorFlash, SystemClock};
+use hal_linux::Mtd;
 use nix::sys::statvfs::statvfs;
 use ring::rand::{SecureRandom, SystemRandom};
 use system::PowerAct;
@@ -25,6 +25,7 @@ use update::StateLog;
 
 use super::contacts;
 use super::desk::{Desk, Opening};
+use super::devices::Devices;
 use super::disks::{DiskThread, Hands};
 use super::flash_keeper::{FlashKeeper, SharedLog};
 use super::identity;
@@ -35,7 +36,7 @@ use super::run::{StartError, accounts, watch_over};
 use super::time;
 use super::update::Updater;
 use super::update_slots::Slots;
-use super::{update_start, watchdog};
+use super::{indicators, update_start, watchdog};
 use crate::board_settings;
 use crate::boot::{self, BootFacts};
 use crate::files;
@@ -109,7 +110,7 @@ fn live() -> Result<PowerAct, StartError> {
         "begins"
     );
     files::make_own_dir(Path::new(RUN_DIR)).map_err(|error| format!("cannot use {RUN_DIR}: {error}"))?;
-    time::from_rtc(SystemClock::new().wall());
+    time::from_rtc(SystemClock::new().wall(), &board);
     let log = state_log(&board);
     let keeper: Arc<dyn Keeper> = match &log {
         Ok(log) => Arc::new(FlashKeeper::new(Arc::clone(log))),
@@ -143,11 +144,12 @@ fn live() -> Result<PowerAct, StartError> {
     }));
     let updater = start_updates(&desk, &board, &facts, log);
     network::start(&desk, say)?;
-    time::start(&desk)?;
-    contacts::start(&desk, &board, say)?;
+    time::start(&desk, &board)?;
+    let devices = Arc::new(Devices::new(&board, &desk.clock));
+    contacts::start(&desk, &board, &devices, say)?;
     let disks = DiskThread::start(&desk, PathBuf::from(DATA), BoardHands)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let act = runtime.block_on(run(&desk, &board, updater))?;
+    let act = runtime.block_on(run(&desk, &board, &devices, updater))?;
     disks.stop();
     unmount();
     if desk.is_reset() {
@@ -157,16 +159,20 @@ fn live() -> Result<PowerAct, StartError> {
 }
 
 /// Until somebody wants the board to end; the roles have ended when this returns.
-async fn run(desk: &Arc<Desk>, board: &Board, updater: Option<Arc<Updater>>) -> io::Result<PowerAct> {
+async fn run(
+    desk: &Arc<Desk>,
+    board: &Board,
+    devices: &Arc<Devices>,
+    updater: Option<Arc<Updater>>,
+) -> io::Result<PowerAct> {
     if let Some(updater) = updater {
         tokio::spawn(update_start::watch(updater));
     }
-    if !board.watchdogs.is_empty() {
-        match start_watchdog() {
-            Ok(dog) => drop(tokio::spawn(watchdog::feed(Arc::clone(desk), dog))),
-            Err(error) => tracing::error!(%error, "there is no hardware watchdog"),
-        }
+    if board.watchdogs.is_empty() {
+        tracing::warn!("the board has no hardware watchdog");
     }
+    tokio::spawn(watchdog::feed(Arc::clone(desk), board.clone(), Arc::clone(devices)));
+    tokio::spawn(indicators::show(Arc::clone(desk), board.clone(), Arc::clone(devices)));
     tokio::spawn(reap(Arc::clone(desk), signal(SignalKind::child())?));
     // The kernel tells process 1 of Ctrl-Alt-Del with SIGINT (reboot(2)); the others are habits of init programs.
     let mut restart = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
@@ -202,16 +208,6 @@ async fn reap(desk: Arc<Desk>, mut ended: Signal) {
             tracing::debug!(orphans, "ended");
         }
     }
-}
-
-fn start_watchdog() -> Result<LinuxWatchdog, hal::HalError> {
-    let mut dog = LinuxWatchdog::open("/dev/watchdog0")?;
-    let timeout = dog.start(watchdog::TIMEOUT)?;
-    if dog.caused_last_reset() == Some(true) {
-        tracing::warn!("the last restart was the watchdog's");
-    }
-    tracing::info!(timeout_sec = timeout.as_secs(), "the watchdog runs");
-    Ok(dog)
 }
 
 /// Takes updates, where the flash can be used.

@@ -1,45 +1,39 @@
 //! The board's contacts: alarm inputs, relays, the factory-reset button.
 //!
-//! One thread looks at all of them. Does not belong here: what levels mean (`system`), and which pin is which (the
-//! board's description).
+//! One thread looks at all of them. When one of them fails, all are opened anew, relays off. Does not belong here: what levels mean
+//! (`system`), and which pin or panel is behind each (`devices.rs`).
 
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use board::{ActiveLevel, Board, GpioController, Pin};
-use hal::{AlarmInput, HalError, PinInput, PinRelay, RelayOutput};
-use hal_linux::GpioChip;
+use board::Board;
+use hal::{AlarmInput, HalError, RelayOutput};
 use system::{ButtonAct, DebouncedInput, HeldButton, TimedRelay};
 
 use super::desk::Desk;
+use super::devices::Devices;
 
 /// How often contacts are looked at: several times within the time that they may bounce.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// A chip that is not there yet is looked for again after this: drivers come up late.
+/// A chip or panel that is not there yet is looked for again after this: drivers come up late.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// The kernel's label of the simulated chip.
-const SIMULATED: &str = "gpio-sim";
-/// Lines of a group.
-const GROUP_LINES: u32 = 8;
 
 /// Starts the thread, where the board has contacts; it lives as long as the program.
-pub(super) fn start(desk: &Arc<Desk>, board: &Board, say: fn(&str)) -> std::io::Result<()> {
-    let Some(gpio) = board.gpio else { return Ok(()) };
+pub(super) fn start(
+    desk: &Arc<Desk>,
+    board: &Board,
+    devices: &Arc<Devices>,
+    say: fn(&str),
+) -> std::io::Result<()> {
     if board.alarm_inputs.is_empty() && board.relays.is_empty() && board.button.is_none() {
         return Ok(());
     }
-    if gpio.controller != GpioController::GpioSim {
-        tracing::warn!(
-            "this program does not drive the board's GPIO controller yet: no alarm inputs, no relays"
-        );
-        return Ok(());
-    }
-    let (desk, board) = (Arc::clone(desk), board.clone());
+    let (desk, board, devices) = (Arc::clone(desk), board.clone(), Arc::clone(devices));
     thread::Builder::new().name("contacts".to_owned()).spawn(move || {
         let mut told = String::new();
         loop {
-            let error = match Contacts::open(&board) {
+            let error = match Contacts::open(&board, &devices) {
                 Ok(mut contacts) => {
                     tracing::info!("alarm inputs and relays are ready");
                     contacts.run(&desk, say)
@@ -64,31 +58,22 @@ struct Contacts {
 }
 
 impl Contacts {
-    fn open(board: &Board) -> Result<Self, HalError> {
-        let chip = GpioChip::find(SIMULATED)?;
-        let input = |name: &str, pin: &str| -> Result<Box<dyn AlarmInput>, HalError> {
-            let pin = pin_of(board, pin)?;
-            Ok(Box::new(PinInput::new(name, chip.input(line(pin))?, pin.active)))
-        };
+    fn open(board: &Board, devices: &Devices) -> Result<Self, HalError> {
         let mut contacts = Self { inputs: Vec::new(), relays: Vec::new(), button: None };
-        for alarm in &board.alarm_inputs {
-            let pin = input(&alarm.name, alarm.pin.as_deref().unwrap_or_default())?;
-            contacts.inputs.push((alarm.name.clone(), pin, DebouncedInput::default()));
+        for input in &board.alarm_inputs {
+            let opened = devices.alarm_input(input)?;
+            contacts.inputs.push((input.name.clone(), opened, DebouncedInput::default()));
         }
         for relay in &board.relays {
-            let pin = pin_of(board, relay.pin.as_deref().unwrap_or_default())?;
-            // Off from the first moment on.
-            let output = chip.output(line(pin), pin.active == ActiveLevel::Low)?;
-            let output: Box<dyn RelayOutput> = Box::new(PinRelay::new(&relay.name, output, pin.active)?);
-            contacts.relays.push((relay.name.clone(), output, TimedRelay::default()));
+            contacts.relays.push((relay.name.clone(), devices.relay(relay)?, TimedRelay::default()));
         }
         if let Some(button) = &board.button {
-            contacts.button = Some((input("button", &button.pin)?, HeldButton::default()));
+            contacts.button = Some((devices.pin_input("button", &button.pin)?, HeldButton::default()));
         }
         Ok(contacts)
     }
 
-    /// Until a pin fails: then why.
+    /// Until one fails: then why.
     fn run(&mut self, desk: &Desk, say: fn(&str)) -> HalError {
         let settings = desk.watch_settings();
         let mut on = vec![false; self.relays.len()];
@@ -142,15 +127,6 @@ impl Contacts {
         }
         Ok(())
     }
-}
-
-fn pin_of<'a>(board: &'a Board, name: &str) -> Result<&'a Pin, HalError> {
-    let found = board.pins.iter().find(|pin| pin.name == name);
-    found.ok_or_else(|| HalError::new(hal::ErrorKind::NotFound, format!("the board has no pin {name}")))
-}
-
-fn line(pin: &Pin) -> u32 {
-    u32::from(pin.line.group) * GROUP_LINES + u32::from(pin.line.bit)
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! `run` is its life on a PC and `board` on a board, `supervisor` one role's, `desk` what roles may ask of it,
 //! `overview` the picture of the whole that people see, `keeper` where things are kept, `kept` the settings
 //! there, `identity` the key and certificate, `backoff` the pause before a restart. Of a board alone are
-//! `children` (orphans), `disks`, `network`, `time`, `contacts` (alarms and the button) and `watchdog`.
+//! `children` (orphans), `disks`, `network`, `time`, `contacts` (alarms and the button), `indicators` (lights),
+//! `devices` (where contacts and lights are) and `watchdog`.
 //! New software: `update` is the picture of it and its orders, `update_start` its beginning, `update_slots` where
 //! it lies, `update_line` who brings it, `update_intake` how it is taken, `update_install` how it is written,
 //! `update_trial` and `update_health` whether it is healthy, `update_sticks` what USB sticks have, `presence` the
@@ -15,9 +16,11 @@ mod board;
 mod children;
 mod contacts;
 mod desk;
+mod devices;
 mod disks;
 mod flash_keeper;
 mod identity;
+mod indicators;
 mod keeper;
 mod kept;
 mod memory;
