@@ -15,9 +15,11 @@ use tests::{
 const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(10);
 /// Memory of all roles beside the rings, KiB (board/boards/virt-a7.toml).
 const RESIDENT_KIB: u64 = 48 * 1024;
-/// Lines of the simulated pins: the first alarm input, low when active, and the relay.
+/// Lines of the simulated pins: the first alarm input, low when active, the relay, the status light and the buzzer.
 const ALARM: u32 = 0;
 const RELAY: u32 = 2;
+const STATUS_LED: u32 = 3;
+const BUZZER: u32 = 5;
 /// What a relay stays on for here.
 const RELAY_SEC: u32 = 3;
 const ROLES: [&str; 4] = ["capture", "ingest", "record", "serve"];
@@ -54,6 +56,8 @@ fn a_board_from_power_on() {
     rtsp(&board, &owner);
     section("an alarm input switches a relay");
     alarm(&board);
+    section("the status light, the buzzer and the battery-backed clock");
+    indicators_and_clock(&board);
     section("an analog decoder on a simulated bus");
     front_end(&board);
     section("memory of all roles");
@@ -178,6 +182,27 @@ fn alarm(board: &Board) {
     until_within(BOOT_PATIENCE, "the relay to switch on", || level(RELAY).then_some(()));
     pull(true);
     until_within(BOOT_PATIENCE, "the relay to switch off", || (!level(RELAY)).then_some(()));
+}
+
+/// The light is steadily on while all is well; the kernel's clock is the battery-backed one's.
+fn indicators_and_clock(board: &Board) {
+    let level = |line| board.agent(json!({ "op": "gpio_level", "line": line })) == true;
+    until_within(BOOT_PATIENCE, "the status light to be lit", || level(STATUS_LED).then_some(()));
+    // A blinking one would be dark in one of these: each question takes a moment, and a blink a second.
+    let lit: Vec<bool> = (0..20)
+        .map(|_| {
+            std::thread::sleep(Duration::from_millis(100));
+            level(STATUS_LED)
+        })
+        .collect();
+    assert!(lit.iter().all(|lit| *lit), "{lit:?}");
+    assert!(!level(BUZZER), "the buzzer sounds");
+    let text = board.agent(json!({ "op": "read", "path": "/sys/class/rtc/rtc0/since_epoch" }));
+    let rtc_sec: i64 = text.as_str().unwrap().trim().parse().unwrap();
+    let clock = board.agent(json!({ "op": "clock" }));
+    let apart_ms = clock["unix_ms"].as_i64().unwrap() - rtc_sec * 1000;
+    println!("the clock is {apart_ms} ms after the battery-backed one");
+    assert!((-1000..3000).contains(&apart_ms), "{apart_ms} ms");
 }
 
 /// The kernel's i2c-stub plays an NVP6134 at 0x30 (0x60 in a board's description); the product's driver reads it.
