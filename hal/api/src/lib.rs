@@ -30,7 +30,10 @@ pub use capture::{Backend, Channel, ChannelConfig, Signal, StreamConfig, UnitSin
 pub use display::{Display, DisplayMode, DisplayOutput, MAX_TILES, Tile};
 pub use error::{ErrorKind, HalError};
 pub use flash::{FlashGeometry, NorFlash};
-pub use front_end::{AnalogFormat, AnalogStandard, FrontEnd, i2c_error};
+pub use front_end::{
+    AnalogFormat, AnalogMode, AnalogStandard, CoaxCommand, CoaxControl, CoaxSpeed, FrontEnd, MAX_COAX_SPEED,
+    i2c_error,
+};
 pub use indicator::{Buzzer, Led, PinBuzzer, PinLed};
 pub use motion::{MAX_GRID_SIDE, MotionDetector, MotionGrid};
 pub use overlay::{Area, MAX_COVERS, MAX_TITLE_CHARS, Overlay};
