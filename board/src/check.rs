@@ -9,7 +9,7 @@ use crate::check_attached::{attached, check_attached};
 use crate::check_flash::check_flash;
 use crate::check_media::check_media;
 use crate::description::{Board, CaptureBackend, MAX_INPUTS, Memory, Soc};
-use crate::devices::{Duplex, I2cKind, PanelControl, WatchdogKind};
+use crate::devices::{Duplex, FrontEnd, I2cKind, PanelControl, WatchdogKind};
 use crate::fault::{Fault, Step, at, twice, unknown};
 use crate::flash::PartitionRole;
 
@@ -186,9 +186,32 @@ fn check_buses_and_front_ends(board: &Board) -> Result<(), Fault> {
             return Err(Fault::new(at!["front_end", number, "name"], twice("front end", &front_end.name)));
         }
         on_known_bus(&front_end.i2c, at!["front_end", number, "i2c"])?;
+        check_device(front_end, number)?;
     }
     for (number, rtc) in board.rtcs.iter().enumerate() {
         on_known_bus(&rtc.i2c, at!["rtc", number, "i2c"])?;
+    }
+    Ok(())
+}
+
+/// Who holds a decoder's bus holds it alone: the vendor's driver, or ours.
+fn check_device(front_end: &FrontEnd, number: usize) -> Result<(), Fault> {
+    let name = &front_end.name;
+    let Some(device) = &front_end.device else {
+        if front_end.device_chip.is_some() {
+            let message = format!("{name} is a chip of no device; name the device or remove this");
+            return Err(Fault::new(at!["front_end", number, "device_chip"], message));
+        }
+        return Ok(());
+    };
+    let place = at!["front_end", number, "device"];
+    if !device.starts_with("/dev/") {
+        return Err(Fault::new(place, format!("{device} is not under /dev; correct it")));
+    }
+    if front_end.i2c.is_some() || !front_end.addresses.is_empty() {
+        let message =
+            format!("{name} is reached through its device or over I2C; remove device, or i2c and addresses");
+        return Err(Fault::new(place, message));
     }
     Ok(())
 }

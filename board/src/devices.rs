@@ -146,6 +146,10 @@ pub struct FrontEnd {
     /// The 8-bit I2C addresses to look for it at.
     #[serde(default)]
     pub addresses: Vec<u8>,
+    /// The device of the vendor's kernel driver, such as `/dev/nc_vdec`, where that one has the chip for itself.
+    pub device: Option<String>,
+    /// Which of that driver's chips it is, from 0; the first where not given.
+    pub device_chip: Option<u8>,
 }
 
 /// Analog decoders.
@@ -154,6 +158,8 @@ pub struct FrontEnd {
 pub enum DecoderChip {
     /// Nextchip NVP6124.
     Nvp6124,
+    /// Nextchip NVP6134.
+    Nvp6134,
     /// Nextchip NVP6134C.
     Nvp6134c,
     /// Techwell TW2865.
