@@ -205,33 +205,61 @@ fn indicators_and_clock(board: &Board) {
     assert!((-1000..3000).contains(&apart_ms), "{apart_ms} ms");
 }
 
-/// The kernel's i2c-stub plays an NVP6134 at 0x30 (0x60 in a board's description); the product's driver reads it.
+/// The kernel's i2c-stub plays an NVP6134, a TP2823 and a TW2865 at 0x30, 0x44 and 0x28 (0x60, 0x88 and 0x50 in a board's
+/// description); the product's drivers read them.
 fn front_end(board: &Board) {
-    let parameters = "chip_addr=0x30 bank_reg=0xff bank_mask=0x0f bank_start=0x00 bank_end=0xfe";
+    let parameters = "chip_addr=0x30,0x44,0x28 bank_reg=0xff,0x40,0x00 bank_mask=0x0f,0x07,0x00 \
+                      bank_start=0x00,0x00,0x00 bank_end=0xfe,0x3f,0x00";
     board.agent(json!({ "op": "insmod", "path": "/lib/modules/i2c-stub.ko", "parameters": parameters }));
     let bus = board.agent(json!({ "op": "i2c_bus", "name": "SMBus stub driver" }));
-    let put = |register: u8, value: u8| {
-        board.agent(
-            json!({ "op": "i2c_register", "bus": bus, "chip": 0x30, "register": register, "value": value }),
-        );
+    let put = |chip: u8, registers: &[(u8, u8)]| {
+        for (register, value) in registers {
+            board.agent(
+                json!({ "op": "i2c_register", "bus": bus, "chip": chip, "register": register, "value": value }),
+            );
+        }
     };
-    // Bank 0: chip id, revision, no signal but on port 0. Bank 5: what port 0 has locked to, AHD 1080p30.
-    for (register, value) in [(0xff, 0), (0xf4, 0x91), (0xf5, 0), (0xa8, 0b1110), (0xff, 5), (0xf0, 0x30)] {
-        put(register, value);
-    }
-    let look = || board.agent(json!({ "op": "front_end", "bus": bus, "address": 0x60 }));
-    let seen = look();
-    println!("{seen}");
-    assert_eq!(seen["chip"], "Nvp6134");
-    assert_eq!(
-        seen["ports"][0],
-        json!({ "standard": "Ahd", "width": 1920, "height": 1080, "frame_rate": 30 })
-    );
-    assert_eq!(seen["ports"].as_array().unwrap()[1..], [Value::Null, Value::Null, Value::Null]);
+    let look = |chip: &str, address: u8| {
+        let seen = board.agent(json!({ "op": "front_end", "bus": bus, "address": address, "chip": chip }));
+        println!("{seen}");
+        seen
+    };
+    let nothing = [Value::Null, Value::Null, Value::Null];
+
+    // Bank 0: chip id, revision, no signal but on port 0. Bank 5: what port 0 has locked to, AHD 1080p30, and that it is AHD's colour.
+    put(0x30, &[(0xff, 0), (0xf4, 0x91), (0xf5, 0), (0xa8, 0b1110), (0xff, 5), (0xf0, 0x30), (0x5c, 0x30)]);
+    let seen = look("nvp6134", 0x60);
+    assert_eq!(seen["chip"], "NVP6134, revision 0");
+    let ahd = json!({ "standard": "Ahd", "width": 1920, "height": 1080, "frame_rate": 30 });
+    assert_eq!(seen["ports"][0], ahd);
+    assert_eq!(seen["ports"].as_array().unwrap()[1..], nothing);
     // The cable is pulled.
-    put(0xff, 0);
-    put(0xa8, 0b1111);
-    assert_eq!(look()["ports"][0], Value::Null);
+    put(0x30, &[(0xff, 0), (0xa8, 0b1111)]);
+    assert_eq!(look("nvp6134", 0x60)["ports"][0], Value::Null);
+
+    // Chip id; pages 0 to 3: no signal but on port 2, which has locked to TVI 720p25.
+    put(0x44, &[(0xfe, 0x28), (0xff, 0x23), (0xfd, 0)]);
+    put(0x44, &[(0x40, 0), (0x01, 0x80), (0x40, 1), (0x01, 0x80), (0x40, 3), (0x01, 0x80)]);
+    put(0x44, &[(0x40, 2), (0x01, 0x64), (0x03, 5)]);
+    let seen = look("tp2823", 0x88);
+    assert_eq!(seen["chip"], "TP2823, revision 0x00");
+    let tvi = json!({ "standard": "Tvi", "width": 1280, "height": 720, "frame_rate": 25 });
+    assert_eq!(seen["ports"].as_array().unwrap()[..], [Value::Null, Value::Null, tvi, Value::Null]);
+    // The menu of its camera: the frame lies in the port's registers.
+    board.agent(json!({ "op": "front_end", "bus": bus, "address": 0x88, "chip": "tp2823", "menu": 2 }));
+    let register = |register: u8| {
+        board.agent(json!({ "op": "i2c_register", "bus": bus, "chip": 0x44, "register": register }))
+    };
+    let frame: Vec<Value> = (0x6a..0x74).map(register).collect();
+    assert_eq!(frame, [0x02, 0xb5, 0x00, 0x17, 0x5f, 0x02, 0x00, 0x00, 0x00, 0x2b].map(Value::from));
+
+    // Chip id; no signal but on port 3, which has locked to PAL.
+    put(0x28, &[(0xff, 0xc0), (0x00, 0x80), (0x10, 0x80), (0x20, 0x80), (0x30, 0x49), (0x3e, 0x17)]);
+    let seen = look("tw2865", 0x50);
+    assert_eq!(seen["chip"], "TW2865, revision 0");
+    assert_eq!(seen["ports"].as_array().unwrap()[..3], nothing);
+    let pal = json!({ "standard": "Pal", "width": 720, "height": 576, "frame_rate": 25 });
+    assert_eq!(seen["ports"][3], pal);
 }
 
 fn memory(board: &Board) {
