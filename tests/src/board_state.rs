@@ -16,8 +16,10 @@ use crate::emulator_storage::NOR_BYTES;
 /// Settings that tests give a board before its first boot.
 #[derive(Clone, Debug)]
 pub struct BoardSetup {
-    /// Simulated inputs.
+    /// Inputs with a channel each.
     pub channels: u16,
+    /// Whose they are and what they are called, but for their number: `sim:sim`.
+    pub inputs: &'static str,
     /// Of their main streams.
     pub width: u16,
     /// Of their main streams.
@@ -38,6 +40,7 @@ impl Default for BoardSetup {
     fn default() -> Self {
         Self {
             channels: 2,
+            inputs: "sim:sim",
             width: 640,
             height: 360,
             bit_rate_bps: 400_000,
@@ -70,7 +73,8 @@ impl BoardSetup {
             };
             text += &format!(
                 "[[channel]]\nnumber = {number}\ntitle = \"Camera {number}\"\n[channel.input]\n\
-                 source = \"sim:sim{}\"\nmain = {}\nsub = {}\n",
+                 source = \"{}{}\"\nmain = {}\nsub = {}\n",
+                self.inputs,
                 number - 1,
                 stream(self.width, self.height, self.bit_rate_bps),
                 stream(320, 180, 150_000),
