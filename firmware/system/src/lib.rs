@@ -17,6 +17,7 @@ mod pelco_p;
 mod power;
 mod ptz;
 mod ptz_line;
+mod ptz_protocol;
 mod seed;
 mod sntp;
 mod socket;
@@ -32,11 +33,9 @@ pub use mount::{FILE_SYSTEM, detach, mount_disk, unmount};
 pub use pelco_d::{PelcoDAnswer, PelcoDQuestion};
 pub use pelco_p::PELCO_P_ACKNOWLEDGED;
 pub use power::{PowerAct, end};
-pub use ptz::{
-    Focus, Iris, MAX_PTZ_FRAME_BYTES, Preset, PtzAddress, PtzCommand, PtzFrame, PtzMove, PtzProtocol,
-    PtzSpeed, Zoom,
-};
+pub use ptz::{Focus, Iris, Preset, PtzAddress, PtzCommand, PtzMove, PtzSpeed, Zoom};
 pub use ptz_line::{MAX_WAITING_PRESETS, PTZ_FRAME_GAP, PTZ_HOLD, PtzPort, PtzQueue};
+pub use ptz_protocol::{MAX_PTZ_FRAME_BYTES, PtzFrame, PtzProtocol};
 pub use seed::{SEED_BLOCK_BYTES, SEED_MAGIC, SEED_VERSION, sow};
 pub use sntp::{ask_time, ask_time_at, set_clock};
 pub use socket::DhcpSocket;

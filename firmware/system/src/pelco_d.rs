@@ -1,4 +1,6 @@
-//! Pelco-D: frames of 7 bytes to a camera, and its answers (Pelco TF-0002, version 2.1).
+//! Pelco-D: frames of 7 bytes to a camera, and its answers.
+//!
+//! Source: Pelco TF-0002, "Pelco D Protocol Manual", version 2.1.
 //!
 //! | Byte | Holds |
 //! |---|---|

@@ -1,4 +1,6 @@
-//! Pelco-P: frames of 8 bytes to a camera (Pelco C466M, section 5.3, and manuals of cameras).
+//! Pelco-P: frames of 8 bytes to a camera.
+//!
+//! Source: Pelco C466M, section 5.3, and public manuals of cameras.
 //!
 //! | Byte | Holds |
 //! |---|---|

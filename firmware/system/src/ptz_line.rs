@@ -1,4 +1,4 @@
-//! One camera on an RS-485 line: what is sent when, and that it does not move for ever.
+//! One camera on an RS-485 line: what is sent when, and when it stops.
 //!
 //! [`PtzQueue`] decides and takes the time as an argument; [`PtzPort`] sends what it says. A movement has to be asked for again
 //! within [`PTZ_HOLD`], or the camera is stopped: whoever asked may have lost the connection. The last movement asked for counts,
@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use hal::{HalError, MonoTime, Rs485};
 
-use crate::ptz::{PtzAddress, PtzCommand, PtzFrame, PtzMove, PtzProtocol};
+use crate::ptz::{PtzAddress, PtzCommand, PtzMove};
+use crate::ptz_protocol::{PtzFrame, PtzProtocol};
 
 /// From the end of one frame to the next: a frame takes 33 ms at 2400 baud, and slow receivers need as much again.
 pub const PTZ_FRAME_GAP: Duration = Duration::from_millis(60);

@@ -1,4 +1,4 @@
-//! Pins that are switched on and off: what relays, LEDs and buzzers on a pin have in common.
+//! Pins that are switched: what relays, LEDs and buzzers have in common.
 //!
 //! Does not belong here: what is switched (`alarm.rs`, `indicator.rs`).
 

@@ -106,7 +106,7 @@ mod tests {
     fn a_stopped_one_and_one_without_a_date_show_nothing() {
         let stopped = [Transaction::write_read(ADDRESS, vec![0], vec![0x80])];
         assert_eq!(read(&stopped).unwrap(), None);
-        assert_eq!(read(&shows([0xFF & 0x7F; 7])).unwrap(), None);
+        assert_eq!(read(&shows([0x7F; 7])).unwrap(), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Battery-backed clocks: the kernel's `/dev/rtcN`, or a chip on I2C that no driver of the kernel has.
+//! Battery-backed clocks: the kernel's, or a chip on I2C.
 //!
-//! They keep UTC. Reading one is a file in /sys; only setting it takes a call. A PL031 of a Hi3531 stands still until its lock
+//! The kernel's are `/dev/rtcN`; the chip is one that no driver of the kernel has. They keep UTC. Reading one is a file in /sys; only setting it takes a call. A PL031 of a Hi3531 stands still until its lock
 //! register is written: only a driver in the kernel can do that without a map of all registers, so such a clock is one that the
 //! kernel does not have, or that shows 1970.
 //!

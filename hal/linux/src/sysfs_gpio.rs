@@ -1,4 +1,6 @@
-//! GPIO through /sys/class/gpio, for kernels before 4.8 (Linux's `Documentation/gpio/sysfs.txt`).
+//! GPIO through /sys/class/gpio, for kernels before 4.8.
+//!
+//! Linux's `Documentation/gpio/sysfs.txt` has the files.
 //!
 //! Lines have one number for the whole system, the chip's base and the offset in it. A line that is taken stays exported when its
 //! pin is dropped: giving it back could change a relay's level. Whoever comes next takes it over as it is.

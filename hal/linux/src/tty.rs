@@ -1,4 +1,4 @@
-//! A serial line as bytes: opened raw, its rate and framing set, written, drained, read.
+//! A serial line as bytes: opened raw, set up, written, drained, read.
 //!
 //! Does not belong here: directions (`rs485.rs`) and what is said on a line (`panel_tvt.rs`).
 

@@ -1,4 +1,4 @@
-//! The board's small devices, opened as its description says: on a pin, or behind a panel.
+//! The board's small devices, opened: on a pin, or behind a panel.
 //!
 //! Does not belong here: what they are for (`contacts.rs`, `indicators.rs`, `watchdog.rs`).
 

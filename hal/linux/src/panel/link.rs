@@ -3,7 +3,7 @@
 //! Pure: bytes and times go in, frames come out. One command is under way at a time; it is said again until the panel echoes it.
 //! The panel's state is told whole each time, so that saying it twice does no harm.
 //!
-//! Does not belong here: the port and its thread (`mod.rs`).
+//! Does not belong here: the port and its thread (`tvt.rs`).
 
 use std::time::Duration;
 

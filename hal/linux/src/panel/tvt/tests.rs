@@ -2,7 +2,8 @@
 
 use hal::SystemClock;
 
-use super::frames::{Command, FRAME_BYTES, status};
+use super::super::frames::{Command, FRAME_BYTES, status};
+use super::super::link;
 use super::*;
 use crate::tty::pair::{FarEnd, PATIENCE, line};
 
