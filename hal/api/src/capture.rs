@@ -6,7 +6,10 @@
 //! For backend authors: deliver one access unit a call, Annex B, keyframe flag and PTS set, in decoding order.
 //! Report signal loss from the front end, never by guessing from missing frames.
 
-use crate::error::HalError;
+use crate::display::Display;
+use crate::error::{ErrorKind, HalError};
+use crate::motion::MotionDetector;
+use crate::overlay::Overlay;
 use crate::stream::{ChannelId, StreamFormat, StreamId, StreamKind};
 use crate::time::WallTime;
 use crate::unit::AccessUnit;
@@ -71,6 +74,8 @@ pub trait UnitSink: Send + Sync {
     fn unit(&self, unit: &AccessUnit<'_>);
     /// The input's signal changed.
     fn signal(&self, channel: ChannelId, signal: Signal);
+    /// The picture that [`Channel::request_snapshot`] asked for, as JPEG.
+    fn snapshot(&self, _channel: ChannelId, _jpeg: &[u8]) {}
 }
 
 /// One running channel; dropping it stops its encoders and joins its threads.
@@ -86,6 +91,23 @@ pub trait Channel: Send {
     /// # Errors
     /// `NotFound` when the channel has no such stream, `Unsupported` for a rate the encoder cannot make.
     fn set_bit_rate(&mut self, kind: StreamKind, bit_rate: BitsPerSecond) -> Result<(), HalError>;
+
+    /// Makes a running channel what `config` says, where that needs no new streams: rates, GOP, title and clock. False when it
+    /// needs them, and nothing was changed: open the channel anew.
+    ///
+    /// # Errors
+    /// As [`Backend::open`]; nothing was changed then.
+    fn reconfigure(&mut self, _config: &ChannelConfig) -> Result<bool, HalError> {
+        Ok(false)
+    }
+
+    /// Asks for one JPEG of the picture; it comes through [`UnitSink::snapshot`].
+    ///
+    /// # Errors
+    /// `Unsupported` where the hardware makes none, `Busy` while the channel has no picture.
+    fn request_snapshot(&mut self) -> Result<(), HalError> {
+        Err(HalError::new(ErrorKind::Unsupported, "these inputs make no snapshots"))
+    }
 }
 
 /// A board's capture hardware.
@@ -106,4 +128,19 @@ pub trait Backend: Send {
         config: &ChannelConfig,
         sink: std::sync::Arc<dyn UnitSink>,
     ) -> Result<Box<dyn Channel>, HalError>;
+
+    /// The overlays of its channels, where the hardware draws them.
+    fn overlay(&mut self) -> Option<Box<dyn Overlay>> {
+        None
+    }
+
+    /// The motion detectors of its channels, where the hardware has them.
+    fn motion(&mut self) -> Option<Box<dyn MotionDetector>> {
+        None
+    }
+
+    /// The monitors, where the board has them.
+    fn display(&mut self) -> Option<Box<dyn Display>> {
+        None
+    }
 }

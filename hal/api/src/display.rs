@@ -56,4 +56,10 @@ pub trait Display: Send {
     /// # Errors
     /// `NotFound` for an output that is off, `Unsupported` for more tiles than the hardware scales.
     fn show(&mut self, output: DisplayOutput, tiles: &[Tile]) -> Result<(), HalError>;
+
+    /// Writes a line at the bottom, for whoever stands before the monitor; an empty one removes it.
+    ///
+    /// # Errors
+    /// `NotFound` for an output that is off, `Device` when drawing fails.
+    fn set_status(&mut self, output: DisplayOutput, line: &str) -> Result<(), HalError>;
 }

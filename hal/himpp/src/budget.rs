@@ -142,7 +142,7 @@ mod tests {
     const MONITOR: MonitorMode = MonitorMode { width: 1280, height: 720, frame_rate: 60 };
 
     fn plans(width: u16, height: u16, channels: usize) -> Vec<ChannelPlan> {
-        let place = Place { input: 0, device: 0, way: 0, audio: None };
+        let place = Place { input: 0, device: 0, way: 0, audio: None, audio_channels: 1 };
         let one = plan::channel(place, &config(width, height), None, &[], false, None).unwrap();
         vec![one; channels]
     }

@@ -49,12 +49,6 @@ impl Osd {
         Self { picture, title, clock, shown: None, changed: true }
     }
 
-    /// Everything is to be sent again: the stream began anew.
-    pub(crate) fn forget(&mut self) {
-        self.shown = None;
-        self.changed = true;
-    }
-
     /// What is to be on the picture from `wall` on; `None` while it is what was last asked for.
     pub(crate) fn draw(&mut self, wall: WallTime) -> Option<Vec<BitmapPlan>> {
         let second = self.clock.then(|| wall.as_unix_micros().div_euclid(1_000_000));
@@ -261,8 +255,6 @@ mod tests {
         assert_eq!(first[1].place, second[1].place, "in place");
         assert_ne!(first[1].argb1555, second[1].argb1555);
         assert!(osd.draw(at(6)).is_none());
-        osd.forget();
-        assert_eq!(osd.draw(at(6)).unwrap(), second);
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub(crate) struct Place {
     pub(crate) device: u8,
     pub(crate) way: u8,
     pub(crate) audio: Option<u8>,
+    /// Channels of the audio device, as I2S has them.
+    pub(crate) audio_channels: u8,
 }
 
 impl Place {
@@ -78,7 +80,9 @@ impl Place {
             Some((device.number, way as u8))
         });
         let (device, way) = on_device.unwrap_or((0, 0));
-        Ok(Self { input, device, way, audio: found.audio_input })
+        let sounds = board.inputs.iter().filter_map(|input| input.audio_input).max().unwrap_or(0);
+        let audio_channels = sounds.saturating_add(1).min(16).next_power_of_two();
+        Ok(Self { input, device, way, audio: found.audio_input, audio_channels })
     }
 }
 
@@ -155,6 +159,7 @@ pub(crate) fn channel(
         streams,
         audio: place.audio.filter(|_| config.audio).map(|input| AudioPlan {
             device: 0,
+            device_channels: place.audio_channels,
             input,
             sample_rate: AUDIO_RATE,
         }),
@@ -310,7 +315,7 @@ pub(crate) mod tests {
 
     #[test]
     fn inputs_are_found_on_their_device() {
-        assert_eq!(place(), Place { input: 6, device: 1, way: 2, audio: Some(6) });
+        assert_eq!(place(), Place { input: 6, device: 1, way: 2, audio: Some(6), audio_channels: 8 });
         let board = Board::builtin("virt-mpp").unwrap();
         let missing = Place::find(&board, "video8").unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound);
@@ -339,7 +344,10 @@ pub(crate) mod tests {
         let rate = RatePlan { kbit_per_sec: 2_000, gop_frames: 30, frame_rate: 15 };
         let main = StreamPlan { stream: StreamTag::Main, codec: Codec::H264, width: 704, height: 480, rate };
         assert_eq!(plan.streams[0], main);
-        assert_eq!(plan.audio, Some(AudioPlan { device: 0, input: 6, sample_rate: 8_000 }));
+        assert_eq!(
+            plan.audio,
+            Some(AudioPlan { device: 0, device_channels: 8, input: 6, sample_rate: 8_000 })
+        );
         assert_eq!(plan.motion, Some(MotionPlan { per_sec: 5 }));
         assert_eq!(plan.covers, [Rect { x: 0, y: 0, width: 480, height: 240 }]);
     }

@@ -74,8 +74,7 @@ impl Timeline {
         let since_start = mono.since(MonoTime::default()).as_micros();
         let moment = i64::try_from(since_start).unwrap_or(i64::MAX).saturating_sub(age);
         let wall = wall.offset_micros(-age);
-        // Half the range, so that no sum below overflows.
-        let platform = (platform_micros & (u64::MAX >> 2)) as i64;
+        let platform = in_range(platform_micros);
         self.follow(stream, platform, moment, wall);
         let Some(mapping) = &mut self.mapping else { unreachable!("follow leaves one") };
 
@@ -91,6 +90,12 @@ impl Timeline {
         self.streams.insert(stream, Last { epoch: self.epoch, platform, pts });
         let wall = WallTime::from_unix_micros(platform.saturating_add(mapping.to_wall));
         Stamp { pts, wall, discontinuity }
+    }
+
+    /// Where that moment is, without a pack of a stream; `None` before the first.
+    pub(crate) fn at(&self, platform_micros: u64) -> Option<Pts90k> {
+        let mapping = self.mapping.as_ref()?;
+        Some(Pts90k::from_micros(in_range(platform_micros).saturating_add(mapping.to_timeline)))
     }
 
     /// Begins another mapping where the present one does not hold.
@@ -127,6 +132,11 @@ impl Mapping {
             self.to_wall += late / WALL_SLEW;
         }
     }
+}
+
+/// A quarter of the range, so that no sum overflows.
+fn in_range(platform_micros: u64) -> i64 {
+    (platform_micros & (u64::MAX >> 2)) as i64
 }
 
 #[cfg(test)]
