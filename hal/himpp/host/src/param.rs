@@ -89,3 +89,35 @@ pub(crate) unsafe fn library_bytes<'a>(address: u32, bytes: usize) -> &'a [u8] {
     // SAFETY: the caller's.
     unsafe { std::slice::from_raw_parts(std::ptr::with_exposed_provenance(address as usize), bytes) }
 }
+
+#[cfg(test)]
+mod tests {
+    use mpp_abi::common::{MppChn, VbConf};
+
+    use super::*;
+
+    #[test]
+    fn structures_come_back_as_they_went() {
+        let param = Param::array(&[MppChn::new(1, 2, 3), MppChn::new(4, 5, 6)]);
+        let second = param.at::<MppChn>(1);
+        assert_eq!((second.module, second.device, second.channel), (4, 5, 6));
+        assert!(param.is_whole());
+    }
+
+    #[test]
+    fn a_byte_behind_a_structure_is_noticed_wherever_it_is() {
+        for behind in [4, 64, 308, TAIL_BYTES - 1] {
+            let mut param = Param::new(VbConf::default());
+            let at = param.address() + size_of::<VbConf>() + behind;
+            // SAFETY: inside the tail.
+            unsafe { std::ptr::with_exposed_provenance_mut::<u8>(at).write_volatile(0) };
+            assert!(!param.is_whole(), "{behind} bytes behind");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a parameter of another type")]
+    fn a_structure_is_not_read_as_another() {
+        Param::new(MppChn::default()).get::<VbConf>();
+    }
+}

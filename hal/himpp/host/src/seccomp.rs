@@ -18,7 +18,6 @@ const PROGRAM: &[c_long] = &[
     libc::SYS_madvise,
     libc::SYS_futex,
     libc::SYS_set_robust_list,
-    libc::SYS_rseq,
     libc::SYS_sched_yield,
     libc::SYS_sched_getaffinity,
     libc::SYS_gettid,
@@ -94,12 +93,14 @@ const OF_THIS_MACHINE: &[c_long] = &[
     413,
     414,
     422,
+    // rseq, which libc has no name for under musl: newer kernels' scheduling, the C library's.
+    398,
     // Not in the table of system calls: the instruction cache, and the thread pointer.
     0xF_0002,
     0xF_0005,
 ];
 #[cfg(not(target_arch = "arm"))]
-const OF_THIS_MACHINE: &[c_long] = &[libc::SYS_mmap, libc::SYS_fcntl];
+const OF_THIS_MACHINE: &[c_long] = &[libc::SYS_mmap, libc::SYS_fcntl, libc::SYS_rseq];
 
 #[cfg(target_arch = "arm")]
 const AUDIT_ARCH: u32 = 0x4000_0028;
