@@ -51,9 +51,9 @@ pub enum PartSize {
 }
 
 impl CommandLine {
-    /// Reads `/proc/cmdline`.
+    /// Reads `/proc/cmdline`, or the boot loader's `bootargs`.
     #[must_use]
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let arguments: Vec<(&str, Option<&str>)> = text
             .split_whitespace()
             .map(|argument| match argument.split_once('=') {
