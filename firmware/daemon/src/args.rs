@@ -36,6 +36,8 @@ pub(crate) enum Command {
     /// Verify a bundle of new software, or install it
     #[command(subcommand)]
     Update(UpdateCommand),
+    /// Say what the board is that this runs on, and draft a description of it; only reads
+    Probe(ProbeArgs),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -103,6 +105,19 @@ pub(crate) struct InstallArgs {
     /// Where the recorder has its sockets
     #[arg(long, default_value = "/run/candor")]
     pub(crate) run_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProbeArgs {
+    /// Where the system is that is looked at
+    #[arg(long, default_value = "/")]
+    pub(crate) root: PathBuf,
+    /// All of it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Read a byte at the addresses where decoders and clocks live, on each I2C bus of this system
+    #[arg(long)]
+    pub(crate) i2c: bool,
 }
 
 #[derive(Debug, Args)]

@@ -21,6 +21,7 @@ mod ipc;
 mod logs;
 mod messages;
 mod meter;
+mod probe_command;
 mod record_role;
 mod role;
 mod roles;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Command::Store(command) => store_command::run(&command),
         Command::Export(args) => export_command::run(&args),
         Command::Update(command) => update_command::run(&command),
+        Command::Probe(args) => probe_command::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("candor: {error}");
