@@ -131,10 +131,15 @@ impl Contacts {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::fs::File;
+    use std::io::{Read, Write};
+    use std::os::fd::AsRawFd;
+    use std::sync::{Mutex, mpsc};
 
-    use hal::WallTime;
+    use hal::{Clock, SystemClock, WallTime};
     use hal_sim::SimClock;
+    use nix::pty::openpty;
+    use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 
     use super::*;
     use crate::settings::Alarm;
@@ -192,5 +197,45 @@ mod tests {
         assert!(!desk.is_reset());
         run(200);
         assert!(desk.is_reset());
+    }
+
+    /// A DHB_AX whose microcontroller is the test: it echoes what it is told and says that terminal 1 is shorted.
+    #[test]
+    fn a_panels_alarm_input_switches_the_panels_relay() {
+        let pty = openpty(None, None).unwrap();
+        let mut raw = tcgetattr(&pty.slave).unwrap();
+        cfmakeraw(&mut raw);
+        tcsetattr(&pty.slave, SetArg::TCSANOW, &raw).unwrap();
+        let path = std::fs::read_link(format!("/proc/self/fd/{}", pty.slave.as_raw_fd())).unwrap();
+        let mut board = Board::builtin("dhb-ax").unwrap();
+        board.panels[0].serial = path.strip_prefix("/dev").unwrap().to_str().unwrap().to_owned();
+        let mut line = File::from(pty.master);
+        let (told, heard) = mpsc::channel();
+        thread::spawn(move || {
+            let mut frame = [0; 5];
+            // Ends with the line, or with whoever listens.
+            while line.read_exact(&mut frame).is_ok()
+                && line.write_all(&frame).is_ok()
+                && line.write_all(&[0x0A, 0x05, 0xFF, 0xFE, 0x0C]).is_ok()
+                && told.send(frame).is_ok()
+            {}
+        });
+        let system: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let devices = Devices::new(&board, &system);
+        let mut contacts = Contacts::open(&board, &devices).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SimClock::new(WallTime::default()));
+        let desk = desk_with_clock(dir.path(), Arc::<SimClock>::clone(&clock));
+        let rules = [Alarm { input: "alarm1".to_owned(), relay: "relay3".to_owned(), relay_sec: 3600 }];
+        let mut on = [false; 4];
+        let start = system.mono();
+        let closed_third = [0xA0, 0x04, 0x04, 0x00, 0xA8];
+        while !heard.try_iter().any(|frame| frame == closed_third) {
+            assert!(system.mono().since(start) < Duration::from_secs(30), "relay 3 was not switched on");
+            contacts.turn(&desk, &rules, &mut on, |_| {}).unwrap();
+            clock.advance(LOOK_EVERY);
+            thread::yield_now();
+        }
+        assert_eq!(on, [false, false, true, false]);
     }
 }
