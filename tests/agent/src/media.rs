@@ -23,10 +23,10 @@ const CHIPS: &str =
     "chip_addr=0x30,0x32 bank_reg=0xff,0xff bank_mask=0x0f,0x0f bank_start=0,0 bank_end=0xfe,0xfe";
 /// Bank 0: chip id, revision, and a bit for each port without a signal.
 const IDENTITY: [(u8, u8); 4] = [(0xFF, 0), (0xF4, 0x91), (0xF5, 0), (0xA8, 0)];
-/// Bank 5 is port 0's; register 0xF0 says what it has locked to, AHD 720p25, and 0x5C that its colour is AHD's.
+/// Bank 5 is port 0's; register 0xF0 says what it has locked to, AHD 720p25, and 0x5C says the same where its colour is AHD's.
 const FIRST_PORT_BANK: u8 = 5;
 const PORTS: u8 = 4;
-const LOCKED: [(u8, u8); 2] = [(0xF0, 0x21), (0x5C, 0x30)];
+const LOCKED: [(u8, u8); 2] = [(0xF0, 0x21), (0x5C, 0x21)];
 
 /// Before the recorder starts; nothing where there is no such platform.
 pub(crate) fn prepare() -> Result<(), Failure> {
