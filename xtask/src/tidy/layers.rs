@@ -18,6 +18,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("mpp-wire", &[]),
     // A second program: the only one that loads the vendor's library.
     ("mpp-host", &["mpp-abi", "mpp-wire"]),
+    // A library that stands between the vendor's and the C library, loaded before both.
+    ("mpp-shim", &[]),
     ("hal-himpp", &["board", "hal", "mpp-abi", "mpp-wire"]),
     ("media", &["hal"]),
     ("bus", &["hal"]),
