@@ -505,7 +505,7 @@ impl Supervisor {
     pub(crate) fn order(&mut self, order: Order, pending: Pending) {
         let Life::Running(link, _) = &mut self.life else { return };
         if let Err(error) = link.order(order, pending) {
-            self.lose_host(&format!("mpp-host takes no orders: {error}"));
+            self.lose_host(&format!("mpp-host is gone, or takes no orders: {error}"));
         }
     }
 

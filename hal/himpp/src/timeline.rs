@@ -126,7 +126,7 @@ impl Mapping {
     /// The earliest arrivals tell the wall time best; later ones were delayed. A step of the wall clock is followed at once.
     fn follow_wall(&mut self, seen: i64) {
         let late = seen.saturating_sub(self.to_wall);
-        if late < 0 || late > WALL_STEP_MICROS {
+        if !(0..=WALL_STEP_MICROS).contains(&late) {
             self.to_wall = seen;
         } else {
             self.to_wall += late / WALL_SLEW;

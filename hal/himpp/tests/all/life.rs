@@ -51,8 +51,7 @@ fn a_host_that_hangs_is_noticed_within_two_seconds() {
     stage.life(|life| life.hung = true);
     stage.until("the hang is told", |state| state.is_failed("no sign of life"));
     let noticed = stage.clock.mono().since(hung);
-    // The steps of a test's time go on while the client's thread is on its way.
-    assert!(noticed <= Duration::from_secs(4), "after {noticed:?}");
+    assert!(noticed <= Duration::from_secs(2), "after {noticed:?}");
     recovers(&stage, "no sign of life");
 }
 
@@ -95,7 +94,7 @@ fn a_refusal_is_told_in_its_own_words_and_tried_again_ever_more_rarely() {
     assert!(pauses[4] > pauses[0] * 4, "{pauses:?}");
     stage.state().refuse = None;
     stage.until("it is taken at last", State::is_present);
-    assert!(backend.counters().restarts >= 7);
+    assert!(backend.counters().restarts >= 6);
 }
 
 #[test]
@@ -135,7 +134,7 @@ fn one_channel_that_never_delivers_does_not_take_the_others_along() {
     stage.until("it is given up for now", |state| {
         state.is_failed("deliver no pictures; they are tried again")
     });
-    stage.pass(Duration::from_secs(30));
+    stage.pass(Duration::from_secs(12));
     assert_eq!(stage.state().lives.len(), 2);
     assert_eq!(backend.counters().restarts, 1);
     stage.state().still = false;

@@ -1,7 +1,8 @@
 //! A host that does what a test wants, a sink that remembers, and a clock that both wait for.
 //!
 //! The host runs on threads of this process, but speaks over the real socket and writes to the real ring. Time passes only in
-//! [`Stage::until`], step by step; before each step healthy hosts beat, and bring a picture of each open stream.
+//! [`Stage::until`], step by step; before each step healthy hosts beat, and bring a picture of each open stream, and after it
+//! the client's thread has had its turn.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,9 +13,9 @@ use std::time::Duration;
 
 use board::Board;
 use hal::{
-    AccessUnit, AnalogFormat, AnalogMode, AnalogStandard, BitsPerSecond, ChannelConfig, ChannelId, Clock,
-    ErrorKind, FrameRate, FrontEnd, HalError, Resolution, Signal, StreamConfig, StreamFormat, StreamId,
-    StreamKind, UnitSink, VideoCodec, WallTime,
+    AccessUnit, AnalogFormat, AnalogMode, AnalogStandard, Backend, BitsPerSecond, ChannelConfig, ChannelId,
+    Clock, ErrorKind, FrameRate, FrontEnd, HalError, Overlay, Resolution, Signal, StreamConfig, StreamFormat,
+    StreamId, StreamKind, UnitSink, VideoCodec, WallTime,
 };
 use hal_himpp::{HimppBackend, HostProcess, OpenFrontEnd, Options, Spawn};
 use hal_sim::SimClock;
@@ -25,52 +26,53 @@ use mpp_wire::{
 
 /// A step of time.
 const STEP: Duration = Duration::from_millis(100);
-/// How long a step waits for something to happen.
-const BREATH: Duration = Duration::from_millis(4);
+/// How long a step waits for something to happen, and how long where a host's thread has something to do.
+const BREATH: Duration = Duration::from_millis(2);
+const DEEP_BREATH: Duration = Duration::from_millis(40);
 /// A test that takes longer than this of its own time has failed.
 const PATIENCE: Duration = Duration::from_secs(3_000);
 
-pub const KEYFRAME: &[u8] = &[0, 0, 0, 1, 0x67, 1, 0, 0, 0, 1, 0x65, 2];
-pub const PICTURE: &[u8] = &[0, 0, 0, 1, 0x41, 3];
+pub(crate) const KEYFRAME: &[u8] = &[0, 0, 0, 1, 0x67, 1, 0, 0, 0, 1, 0x65, 2];
+pub(crate) const PICTURE: &[u8] = &[0, 0, 0, 1, 0x41, 3];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unit {
-    pub stream: StreamId,
-    pub pts: i64,
-    pub wall: WallTime,
-    pub keyframe: bool,
-    pub discontinuity: bool,
-    pub bytes: usize,
+pub(crate) struct Unit {
+    pub(crate) stream: StreamId,
+    pub(crate) pts: i64,
+    pub(crate) wall: WallTime,
+    pub(crate) keyframe: bool,
+    pub(crate) discontinuity: bool,
+    pub(crate) bytes: usize,
 }
 
 #[derive(Default)]
-pub struct State {
-    pub lives: Vec<Life>,
-    pub formats: Vec<(StreamId, StreamFormat)>,
-    pub units: Vec<Unit>,
-    pub signals: Vec<(ChannelId, Signal)>,
-    pub snapshots: Vec<Vec<u8>>,
+pub(crate) struct State {
+    pub(crate) lives: Vec<Life>,
+    pub(crate) formats: Vec<(StreamId, StreamFormat)>,
+    pub(crate) units: Vec<Unit>,
+    pub(crate) signals: Vec<(ChannelId, Signal)>,
+    pub(crate) snapshots: Vec<Vec<u8>>,
     /// What a new host answers to `Begin`; `Ready` where nothing is said.
-    pub refuse: Option<Fault>,
+    pub(crate) refuse: Option<Fault>,
     /// New hosts say nothing at all.
-    pub mute: bool,
+    pub(crate) mute: bool,
     /// What is answered to an order to open a channel.
-    pub refuse_open: Option<Fault>,
+    pub(crate) refuse_open: Option<Fault>,
     /// Nothing comes of itself.
-    pub still: bool,
+    pub(crate) still: bool,
     /// What the decoders see at a port of each.
-    pub locked: BTreeMap<u8, AnalogFormat>,
-    pub decoders_missing: bool,
+    pub(crate) locked: BTreeMap<u8, AnalogFormat>,
+    pub(crate) decoders_missing: bool,
 }
 
 /// One life of the host.
-pub struct Life {
-    pub begin: Option<Begin>,
-    pub orders: Vec<Order>,
-    pub open: BTreeMap<u16, ChannelPlan>,
-    pub stopped: bool,
-    pub killed: bool,
-    pub hung: bool,
+pub(crate) struct Life {
+    pub(crate) begin: Option<Begin>,
+    pub(crate) orders: Vec<Order>,
+    pub(crate) open: BTreeMap<u16, ChannelPlan>,
+    pub(crate) stopped: bool,
+    pub(crate) killed: bool,
+    pub(crate) hung: bool,
     socket: UnixStream,
     writer: Option<PackWriter>,
     sequences: BTreeMap<(u16, StreamTag), u32>,
@@ -78,34 +80,37 @@ pub struct Life {
 }
 
 #[derive(Clone)]
-pub struct Stage {
-    pub clock: Arc<SimClock>,
+pub(crate) struct Stage {
+    pub(crate) clock: Arc<SimClock>,
     state: Arc<(Mutex<State>, Condvar)>,
     run_dir: Arc<tempfile::TempDir>,
+    /// Asks the client for something that it answers at once.
+    poke: Arc<Mutex<Option<Box<dyn Overlay>>>>,
 }
 
 impl Stage {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             clock: Arc::new(SimClock::new(WallTime::from_unix_micros(1_700_000_000_000_000))),
             state: Arc::default(),
             run_dir: Arc::new(tempfile::tempdir().unwrap()),
+            poke: Arc::default(),
         }
     }
 
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         // A test that failed leaves it to threads that go on.
         self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A backend on a board without decoders.
-    pub fn backend(&self) -> HimppBackend {
+    pub(crate) fn backend(&self) -> HimppBackend {
         let mut board = Board::builtin("virt-mpp").unwrap();
         board.inputs.iter_mut().for_each(|input| input.front_end = None);
         self.backend_on(board)
     }
 
-    pub fn backend_on(&self, board: Board) -> HimppBackend {
+    pub(crate) fn backend_on(&self, board: Board) -> HimppBackend {
         let stage = self.clone();
         let open_front_end: OpenFrontEnd = Box::new(move |front_end| {
             if stage.state().decoders_missing {
@@ -120,18 +125,30 @@ impl Stage {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             open_front_end,
         };
-        HimppBackend::start_with(options, Box::new(self.clone())).unwrap()
+        let mut backend = HimppBackend::start_with(options, Box::new(self.clone())).unwrap();
+        *self.poke.lock().unwrap() = backend.overlay();
+        backend
     }
 
-    pub fn sink(&self) -> Arc<dyn UnitSink> {
+    pub(crate) fn sink(&self) -> Arc<dyn UnitSink> {
         Arc::new(self.clone())
     }
 
+    /// Returns once the client's thread has had a whole turn.
+    pub(crate) fn settle(&self) {
+        if let Some(overlay) = &mut *self.poke.lock().unwrap() {
+            // Answered before a turn each, so the turn between them is over.
+            let nobody = channel(hal::MAX_CHANNELS);
+            let _ = overlay.set_clock(nobody, true);
+            let _ = overlay.set_clock(nobody, true);
+        }
+    }
+
     /// Lets time pass until `what` has happened.
-    pub fn until<T>(&self, what: &str, happened: impl Fn(&State) -> Option<T>) -> T {
+    pub(crate) fn until<T>(&self, what: &str, happened: impl Fn(&State) -> Option<T>) -> T {
         let steps = PATIENCE.as_millis() / STEP.as_millis();
-        let mut state = self.state();
         for _ in 0..steps {
+            let mut state = self.state();
             if let Some(result) = happened(&state) {
                 return result;
             }
@@ -140,19 +157,23 @@ impl Stage {
                 state.lives.iter_mut().for_each(Life::bring_pictures);
             }
             self.clock.advance(STEP);
-            state = self.state.1.wait_timeout(state, BREATH).unwrap_or_else(PoisonError::into_inner).0;
+            drop(state);
+            self.settle();
+            let state = self.state();
+            let breath = if state.is_busy() { DEEP_BREATH } else { BREATH };
+            drop(self.state.1.wait_timeout_while(state, breath, |state| happened(state).is_none()));
         }
-        panic!("in {PATIENCE:?} it never happened: {what}; signals {:?}", state.signals);
+        panic!("in {PATIENCE:?} it never happened: {what}; signals {:?}", self.state().signals);
     }
 
     /// Lets time pass.
-    pub fn pass(&self, span: Duration) {
+    pub(crate) fn pass(&self, span: Duration) {
         let end = self.clock.mono() + span;
         self.until("time", |_| (self.clock.mono() >= end).then_some(()));
     }
 
     /// Waits without letting time pass.
-    pub fn now<T>(&self, what: &str, happened: impl Fn(&State) -> Option<T>) -> T {
+    pub(crate) fn now<T>(&self, what: &str, happened: impl Fn(&State) -> Option<T>) -> T {
         let mut state = self.state();
         for _ in 0..10_000 {
             if let Some(result) = happened(&state) {
@@ -164,7 +185,7 @@ impl Stage {
     }
 
     /// Changes the present life.
-    pub fn life<T>(&self, change: impl FnOnce(&mut Life) -> T) -> T {
+    pub(crate) fn life<T>(&self, change: impl FnOnce(&mut Life) -> T) -> T {
         let mut state = self.state();
         change(state.lives.last_mut().expect("a host was started"))
     }
@@ -232,40 +253,49 @@ impl State {
         Ok(())
     }
 
-    pub fn opened(&self) -> usize {
+    /// A host has just been started, and a channel will be opened at it.
+    fn is_busy(&self) -> bool {
+        let new = |life: &Life| !life.killed && !life.stopped && life.open.is_empty();
+        !self.mute
+            && self.refuse.is_none()
+            && self.refuse_open.is_none()
+            && self.lives.last().is_some_and(new)
+    }
+
+    pub(crate) fn opened(&self) -> usize {
         self.lives.last().map_or(0, |life| life.open.len())
     }
 
-    pub fn orders(&self) -> &[Order] {
+    pub(crate) fn orders(&self) -> &[Order] {
         self.lives.last().map_or(&[], |life| &life.orders)
     }
 
-    pub fn last_signal(&self) -> Option<&Signal> {
+    pub(crate) fn last_signal(&self) -> Option<&Signal> {
         self.signals.last().map(|(_, signal)| signal)
     }
 
-    pub fn is_failed(&self, words: &str) -> Option<()> {
+    pub(crate) fn is_failed(&self, words: &str) -> Option<()> {
         matches!(self.last_signal(), Some(Signal::Failed { reason }) if reason.contains(words)).then_some(())
     }
 
-    pub fn is_present(&self) -> Option<()> {
+    pub(crate) fn is_present(&self) -> Option<()> {
         (self.last_signal() == Some(&Signal::Present)).then_some(())
     }
 }
 
 impl Life {
-    pub fn say(&mut self, message: &FromHost) {
+    pub(crate) fn say(&mut self, message: &FromHost) {
         let _ = send(&mut self.socket, message);
     }
 
     /// Something that is no message.
-    pub fn babble(&mut self) {
+    pub(crate) fn babble(&mut self) {
         use io::Write;
         let _ = self.socket.write_all(&[0xFF; 16]);
     }
 
     /// Ends by itself.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
     }
 
@@ -276,7 +306,7 @@ impl Life {
     }
 
     /// Puts a pack into the ring; false when there is no room.
-    pub fn put(&mut self, head: &PackHead, data: &[u8]) -> bool {
+    pub(crate) fn put(&mut self, head: &PackHead, data: &[u8]) -> bool {
         let Some(writer) = &mut self.writer else { return false };
         let put = writer.put(head, data);
         if writer.take_wish() {
@@ -286,7 +316,7 @@ impl Life {
     }
 
     /// The head of a stream's next picture, 40 ms after the one before.
-    pub fn head(&mut self, channel: u16, stream: StreamTag, keyframe: bool) -> PackHead {
+    pub(crate) fn head(&mut self, channel: u16, stream: StreamTag, keyframe: bool) -> PackHead {
         let sequence = self.sequences.entry((channel, stream)).or_insert(0);
         let head = PackHead {
             kind: PackKind::Video(stream),
@@ -301,7 +331,7 @@ impl Life {
         head
     }
 
-    pub fn picture(&mut self, channel: u16, stream: StreamTag, keyframe: bool) {
+    pub(crate) fn picture(&mut self, channel: u16, stream: StreamTag, keyframe: bool) {
         let head = self.head(channel, stream, keyframe);
         self.put(&head, if keyframe { KEYFRAME } else { PICTURE });
     }
@@ -319,7 +349,7 @@ impl Life {
         }
     }
 
-    pub fn jump(&mut self, micros: i64) {
+    pub(crate) fn jump(&mut self, micros: i64) {
         self.platform_micros = self.platform_micros.saturating_add_signed(micros);
     }
 }
@@ -411,7 +441,7 @@ impl FrontEnd for Decoder {
     }
 }
 
-pub fn ahd(height: u16) -> AnalogFormat {
+pub(crate) fn ahd(height: u16) -> AnalogFormat {
     AnalogFormat {
         standard: AnalogStandard::Ahd,
         resolution: Resolution { width: if height == 1080 { 1920 } else { 1280 }, height },
@@ -420,12 +450,12 @@ pub fn ahd(height: u16) -> AnalogFormat {
     }
 }
 
-pub fn channel(number: u16) -> ChannelId {
+pub(crate) fn channel(number: u16) -> ChannelId {
     ChannelId::new(number).unwrap()
 }
 
 /// Channel `number` on the board's input before it: 720p and a small stream.
-pub fn config(number: u16) -> ChannelConfig {
+pub(crate) fn config(number: u16) -> ChannelConfig {
     let stream = |kind, width, height, bit_rate| StreamConfig {
         kind,
         codec: VideoCodec::H264,
