@@ -71,7 +71,8 @@ impl Tick {
         for (n, sample) in samples.iter_mut().enumerate() {
             let into_second =
                 (first + n as i64 * 1_000_000 / i64::from(samples_per_sec)).rem_euclid(1_000_000);
-            let place = into_second as usize * SAMPLES_PER_SEC as usize / 1_000_000;
+            // In 64 bits: a second's microseconds times samples are more than a board's usize holds.
+            let place = (into_second * i64::from(SAMPLES_PER_SEC) / 1_000_000) as usize;
             *sample =
                 if into_second < TICK_MICROS { self.period[place % self.period.len()] } else { silence };
         }
