@@ -73,15 +73,26 @@ impl Toolchain {
 
     /// `cargo auditable zigbuild` for the board, to be given packages and features.
     pub(super) fn cargo(&self, places: &Places, source: &Source) -> Result<Command, Failure> {
-        let (mut rust, c) = self.flags(places, self.route)?;
-        rust.insert(0, "-Ctarget-feature=+crt-static".to_owned());
+        let (mut rust, c) = self.flags(places)?;
+        rust.push("-Ctarget-feature=+crt-static".to_owned());
+        if self.route == Route::Debian {
+            // Its library is built here; what a linker for musl needs besides is zig's.
+            rust.push("-Clink-self-contained=no".to_owned());
+        }
         self.command(places, source, self.route, (TARGET, ""), (&rust, &c))
     }
 
     /// The same for what shares a process with a vendor's library.
     pub(super) fn dynamic_cargo(&self, places: &Places, source: &Source) -> Result<Command, Failure> {
-        let (rust, c) = self.flags(places, self.dynamic_route)?;
+        let (rust, c) = self.flags(places)?;
         self.command(places, source, self.dynamic_route, (DYNAMIC_TARGET, DYNAMIC_LIBC), (&rust, &c))
+    }
+
+    /// The same for musl, where the kernel is too old for glibc. Whoever links statically by itself is told not to.
+    pub(super) fn musl_cargo(&self, places: &Places, source: &Source) -> Result<Command, Failure> {
+        let (mut rust, c) = self.flags(places)?;
+        rust.extend(["-Ctarget-feature=-crt-static", "-Clink-arg=-dynamic"].map(str::to_owned));
+        self.command(places, source, self.route, (TARGET, ""), (&rust, &c))
     }
 
     fn command(
@@ -115,7 +126,7 @@ impl Toolchain {
     }
 
     /// For Rust and for C: no path of this machine in a program.
-    fn flags(&self, places: &Places, route: Route) -> Result<(Vec<String>, Vec<String>), Failure> {
+    fn flags(&self, places: &Places) -> Result<(Vec<String>, Vec<String>), Failure> {
         let home = std::env::var_os("HOME").unwrap_or_else(|| OsString::from("/"));
         let cargo_home =
             std::env::var_os("CARGO_HOME").unwrap_or_else(|| Path::new(&home).join(".cargo").into());
@@ -128,9 +139,6 @@ impl Toolchain {
             (places.cross.clone(), "/candor/target/cross"),
         ];
         let mut rust = vec![format!("-Ctarget-cpu={}", self.cpu)];
-        if route == Route::Debian {
-            rust.push("-Clink-self-contained=no".to_owned());
-        }
         let mut c = vec![format!("-mcpu={}", self.cpu.replace('-', "_"))];
         for (path, name) in mapped {
             let path = path.to_str().ok_or_else(|| format!("{}: a path that is no UTF-8", path.display()))?;
