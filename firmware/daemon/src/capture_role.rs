@@ -12,10 +12,12 @@ use hal::{
 };
 
 use crate::backend::Backends;
+use crate::board_settings;
 use crate::bus_sink::BusSink;
 use crate::control::{Control, Receiver};
 use crate::messages::{ChannelState, ChannelStatus, RoleConfig, RoleStatus, STATUS_EVERY, ToRole};
 use crate::meter::Meters;
+use crate::monitor::Monitor;
 use crate::settings::{Channel, Input};
 
 /// A keyframe costs many times an ordinary frame: readers get at most one a second by asking.
@@ -46,9 +48,13 @@ pub(crate) fn run(
     let wish = move |stream| drop(events.try_send(Event::Keyframe(stream)));
     let sink =
         Arc::new(BusSink::new(config.run_dir.clone(), config.ring_bytes, Arc::clone(&clock), Box::new(wish)));
+    let board = board_settings::find(&config.board)
+        .inspect_err(|error| tracing::error!(%error, "the board's description cannot be read"))
+        .ok();
     let mut capture = Capture {
         clock: Arc::clone(&clock),
-        backends: Backends::new(&clock),
+        backends: Backends::new(board, config.run_dir.clone(), &clock),
+        monitor: Monitor::default(),
         meters: Meters::new(config.run_dir.clone()),
         sink,
         channels: BTreeMap::new(),
@@ -65,6 +71,7 @@ pub(crate) fn run(
         match inbox.recv_timeout(report_at.since(clock.mono())) {
             Ok(Event::Order(ToRole::Configure(config))) => capture.configure(&config),
             Ok(Event::Keyframe(stream)) => capture.keyframe(stream),
+            Ok(Event::Order(ToRole::Console(words))) => capture.monitor.say(words),
             Ok(Event::Order(ToRole::Shutdown)) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
             Ok(Event::Order(_)) | Err(RecvTimeoutError::Timeout) => {}
         }
@@ -74,6 +81,7 @@ pub(crate) fn run(
 struct Capture {
     clock: Arc<dyn Clock>,
     backends: Backends,
+    monitor: Monitor,
     meters: Meters,
     sink: Arc<BusSink>,
     channels: BTreeMap<ChannelId, Running>,
@@ -104,6 +112,11 @@ impl Capture {
                 channel.input.as_ref().map(|input| (channel.number, wanted(channel, input)))
             })
             .collect();
+        for (number, (source, config)) in &wanted {
+            if let Some(running) = self.channels.get_mut(number) {
+                running.follow(source, config);
+            }
+        }
         let gone: Vec<ChannelId> = self
             .channels
             .iter()
@@ -126,6 +139,12 @@ impl Capture {
                 self.channels.insert(number, Running { source, config, state, keyframe_at: BTreeMap::new() });
             }
         }
+        self.show();
+    }
+
+    /// Every channel has its tile on the monitor, where the board has one.
+    fn show(&mut self) {
+        self.monitor.show(&mut self.backends, self.channels.keys().copied());
     }
 
     fn open(&mut self, source: &str, config: &ChannelConfig) -> Result<Box<dyn HalChannel>, Refusal> {
@@ -153,6 +172,7 @@ impl Capture {
             }
             self.channels.insert(number, running);
         }
+        self.show();
     }
 
     fn keyframe(&mut self, stream: StreamId) {
@@ -186,6 +206,21 @@ impl Capture {
                 },
             })
             .collect()
+    }
+}
+
+impl Running {
+    /// What can be changed without new streams is; the rest is left as it was, and so is opened anew.
+    fn follow(&mut self, source: &str, config: &ChannelConfig) {
+        if source != self.source || *config == self.config {
+            return;
+        }
+        let Ok(channel) = &mut self.state else { return };
+        match channel.reconfigure(config) {
+            Ok(true) => self.config = config.clone(),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(channel = %config.channel, %error, "not changed in place"),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod ipc;
 mod logs;
 mod messages;
 mod meter;
+mod monitor;
 mod probe_command;
 mod record_role;
 mod role;

@@ -26,6 +26,8 @@ pub(crate) enum ToRole {
     Snapshot(Box<Snapshot>),
     /// The answer to the `Ask` of that number.
     Answer(u64, Answer),
+    /// Words for whoever stands before the recorder's monitor; to `capture` alone.
+    Console(String),
     /// Finish what must be finished, and exit.
     Shutdown,
 }
@@ -39,7 +41,7 @@ pub(crate) enum FromRole {
     Status(RoleStatus),
     /// A request, with a number for its answer.
     Ask(u64, Ask),
-    /// Words for whoever stands before the recorder: its console, later its display.
+    /// Words for whoever stands before the recorder: its console and its monitor.
     Console(String),
 }
 
@@ -48,6 +50,8 @@ pub(crate) enum FromRole {
 pub(crate) struct RoleConfig {
     /// Rings and sockets, in memory.
     pub(crate) run_dir: PathBuf,
+    /// The board, as `board_settings::find` takes it.
+    pub(crate) board: String,
     /// The footage volume; `record` alone has it.
     pub(crate) volume: Option<Volume>,
     /// What one channel's rings may take, where memory is short.

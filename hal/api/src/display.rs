@@ -45,6 +45,12 @@ pub trait Display: Send {
     /// The sockets there are.
     fn outputs(&self) -> &[DisplayOutput];
 
+    /// The mode that an output is best started in.
+    ///
+    /// # Errors
+    /// `NotFound` for an output that is not there.
+    fn mode(&self, output: DisplayOutput) -> Result<DisplayMode, HalError>;
+
     /// Starts an output in a mode, `None` turns it off.
     ///
     /// # Errors

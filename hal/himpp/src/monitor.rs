@@ -50,12 +50,14 @@ impl Display for HimppDisplay {
         &[DisplayOutput::Hdmi]
     }
 
-    fn set_mode(&mut self, output: DisplayOutput, mode: Option<DisplayMode>) -> Result<(), HalError> {
+    fn mode(&self, output: DisplayOutput) -> Result<DisplayMode, HalError> {
         check(output)?;
-        let own = DisplayMode {
-            resolution: self.resolution(),
-            frame_rate: FrameRate { numerator: self.mode.frame_rate.into(), denominator: 1 },
-        };
+        let frame_rate = FrameRate { numerator: self.mode.frame_rate.into(), denominator: 1 };
+        Ok(DisplayMode { resolution: self.resolution(), frame_rate })
+    }
+
+    fn set_mode(&mut self, output: DisplayOutput, mode: Option<DisplayMode>) -> Result<(), HalError> {
+        let own = self.mode(output)?;
         if mode.is_some_and(|mode| mode != own) {
             let MonitorMode { width, height, frame_rate } = self.mode;
             return Err(unsupported(format!(

@@ -63,7 +63,7 @@ async fn serve(
         ToRole::Shutdown => {
             stop.send_replace(true);
         }
-        ToRole::Answer(..) => {}
+        ToRole::Answer(..) | ToRole::Console(_) => {}
     })?;
     house.control.ready();
     // The code is on the console before the address is.

@@ -134,6 +134,7 @@ fn live() -> Result<PowerAct, StartError> {
     say(&format!("Certificate fingerprint (SHA-256): {}", identity::fingerprint(&identity.certificate_pem)?));
     let desk = Arc::new(Desk::new(Opening {
         run_dir: PathBuf::from(RUN_DIR),
+        board: name,
         keeper,
         identity,
         settings,

@@ -37,6 +37,8 @@ const NOT_OURS: &str = "This recorder's software is updated by its operating sys
 /// What the desk begins with.
 pub(super) struct Opening {
     pub(super) run_dir: PathBuf,
+    /// The board, as `board_settings::find` takes it.
+    pub(super) board: String,
     pub(super) keeper: Arc<dyn Keeper>,
     pub(super) identity: Identity,
     pub(super) settings: Settings,
@@ -51,6 +53,7 @@ pub(super) struct Opening {
 /// Shared by the supervisors.
 pub(super) struct Desk {
     run_dir: PathBuf,
+    board: String,
     pub(super) keeper: Arc<dyn Keeper>,
     identity: Identity,
     pub(super) clock: Arc<dyn Clock>,
@@ -63,6 +66,7 @@ pub(super) struct Desk {
     settings: watch::Sender<Settings>,
     volume: watch::Sender<Volume>,
     snapshot: watch::Sender<Snapshot>,
+    console: watch::Sender<String>,
     ending: watch::Sender<Option<PowerAct>>,
     reset: AtomicBool,
     format_disk: OnceLock<FormatDisk>,
@@ -71,12 +75,14 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(opening: Opening) -> Self {
-        let Opening { run_dir, keeper, identity, settings, accounts, volume, ring_budget, clock } = opening;
+        let Opening { run_dir, board, keeper, identity, settings, accounts, volume, ring_budget, clock } =
+            opening;
         let mut overview = Overview::new(clock.wall());
         overview.set_software(version::no_updates(NOT_OURS));
         let snapshot = overview.snapshot(&settings, 0);
         Self {
             run_dir,
+            board,
             keeper,
             identity,
             started: clock.mono(),
@@ -88,6 +94,7 @@ impl Desk {
             settings: watch::Sender::new(settings),
             volume: watch::Sender::new(volume),
             snapshot: watch::Sender::new(snapshot),
+            console: watch::Sender::new(String::new()),
             ending: watch::Sender::new(None),
             reset: AtomicBool::new(false),
             format_disk: OnceLock::new(),
@@ -176,10 +183,22 @@ impl Desk {
         self.snapshot.subscribe()
     }
 
+    /// Words for whoever stands before the recorder.
+    pub(super) fn tell_console(&self, words: &str) {
+        println!("{words}");
+        self.console.send_replace(words.to_owned());
+    }
+
+    /// Woken when something was said there.
+    pub(super) fn watch_console(&self) -> watch::Receiver<String> {
+        self.console.subscribe()
+    }
+
     /// What `role` is told.
     pub(super) fn config_for(&self, role: Role) -> RoleConfig {
         RoleConfig {
             run_dir: self.run_dir.clone(),
+            board: self.board.clone(),
             volume: (role == Role::Record).then(|| self.volume.borrow().clone()),
             ring_bytes: self.ring_budget.map(|budget| ring_share(budget, &self.settings.borrow())),
             settings: self.settings.borrow().for_role(role),
@@ -284,6 +303,7 @@ pub(in crate::warden) mod tests {
     pub(in crate::warden) fn desk_with_clock(dir: &std::path::Path, clock: Arc<dyn Clock>) -> Desk {
         Desk::new(Opening {
             run_dir: dir.join("run"),
+            board: "pc".to_owned(),
             keeper: Arc::new(FolderKeeper::new(dir.to_owned(), dir.join("settings.toml"))),
             identity: Identity { certificate_pem: "c".to_owned(), key_pem: "k".to_owned() },
             settings: Settings::new(),

@@ -56,6 +56,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), StartError> {
 
     let desk = Arc::new(Desk::new(Opening {
         run_dir: run_dir.clone(),
+        board: args.board.clone(),
         keeper,
         identity,
         settings,

@@ -115,6 +115,10 @@ impl<'a> Life<'a> {
         let mut settings = self.desk.watch_settings();
         let mut volume = self.desk.watch_volume();
         let mut snapshot = self.desk.watch_snapshot();
+        let mut console = self.desk.watch_console();
+        // What was said before it started is still true.
+        console.mark_changed();
+        let is_capture = self.role == Role::Capture;
         let is_serve = self.role == Role::Serve;
         let is_record = self.role == Role::Record;
         let mut silence = Box::pin(sleep(SILENCE));
@@ -142,6 +146,13 @@ impl<'a> Life<'a> {
                     Ok(()) => {
                         let config = self.desk.config_for(self.role);
                         self.order(&ToRole::Configure(Box::new(config))).await
+                    }
+                    Err(_) => Ok(()),
+                },
+                changed = console.changed(), if is_capture => match changed {
+                    Ok(()) => {
+                        let words = console.borrow_and_update().clone();
+                        self.order(&ToRole::Console(words)).await
                     }
                     Err(_) => Ok(()),
                 },
@@ -193,9 +204,7 @@ impl<'a> Life<'a> {
                 let answer = self.desk.ask(self.role, ask);
                 return self.order(&ToRole::Answer(number, answer)).await;
             }
-            FromRole::Console(text) => {
-                println!("{text}");
-            }
+            FromRole::Console(text) => self.desk.tell_console(&text),
         }
         Ok(())
     }

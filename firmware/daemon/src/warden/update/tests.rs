@@ -125,6 +125,7 @@ fn open_board(
     let (run_dir, data) = (dir.path().join("run"), dir.path().join("data"));
     let desk = Arc::new(Desk::new(Opening {
         run_dir: run_dir.clone(),
+        board: "virt-a7".to_owned(),
         keeper: Arc::new(FlashKeeper::new(Arc::clone(&log))),
         identity: Identity { certificate_pem: String::new(), key_pem: String::new() },
         settings: Settings::new(),
