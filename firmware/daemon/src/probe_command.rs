@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use hal_linux::{DevMem, I2cBus};
@@ -25,6 +25,11 @@ struct Answer {
 
 /// Prints the report and the draft.
 pub(crate) fn run(args: &ProbeArgs) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    if args.i2c && args.root != Path::new("/") {
+        return Err(
+            "--i2c asks the buses of the system that runs here; it does not go with another --root".into()
+        );
+    }
     let mut kernel = Kernel { memory: args.root.join("dev/mem"), i2c: args.i2c };
     let facts = Facts::gather(&args.root, &mut kernel);
     let draft = draft(&facts);

@@ -1,4 +1,4 @@
-//! The kernel's command line: Linux's part of RAM, the console, the flash partitions.
+//! The kernel's command line: Linux's RAM, console, flash partitions.
 //!
 //! `mtdparts=` is read as Linux's `drivers/mtd/cmdlinepart.c` describes it. Does not belong here: whether partitions fit.
 

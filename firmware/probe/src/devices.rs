@@ -1,4 +1,4 @@
-//! The rest of a board that the kernel lists: modules, pins, clocks, watchdogs, disks, networks.
+//! The rest that the kernel lists: modules, pins, watchdogs, disks, networks.
 //!
 //! Does not belong here: I2C (`i2c.rs`), flash (`storage.rs`); addresses and serial numbers of the device: a report is shown to
 //! others.

@@ -13,7 +13,7 @@ use crate::storage::FlashChip;
 
 /// Names of modules, and the decoder whose driver they are.
 const DECODERS: [(&str, &str); 8] = [
-    ("nvp6134", "nvp6134c"),
+    ("nvp6134", "nvp6134"),
     ("nvp6124", "nvp6124"),
     ("tw2865", "tw2865"),
     ("tw2868", "tw2868"),
@@ -21,6 +21,16 @@ const DECODERS: [(&str, &str); 8] = [
     ("tp2823", "tp2823"),
     ("tp2827", "tp2827"),
     ("tp2853", "tp2853"),
+];
+
+/// Nodes of vendors' decoder drivers that `hal-linux` speaks to, and a chip that they are for.
+const DECODER_NODES: [(&str, &str); 6] = [
+    ("nc_vdec", "nvp6134"),
+    ("nvp6124", "nvp6124"),
+    ("tp2823dev", "tp2823"),
+    ("tw2865dev", "tw2865"),
+    ("tw2868dev", "tw2868"),
+    ("tw2960dev", "tw2960"),
 ];
 
 /// Notes, and a table; the table may be empty.
@@ -233,6 +243,15 @@ fn front_ends(facts: &Facts) -> Part {
     let of_module =
         |name: &str| DECODERS.iter().find(|(module, _)| name.to_ascii_lowercase().contains(module));
     let mut notes = vec!["unknown: how many inputs, and the decoder's port behind each".to_owned()];
+    let of_node = |node: &String| DECODER_NODES.iter().find(|(known, _)| known == node);
+    if let Some((node, chip)) = facts.decoder_nodes.iter().find_map(of_node) {
+        notes.push(format!(
+            "inferred: the decoder, from the vendor's driver at /dev/{node}; look at the chip"
+        ));
+        let table =
+            format!("[[front_end]]\nname = \"decoder\"\nchip = \"{chip}\"\ndevice = \"/dev/{node}\"\n");
+        return Part { notes, table };
+    }
     match facts.modules.iter().find_map(|module| of_module(&module.name)) {
         Some((module, chip)) => {
             notes.push(format!(

@@ -37,6 +37,8 @@ pub struct Facts {
     pub libc: Vec<String>,
     /// I2C.
     pub i2c: I2cFindings,
+    /// Nodes in /dev of vendors' decoder drivers.
+    pub decoder_nodes: Vec<String>,
     /// GPIO chips.
     pub gpio: Vec<GpioChip>,
     /// Watchdogs, and nodes in /dev that are named like one.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::cmdline::CommandLine;
 use crate::facts::{Cpu, Facts, Memory, SocFinding, SocSource};
+use crate::hardware::Hardware;
 use crate::soc::{self, ChipId};
 use crate::tree::Tree;
 use crate::{devices, i2c, libraries, memory, storage};
@@ -19,24 +20,6 @@ const CORES: [(&str, &str); 6] = [
     ("0xc0f", "cortex-a15"),
     ("0xc0e", "cortex-a17"),
 ];
-
-/// What is not a file: registers, and chips on a bus. Who calls says how they are reached.
-pub trait Hardware {
-    /// Reads a 32-bit register by its physical address, without writing.
-    ///
-    /// # Errors
-    /// In words, when it cannot be read.
-    fn register(&mut self, address: u64) -> Result<u32, String>;
-
-    /// Whether chips on I2C buses are to be asked at all.
-    fn i2c_asked(&self) -> bool;
-
-    /// Whether somebody on a bus answers at this 7-bit address, by reading a byte.
-    ///
-    /// # Errors
-    /// In words, when the bus cannot be asked.
-    fn i2c_answers(&mut self, bus: u32, address: u8) -> Result<bool, String>;
-}
 
 impl Facts {
     /// Looks at the system whose root is `root`: `/`, or a copy of one.
@@ -75,6 +58,7 @@ impl Facts {
             libraries: found.libraries,
             libc: found.libc,
             i2c: i2c::findings(&tree, hardware),
+            decoder_nodes: devices::nodes(&tree, &["nc_vdec", "nvp", "tp28", "tw28", "tw29"]),
             gpio: devices::gpio(&tree),
             watchdogs,
             rtcs: devices::class(&tree, "rtc", "name"),

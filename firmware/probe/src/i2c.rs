@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 use crate::devices::NamedDevice;
-use crate::gather::Hardware;
+use crate::hardware::Hardware;
 use crate::tree::Tree;
 
 /// 7-bit addresses with who may live there, from public drivers; the vendors write them shifted by one (0x60).

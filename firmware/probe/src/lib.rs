@@ -1,4 +1,4 @@
-//! What a board is, read from the system that runs on it; a description to start from.
+//! What a board is, read from the system on it; a description to start from.
 //!
 //! `candor probe` in a vendor's shell: [`Facts::gather`] looks at files of `/proc`, `/sys`, `/dev` and of the library's
 //! folders, [`report`] tells a person, [`draft`] writes a board description that `board` accepts, with what is unknown marked.
@@ -13,6 +13,7 @@ mod draft;
 mod draft_parts;
 mod facts;
 mod gather;
+mod hardware;
 mod i2c;
 mod inspect;
 mod libraries;
@@ -26,7 +27,7 @@ pub use cmdline::{CommandLine, FlashParts, PartSize, PartSpec};
 pub use devices::{Disk, GpioChip, KernelModule, NamedDevice, UmapVersion};
 pub use draft::draft;
 pub use facts::{Cpu, Facts, Library, Memory, Region, SocFinding, SocSource, Zone};
-pub use gather::Hardware;
+pub use hardware::Hardware;
 pub use i2c::{I2cAnswer, I2cDevice, I2cFindings};
 pub use inspect::{FloatAbi, Inspected, inspect};
 pub use report::report;

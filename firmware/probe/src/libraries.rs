@@ -1,6 +1,7 @@
-//! Where a vendor's system keeps the media platform's library, and which C library it has.
+//! Where a vendor's system keeps the media platform's library.
 //!
-//! The search has an end: folders where vendors put programs, so deep and so many names. Links are not followed.
+//! And which C library it has. The search has an end: folders where vendors put programs, so deep and so many names. Links
+//! are not followed.
 
 use std::fs;
 
@@ -13,8 +14,8 @@ const FOLDERS: [&str; 12] =
     ["/lib", "/usr", "/mnt", "/opt", "/app", "/home", "/root", "/komod", "/dav", "/program", "/var", "/tmp"];
 /// `/mnt/custom/lib/hisi/x` is the deepest heard of.
 const MAX_DEPTH: usize = 6;
-/// A vendor's root has fewer than 5000 files; a disk of footage may hang in it.
-const MAX_ENTRIES: usize = 30_000;
+/// Names in one of the folders: a vendor's root has fewer than 5000 in all; a disk of footage may hang in it.
+const MAX_ENTRIES: usize = 10_000;
 /// The largest libmpi heard of has 6 MB.
 const MAX_LIBRARY_BYTES: u64 = 32 << 20;
 /// More copies than that are told by none.
@@ -30,13 +31,14 @@ pub(crate) struct Found {
 /// Looks through the folders.
 pub(crate) fn search(tree: &Tree) -> Found {
     let mut found = Found { libraries: Vec::new(), libc: Vec::new() };
-    let mut left = MAX_ENTRIES;
     for folder in FOLDERS {
+        let mut left = MAX_ENTRIES;
         walk(tree, folder, MAX_DEPTH, &mut left, &mut found);
+        if left == 0 {
+            tree.miss(folder, format!("the search for libmpi.so ended after {MAX_ENTRIES} names"));
+        }
     }
-    if left == 0 {
-        tree.miss("libmpi.so", format!("the search ended after {MAX_ENTRIES} names"));
-    } else if found.libraries.is_empty() {
+    if found.libraries.is_empty() {
         tree.miss(
             "libmpi.so",
             format!("in none of {}; it may be inside the vendor's program", FOLDERS.join(" ")),

@@ -1,4 +1,4 @@
-//! The report for a person at a serial console: 80 columns where the facts allow it.
+//! The report for a person at a serial console.
 //!
 //! Does not belong here: the description to start from (`draft.rs`).
 
@@ -51,6 +51,7 @@ pub fn report(facts: &Facts) -> String {
     let chips = facts.gpio.iter().map(|chip| format!("{}+{} {}", chip.base, chip.lines, chip.label));
     wrapped("gpio", chips, &mut row);
     i2c(facts, &mut row);
+    wrapped("decoders", facts.decoder_nodes.iter().cloned(), &mut row);
     wrapped("watchdog", facts.watchdogs.iter().map(named), &mut row);
     wrapped("rtc", facts.rtcs.iter().map(named), &mut row);
     wrapped("serial", facts.serials.iter().cloned(), &mut row);

@@ -1,4 +1,6 @@
-//! Flash chips and their partitions, from `mtdparts=`, `/proc/mtd` and `/sys/class/mtd`.
+//! Flash chips and their partitions.
+//!
+//! From `mtdparts=`, `/proc/mtd` and `/sys/class/mtd`.
 //!
 //! Does not belong here: reading flash.
 

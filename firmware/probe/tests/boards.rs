@@ -99,6 +99,24 @@ fn a_system_that_shows_nothing_is_drafted_too() {
     assert!(facts.missed.iter().any(|missed| missed.path == "/proc/cmdline"));
 }
 
+#[test]
+fn a_decoder_is_drafted_from_its_drivers_node_or_its_module() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&testdata("dhb-ax"), dir.path());
+    fs::write(
+        dir.path().join("proc/modules"),
+        "nvp6134_ex 1 0 - Live 0x0 (O)\nhi3521a_base 1 0 - Live 0x0 (PO)\n",
+    )
+    .unwrap();
+    let by_module = Board::parse("drafted", &draft(&gather(dir.path()))).unwrap();
+    assert_eq!(by_module.front_ends[0].chip, board::DecoderChip::Nvp6134);
+    fs::write(dir.path().join("dev/tp2823dev"), "").unwrap();
+    let text = draft(&gather(dir.path()));
+    let by_node = Board::parse("drafted", &text).unwrap();
+    assert_eq!(by_node.front_ends[0].chip, board::DecoderChip::Tp2823);
+    assert!(text.contains("device = \"/dev/tp2823dev\""), "{text}");
+}
+
 /// What does not fit is told and commented out, and the rest is still a description.
 #[test]
 fn a_table_that_does_not_fit_is_left_out() {

@@ -1,4 +1,4 @@
-//! The media platform's library in a tree, made here of a few lines and Debian's compiler for ARM.
+//! The media platform's library in a tree, made here by a compiler for ARM.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,6 @@
-//! cramfs (Linux's `Documentation/filesystems/cramfs.rst`), little-endian: zlib in blocks of 4 KiB.
+//! cramfs, little-endian: zlib in blocks of 4 KiB.
+//!
+//! Source: Linux's `Documentation/filesystems/cramfs.rst`.
 //!
 //! Does not belong here: block pointers with flags (2017), which no vendor's kernel of these boards knows: told, not read.
 

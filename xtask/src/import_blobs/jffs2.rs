@@ -1,4 +1,4 @@
-//! JFFS2: a log of nodes; the newest of each name and of each piece of a file counts.
+//! JFFS2: a log of nodes; the newest of each name and piece counts.
 //!
 //! Only files with recognised names are put together. Does not belong here: a node's form (`jffs2_node.rs`).
 

@@ -1,4 +1,6 @@
-//! One node of a JFFS2, little-endian (Linux's `include/uapi/linux/jffs2.h`), and what its data unpacks to.
+//! One node of a JFFS2, little-endian, and what its data unpacks to.
+//!
+//! Source: Linux's `include/uapi/linux/jffs2.h`.
 //!
 //! Does not belong here: how nodes make files (`jffs2.rs`).
 

@@ -1,6 +1,6 @@
-//! `cargo xtask import-blobs DUMP`: a vendor's modules and libraries, out of the owner's own flash dump.
+//! `cargo xtask import-blobs DUMP`: a vendor's files, out of a flash dump.
 //!
-//! The dump is searched for file systems by their magic numbers; each is read in memory by code that checks every length,
+//! The modules and libraries of the owner's own board. The dump is searched for file systems by their magic numbers; each is read in memory by code that checks every length,
 //! and nothing of it but plain files with recognised names is written, into one new folder, beside a manifest. Squashfs is read by
 //! the crate backhand. For cramfs, romfs and JFFS2 there is none that bounds what a damaged image makes it do, so those
 //! readers are here, one a file; the formats are small.

@@ -1,4 +1,6 @@
-//! romfs (Linux's `Documentation/filesystems/romfs.rst`): big-endian headers in a list, nothing compressed.
+//! romfs: big-endian headers in a list, nothing compressed.
+//!
+//! Source: Linux's `Documentation/filesystems/romfs.rst`.
 
 use super::field::{be32, piece};
 use super::keep::Keep;

@@ -1,4 +1,6 @@
-//! U-Boot's legacy image header (its `include/image.h`): told for the record, and the kernel's place.
+//! U-Boot's legacy image header: told for the record, and the kernel's place.
+//!
+//! Source: U-Boot's `include/image.h`.
 //!
 //! Does not belong here: images in a flattened tree (FIT): no vendor's loader of these boards knows them.
 
