@@ -1,4 +1,4 @@
-//! The rules of the media platform: libraries, devices, and which input is which of its channels.
+//! The rules of the media platform: libraries, ports, numbers of inputs.
 //!
 //! Does not belong here: whether the platform can do what an owner wants (`hal-himpp`).
 

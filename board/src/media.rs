@@ -1,4 +1,4 @@
-//! The vendor's media platform on a board: its libraries, who loads them, and how video gets into the SoC.
+//! The vendor's media platform: libraries, who loads them, video ports.
 //!
 //! Does not belong here: the analog decoders (`devices.rs`), and what the platform is told (`hal-himpp`).
 

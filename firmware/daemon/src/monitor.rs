@@ -1,4 +1,4 @@
-//! The board's monitor: a mosaic of the channels, and a line for whoever stands before it.
+//! The board's monitor: a mosaic of the channels, and a line of words.
 //!
 //! The line has what the recorder says on its console: its address, and a set-up code while it has no owner. Does not
 //! belong here: how tiles get onto a screen (`hal::Display`).

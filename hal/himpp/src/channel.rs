@@ -1,4 +1,4 @@
-//! One channel: what is wanted of it, how it is at the host, and what it delivers.
+//! One channel: what is wanted of it, how it is, and what it delivers.
 //!
 //! Decides, and returns orders; has no socket and no thread. Does not belong here: the host's life (`supervisor.rs`).
 

@@ -1,4 +1,4 @@
-//! What reaches the supervisor's thread: the board's decoders, the host, and whoever holds channels.
+//! What reaches the supervisor's thread: decoders, the host, and holders.
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;

@@ -1,4 +1,4 @@
-//! The way to the supervisor's thread, and the HAL's overlays and motion detectors on it.
+//! The way to the supervisor's thread, with overlays and detectors on it.
 //!
 //! Does not belong here: channels (`backend.rs`) and monitors (`monitor.rs`).
 

@@ -1,4 +1,4 @@
-//! The vendor's media platform behind the HAL: starts `mpp-host`, watches it, and hands on what it encodes.
+//! The vendor's media platform behind the HAL: the client of `mpp-host`.
 //!
 //! The vendor's library is closed, talks to closed kernel modules, and does not survive every misuse. So it lives in a
 //! process of its own (`host/`), and this crate is its client: it plans what the library is told, adds up the memory that

@@ -1,4 +1,4 @@
-//! Plans: from a board, an owner's settings and the camera's format to what the host is told.
+//! Plans: from board, settings and camera to what the host is told.
 //!
 //! Pure. Refuses what the platform cannot do before the platform is asked. Does not belong here: memory (`budget.rs`).
 

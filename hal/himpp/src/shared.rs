@@ -1,4 +1,4 @@
-//! What the supervisor's thread leaves for others to read: counters, and the newest motion grids.
+//! What others read of the supervisor's thread: counters, motion grids.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

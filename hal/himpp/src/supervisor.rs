@@ -1,4 +1,4 @@
-//! The supervisor: one thread that keeps a host alive, and the channels open at it.
+//! The supervisor: one thread that keeps a host and its channels alive.
 //!
 //! A host that ends, hangs, refuses or damages the ring is ended by force; its channels say so, and another one is started
 //! after a pause that doubles. The channels are opened there as they were, and the recorder goes on. What reaches this thread

@@ -1,4 +1,4 @@
-//! A host that does what a test wants, a sink that remembers, and a clock that both wait for.
+//! A host that does what a test wants, a sink, and a clock for both.
 //!
 //! The host runs on threads of this process, but speaks over the real socket and writes to the real ring. Time passes only in
 //! [`Stage::until`], step by step; before each step healthy hosts beat, and bring a picture of each open stream, and after it
