@@ -7,7 +7,7 @@
 
 use hal::Resolution;
 
-use crate::syntax::{Colour, PCM_BYTES, size_in_macroblocks};
+use crate::syntax::{Colour, PCM_BYTES, flat, size_in_macroblocks};
 
 /// A macroblock's side in luma samples.
 const SIDE: usize = 16;
@@ -186,7 +186,7 @@ impl Layer {
             before => {
                 let mut patch = Patch { samples: [0; PCM_BYTES], opaque: [false; PCM_BYTES] };
                 if let Over::Flat(colour) = before {
-                    patch = Patch { samples: crate::picture::flat(colour), opaque: [true; PCM_BYTES] };
+                    patch = Patch { samples: flat(colour), opaque: [true; PCM_BYTES] };
                 }
                 self.patches.push(patch);
                 // A picture has fewer macroblocks than that.
@@ -205,9 +205,7 @@ impl Layer {
                 let colour = [patch.samples[0], patch.samples[256], patch.samples[320]];
                 if patch.opaque.iter().all(|&opaque| !opaque) {
                     *over = Over::Nothing;
-                } else if patch.opaque.iter().all(|&opaque| opaque)
-                    && patch.samples == crate::picture::flat(colour)
-                {
+                } else if patch.opaque.iter().all(|&opaque| opaque) && patch.samples == flat(colour) {
                     *over = Over::Flat(colour);
                 }
             }

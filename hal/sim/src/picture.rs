@@ -10,7 +10,7 @@ use hal::{FrameRate, Resolution};
 
 use crate::mark::{self, Mark};
 use crate::overlay::{Layer, Over, Overlay};
-use crate::syntax::{Colour, PCM_BYTES, size_in_macroblocks};
+use crate::syntax::{Colour, PCM_BYTES, flat, size_in_macroblocks};
 use crate::{font, random};
 
 /// The narrowest picture: the mark, a column of background, and one for texture.
@@ -304,14 +304,6 @@ fn to_and_fro(step: u64, range: u32) -> u32 {
     let range = u64::from(range);
     let place = if range == 0 { 0 } else { step % (2 * range) };
     place.min(2 * range - place) as u32
-}
-
-/// One colour's samples.
-pub(crate) fn flat(colour: Colour) -> [u8; PCM_BYTES] {
-    let mut samples = [colour[0]; PCM_BYTES];
-    samples[256..320].fill(colour[1]);
-    samples[320..].fill(colour[2]);
-    samples
 }
 
 /// Seeded noise around the background's brightness, in its colour.

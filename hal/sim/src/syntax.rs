@@ -185,6 +185,14 @@ pub(crate) fn flat_macroblock(
     }
 }
 
+/// One colour's samples, as I_PCM carries them.
+pub(crate) fn flat(colour: Colour) -> [u8; PCM_BYTES] {
+    let mut samples = [colour[0]; PCM_BYTES];
+    samples[256..320].fill(colour[1]);
+    samples[320..].fill(colour[2]);
+    samples
+}
+
 /// The coded size in macroblocks, rounded up.
 pub(crate) fn size_in_macroblocks(size: Resolution) -> (u32, u32) {
     (u32::from(size.width).div_ceil(16), u32::from(size.height).div_ceil(16))
