@@ -1,4 +1,4 @@
-//! What an encoder is asked for, in words that all generations share, and what of it is refused.
+//! What an encoder is asked for, in words of all generations, and its rules.
 
 use hal::{BitsPerSecond, FrameRate, Resolution, StreamConfig, StreamKind, VideoCodec};
 use mpp_abi::{Codes, ErrorCode, value};

@@ -1,10 +1,11 @@
-//! Pictures and sound on their way: from inputs through the processing to encoders, as bindings say.
+//! Pictures and sound on their way from inputs to encoders, as bindings say.
 
 use hal::{Resolution, WallTime};
 use hal_sim::{Overlay, Paint, colour_from_rgb, mark};
 use mpp_abi::{Generation, value};
 
 use crate::encoder::{Frame, Manner};
+use crate::input::Input;
 use crate::platform::Platform;
 use crate::process::Mode;
 use crate::ring::Lay;
@@ -165,7 +166,7 @@ fn encode(
     }
     let group = encoder.group;
     let (instead, lost) =
-        (inputs.channels.get(&frame.input).and_then(|i| i.instead()), faults.lost.contains(&frame.input));
+        (inputs.channels.get(&frame.input).and_then(Input::instead), faults.lost.contains(&frame.input));
     let regions = &*regions;
     let overlays = || {
         let mut overlays = blank(instead, lost, own);

@@ -1,4 +1,4 @@
-//! Memory that the caller reads by address while the library writes elsewhere in it.
+//! Memory that the caller reads by address while the library writes in it.
 //!
 //! The vendor's buffers are physical memory, mapped. Here they are the process's own: bytes that both sides may touch, so
 //! that no exclusive reference is claimed over what the other side reads.

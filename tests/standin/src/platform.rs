@@ -1,4 +1,4 @@
-//! The whole platform: every module's state, and the rules that concern more than one of them.
+//! The whole platform: every module's state, and the rules between modules.
 //!
 //! Pure: it has no thread and no clock, and is told what time it is. One library holds one, behind a lock; calls change it, and
 //! the pictures that have become due (`flow.rs`). Does not belong here: pointers (`exported`).

@@ -126,7 +126,7 @@ impl Screens {
         let Some(image) = layer.image.filter(|_| layer.enabled) else {
             return Module::Vo.refuse(ErrorCode::NotPermitted, "VO_SetChnAttr before VO_EnableVideoLayer");
         };
-        let even = (place.x | place.y) % 2 == 0 && (place.width | place.height) % 2 == 0;
+        let even = (place.x | place.y) % 2 == 0 && (place.width | place.height).is_multiple_of(2);
         let side = |start: i32, length: u32, whole: u32| {
             length >= 32 && u32::try_from(start).is_ok_and(|start| start + length <= whole)
         };

@@ -1,4 +1,4 @@
-//! `AI` and `AENC`: the simulator's tick in G.711 A-law, behind the vendor's header of four bytes.
+//! `AI` and `AENC`: the simulator's tick in G.711 behind the vendor's header.
 
 use std::collections::{BTreeMap, VecDeque};
 

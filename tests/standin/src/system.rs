@@ -1,4 +1,4 @@
-//! `SYS` and `VB`: the order in which the platform comes up, and the pools of picture buffers.
+//! `SYS` and `VB`: how the platform comes up, and pools of picture buffers.
 
 use mpp_abi::ErrorCode;
 

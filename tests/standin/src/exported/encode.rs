@@ -1,4 +1,4 @@
-//! `VENC`: encoders, and what comes out of them, in the structures of the generation.
+//! `VENC`: encoders and their pictures, in the structures of the generation.
 
 use mpp_abi::common::VencRecvPicParam;
 use mpp_abi::{Addr32, Codes, ErrorCode, value};

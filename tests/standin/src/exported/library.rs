@@ -1,4 +1,4 @@
-//! The one platform of a process: its lock, its clock's thread, its descriptors, its commands.
+//! A process's one platform: its lock, its clock, descriptors and commands.
 //!
 //! The thread and the command file are there from the first call on, so that a host may give up rights after it.
 
