@@ -99,6 +99,7 @@ fi
 if [ "$1" != demo ]; then
     toolchain=${CARGO_TARGET_DIR:-target}/toolchain
     mkdir -p "$toolchain"
+    toolchain=$(cd "$toolchain" && pwd)
     # Several may want it at once: a build, and the tests beside it.
     exec 9>"$toolchain/.lock"
     flock 9
@@ -114,5 +115,23 @@ if [ "$1" != demo ]; then
         echo "==> cargo-auditable"
         retry cargo install --quiet --locked --force --root "$toolchain" --version "$auditable" cargo-auditable
         echo "$auditable" > "$toolchain/.cargo-auditable"
+    fi
+    # musl's dynamic loader for the board, which tests run mpp-host with. Debian has it for armel, as this machine need not
+    # be told: lists and package are fetched into a folder, and nothing is installed.
+    musl=$toolchain/musl-armel
+    if [ "$1" = test ] && [ ! -e "$musl/lib/ld-musl-arm.so.1" ]; then
+        echo "==> musl for armel"
+        rm -rf "$musl"
+        mkdir -p "$musl"/apt/lists/partial "$musl"/apt/cache/archives/partial
+        armel=(
+            -qq -o APT::Architecture=armel -o APT::Architectures=armel -o APT::Sandbox::User=root
+            -o Dir::State::Lists="$musl/apt/lists" -o Dir::Cache="$musl/apt/cache"
+        )
+        retry apt-get "${armel[@]}" update
+        (cd "$musl/apt" && retry apt-get "${armel[@]}" download musl)
+        dpkg-deb -x "$musl"/apt/musl_*_armel.deb "$musl/apt/files"
+        mkdir "$musl/lib"
+        cp -L "$musl/apt/files/lib/ld-musl-arm.so.1" "$musl/lib/"
+        rm -rf "$musl/apt"
     fi
 fi

@@ -9,7 +9,7 @@ use super::compose::build;
 use super::places::Places;
 use super::source::Source;
 use super::toolchain::Toolchain;
-use super::{media, ram, reproduce};
+use super::{media, media_musl, ram, reproduce};
 use crate::workspace::{self, Failure};
 
 /// The core that tests on this machine are compiled for: the board class's.
@@ -56,15 +56,18 @@ pub(crate) fn make(board: &str) -> Result<(), Failure> {
     build(&Places::of(board, false), &Source::read()?, board, false).map(drop)
 }
 
-/// Makes what tests of the vendor's platform run on this machine: `mpp-host` and a stand-in of each generation, in
-/// target/media/.
+/// Makes what tests of the vendor's platform run on this machine: `mpp-host` and a stand-in of each generation in
+/// target/media/, and `mpp-host` for musl in target/media/musl/.
 pub(crate) fn make_media() -> Result<(), Failure> {
     let _alone = alone()?;
     let target = workspace::target();
     let places = Places { out: target.join("media"), ..Places::of("virt-mpp", true) };
     let toolchain = Toolchain::find(CPU)?;
-    let media = media::build(&places, &Source::read()?, &toolchain, true)?;
-    media::lay_out(&media, &places.out)
+    let source = Source::read()?;
+    let media = media::build(&places, &source, &toolchain, true)?;
+    media::lay_out(&media, &places.out)?;
+    let musl = media_musl::build(&places, &source, &toolchain)?;
+    media_musl::lay_out(&musl, &places.out.join("musl"))
 }
 
 /// Two at a time would write the same files. Waits for the other; held until it is dropped.

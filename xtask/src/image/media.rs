@@ -5,6 +5,7 @@
 //! belong here: which of them a board loads (its description).
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,6 +24,15 @@ const USUAL: &str = "g2";
 const LIBC: &str = "/usr/arm-linux-gnueabi/lib";
 /// What `mpp-host` and stand-ins need of it.
 const LIBC_FILES: [&str; 5] = ["ld-linux.so.3", "libc.so.6", "libdl.so.2", "libm.so.6", "libpthread.so.0"];
+
+/// Vendors' libraries ask for uClibc's names, and glibc serves them. Its dynamic loader's name may be any library's that is
+/// there anyway: nothing is looked for in it.
+const LINKS: [(&str, &str); 4] = [
+    ("lib/libc.so.0", "libc.so.6"),
+    ("lib/libm.so.0", "libm.so.6"),
+    ("lib/libdl.so.0", "libdl.so.2"),
+    ("lib/ld-uClibc.so.0", "libc.so.6"),
+];
 
 /// What was built.
 #[derive(Clone, Debug)]
@@ -81,6 +91,17 @@ pub(super) fn lay_out(media: &Media, folder: &Path) -> Result<(), Failure> {
         fs::create_dir_all(to.parent().unwrap_or(folder))?;
         fs::copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
     }
+    link(&LINKS, folder)?;
     println!("==> {}", folder.display());
     tool::run(Command::new("qemu-arm").arg("--version")).map(drop)
+}
+
+/// Further names of files, which the same folder has.
+pub(super) fn link(links: &[(&str, &str)], folder: &Path) -> Result<(), Failure> {
+    for (name, file) in links {
+        let link = folder.join(name);
+        let _ = fs::remove_file(&link);
+        symlink(file, &link).map_err(|error| format!("{}: {error}", link.display()))?;
+    }
+    Ok(())
 }

@@ -14,6 +14,7 @@ mod initramfs;
 mod kernel;
 mod keys;
 mod media;
+mod media_musl;
 mod pack;
 mod places;
 mod programs;
