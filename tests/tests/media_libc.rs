@@ -1,8 +1,9 @@
-//! The real `mpp-host` with each C library that it is built for, and a library that steps into what vendors' step into.
+//! The real `mpp-host` with each C library that it is built for.
 //!
-//! `cargo xtask media` makes the hosts; the library is compiled here (`testdata/libc/traps.c`), so that it asks for the names that
-//! vendors' libraries ask for. The host does not know its version and says so in its words, in which it tells what went wrong.
-//! docs/mpp-host.md has the table that these tests hold.
+//! It loads a library that steps into what vendors' libraries step into (`testdata/libc/traps.c`), compiled here so
+//! that it asks for the names that theirs ask for; `cargo xtask media` makes the hosts. The host does not know its
+//! version and says so in its words, in which it tells what went wrong. docs/mpp-host.md has the table that these
+//! tests hold.
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;

@@ -1,7 +1,8 @@
-//! `mpp-host` for musl, for vendors' libraries whose kernel is too old for glibc: the host, the shim, musl's loader.
+//! `mpp-host` for musl, with the shim and musl itself.
 //!
-//! Only tests on this machine use it so far: `cargo xtask media` lays it out in target/media/musl/, as a root. Does not belong here:
-//! which board needs it, and why (docs/mpp-host.md).
+//! It is for vendors' libraries whose kernel is too old for glibc. Only tests on this machine use it so far: `cargo
+//! xtask media` lays it out in target/media/musl/, as a root. Does not belong here: which board needs it, and why
+//! (docs/mpp-host.md).
 
 use std::fs;
 use std::path::{Path, PathBuf};

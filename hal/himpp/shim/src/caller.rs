@@ -1,4 +1,4 @@
-//! Caller: whether a call came from the program itself, or from a library that it loaded.
+//! Caller: whether a call came from the program itself, or from a library.
 //!
 //! A function that is put in front of the C library's is reached by everybody. The program (`mpp-host`, Rust's library in
 //! it) was built for this C library and means that one's; all others that can get here are vendors' libraries, since a C

@@ -1,8 +1,8 @@
-//! uClibc's tables of what a character is, which its `isalpha()` and others look into without a call.
+//! uClibc's tables of what a character is, which `isalpha()` looks into.
 //!
-//! uClibc exports the tables' addresses as variables. glibc's and musl's `__ctype_b_loc` is no replacement: the bits are others
-//! (uClibc 0.9.32 `ctype.h`), and letters' other cases have 16 bits here and 32 there. The tables are those of the locale "C", the one
-//! that these libraries run in.
+//! uClibc exports the tables' addresses as variables. glibc's and musl's `__ctype_b_loc` is no replacement: the bits
+//! are others (uClibc 0.9.32 `ctype.h`), and letters' other cases have 16 bits here and 32 there. The tables are
+//! those of the locale "C", the one that these libraries run in.
 
 /// Numbers go from -128, a negative `char`, to 255; -1 is also the end of a file.
 const LOWEST: i32 = -128;

@@ -1,7 +1,8 @@
-//! Layout: `struct stat` as the kernel fills it, and as uClibc and glibc show it to programs of 32-bit file sizes.
+//! Layout: `struct stat` as the kernel fills it, and as old C libraries did.
 //!
-//! Both old C libraries have the same 88 bytes (uClibc 0.9.32 `bits/stat.h`, glibc for ARM, compared field by field). musl's
-//! has 104, which in a vendor's stack frame is 16 too many. Does not belong here: who asks (`stat.rs`).
+//! uClibc and glibc, where sizes have 32 bits, have the same 88 bytes (uClibc 0.9.32 `bits/stat.h`, glibc for ARM,
+//! compared field by field). musl has 104, which in a vendor's stack frame is 16 too many. Does not belong here: who
+//! asks (`stat.rs`).
 
 /// `struct stat64` of the kernel, EABI: 104 bytes.
 #[derive(Clone, Copy, Debug, Default)]

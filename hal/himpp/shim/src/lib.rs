@@ -1,4 +1,4 @@
-//! libmppshim.so: what vendors' libraries expect of their C library, for another one.
+//! libmppshim.so: what vendors' libraries expect of their C library.
 //!
 //! Vendors' libraries were linked against uClibc or an old glibc. `mpp-host` that is built for musl loads this first
 //! (`LD_PRELOAD`, a board's `[media] preload`), so that what they call is here where musl's function of the same name takes
@@ -26,17 +26,7 @@ mod ctype;
 mod layout;
 #[cfg(all(target_arch = "arm", target_env = "musl"))]
 mod mmap;
+#[cfg(all(target_arch = "arm", not(test)))]
+mod panic;
 #[cfg(all(target_arch = "arm", target_env = "musl"))]
 mod stat;
-
-#[cfg(all(target_arch = "arm", not(test)))]
-mod end {
-    //! Nothing here panics; the compiler wants to know what would happen.
-    #![allow(unsafe_code, reason = "abort is the C library's")]
-
-    #[panic_handler]
-    fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-        // SAFETY: it takes nothing, and does not return.
-        unsafe { libc::abort() }
-    }
-}

@@ -1,9 +1,9 @@
 //! `mmap` with a 32-bit offset, for vendors' libraries under musl.
 //!
-//! They map the media memory through a device node, with a physical address as the offset: from 0x80000000 on it must not
-//! be taken for a negative number. Under musl the word that they pass is padding, and what musl takes for the offset lies
-//! beyond it on their stack: wherever that points, it is not the encoder's buffer. Does not belong here: `mmap64`, whose offset has 64
-//! bits everywhere, and which musl has.
+//! They map the media memory through a device node, with a physical address as the offset: from 0x80000000 on it
+//! must not be taken for a negative number. Under musl the word that they pass is padding, and what musl takes for
+//! the offset lies beyond it on their stack: wherever that points, it is not the encoder's buffer. Does not belong
+//! here: `mmap64`, whose offset has 64 bits everywhere, and which musl has.
 #![allow(unsafe_code, reason = "stands in for a C function, with arguments on the stack")]
 
 use core::arch::naked_asm;

@@ -1,4 +1,4 @@
-//! `stat` and its kin in the layout of uClibc and old glibc, for vendors' libraries under musl.
+//! `stat` and its kin in the layout of old C libraries, under musl.
 //!
 //! Does not belong here: the layouts (`layout.rs`), and `stat64`, whose layout all three share.
 #![allow(unsafe_code, reason = "stands in for C functions that take addresses")]
