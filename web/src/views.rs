@@ -105,6 +105,9 @@ pub struct Channel {
     /// Sound; null while there is none.
     #[schema(required)]
     pub audio: Option<Audio>,
+    /// How much of the picture moves now, 0 to 100 percent; null where the recorder's hardware does not count it.
+    #[schema(required)]
+    pub motion_percent: Option<u8>,
 }
 
 /// Where a channel's picture comes from.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use board::Board;
-use hal::{Backend, Channel, ChannelConfig, Clock, Display, ErrorKind, HalError, UnitSink};
+use hal::{Backend, Channel, ChannelConfig, Clock, Display, ErrorKind, HalError, MotionDetector, UnitSink};
 use hal_himpp::{HimppBackend, Options};
 use hal_sim::{SimBackend, SimOptions};
 
@@ -28,6 +28,11 @@ impl Backends {
     /// The board's monitors, once a backend that has them runs.
     pub(crate) fn display(&mut self) -> Option<Box<dyn Display>> {
         self.running.iter_mut().find_map(|backend| backend.display())
+    }
+
+    /// The motion detectors of its channels, once a backend that has them runs.
+    pub(crate) fn motion(&mut self) -> Option<Box<dyn MotionDetector>> {
+        self.running.iter_mut().find_map(|backend| backend.motion())
     }
 
     /// Opens `source`, written `backend:input`.

@@ -55,7 +55,7 @@ impl BusSink {
             Some((Signal::Lost { since }, _)) => (ChannelState::NoSignal, *since, String::new()),
             Some((Signal::Failed { reason }, since)) => (ChannelState::Failed, *since, reason.clone()),
         };
-        ChannelStatus { channel, state, since, message, streams: Vec::new() }
+        ChannelStatus { channel, state, since, message, streams: Vec::new(), motion_percent: None }
     }
 
     fn publisher(&self, stream: StreamId) -> Option<Arc<Mutex<Publisher>>> {

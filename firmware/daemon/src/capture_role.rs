@@ -18,6 +18,7 @@ use crate::control::{Control, Receiver};
 use crate::messages::{ChannelState, ChannelStatus, RoleConfig, RoleStatus, STATUS_EVERY, ToRole};
 use crate::meter::Meters;
 use crate::monitor::Monitor;
+use crate::motion::Motion;
 use crate::settings::{Channel, Input};
 
 /// A keyframe costs many times an ordinary frame: readers get at most one a second by asking.
@@ -55,6 +56,7 @@ pub(crate) fn run(
         clock: Arc::clone(&clock),
         backends: Backends::new(board, config.run_dir.clone(), &clock),
         monitor: Monitor::default(),
+        motion: Motion::default(),
         meters: Meters::new(config.run_dir.clone()),
         sink,
         channels: BTreeMap::new(),
@@ -82,6 +84,7 @@ struct Capture {
     clock: Arc<dyn Clock>,
     backends: Backends,
     monitor: Monitor,
+    motion: Motion,
     meters: Meters,
     sink: Arc<BusSink>,
     channels: BTreeMap<ChannelId, Running>,
@@ -191,18 +194,23 @@ impl Capture {
 
     fn status(&mut self) -> Vec<ChannelStatus> {
         let now = self.clock.mono();
+        let channels: Vec<ChannelId> = self.channels.keys().copied().collect();
+        self.motion.look(&mut self.backends, &channels);
         self.channels
             .iter()
             .map(|(number, running)| match &running.state {
-                Ok(_) => {
-                    ChannelStatus { streams: self.meters.look(*number, now), ..self.sink.status(*number) }
-                }
+                Ok(_) => ChannelStatus {
+                    streams: self.meters.look(*number, now),
+                    motion_percent: self.motion.percent(*number),
+                    ..self.sink.status(*number)
+                },
                 Err(refusal) => ChannelStatus {
                     channel: *number,
                     state: ChannelState::Failed,
                     since: refusal.since,
                     message: refusal.message.clone(),
                     streams: Vec::new(),
+                    motion_percent: None,
                 },
             })
             .collect()

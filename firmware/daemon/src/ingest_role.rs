@@ -59,7 +59,14 @@ async fn ingest(
                 let statuses = cameras.statuses();
                 let list = statuses.into_iter().map(|(channel, status)| {
                     let streams = meters.look(channel, now);
-                    ChannelStatus { channel, state: state(&status), since: status.since, message: status.message, streams }
+                    ChannelStatus {
+                        channel,
+                        state: state(&status),
+                        since: status.since,
+                        message: status.message,
+                        streams,
+                        motion_percent: None,
+                    }
                 });
                 control.status(RoleStatus::Channels(list.collect()));
             }

@@ -22,6 +22,7 @@ mod logs;
 mod messages;
 mod meter;
 mod monitor;
+mod motion;
 mod probe_command;
 mod record_role;
 mod role;

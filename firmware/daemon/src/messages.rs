@@ -239,6 +239,8 @@ pub(crate) struct ChannelStatus {
     /// What happened and what to do, when there is more to say than `state`.
     pub(crate) message: String,
     pub(crate) streams: Vec<StreamStatus>,
+    /// How much of the picture moves, percent; `None` where nobody counts.
+    pub(crate) motion_percent: Option<u8>,
 }
 
 /// A channel's condition.

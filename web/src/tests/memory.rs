@@ -127,6 +127,7 @@ pub(super) fn channel() -> Channel {
         }),
         sub: None,
         audio: None,
+        motion_percent: None,
     }
 }
 

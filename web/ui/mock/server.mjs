@@ -45,6 +45,7 @@ const channels = Array.from({ length: COUNT }, (_, i) => ({
   main: h264(1280, 720, i % 2 ? 25 : 10, i % 2 ? 1_730_000 : 1_080_000),
   sub: h264(640, 360, i % 2 ? 12.5 : 10, i % 2 ? 441_000 : 414_000),
   audio: i === 1 ? { codec: 'aac', sample_rate: 48000, channels: 2 } : null,
+  motion_percent: i === 1 ? 12 : null,
 }))
 if (channels[3]) Object.assign(channels[3], { state: { code: 'no_signal', since: iso(STARTED - 754e3), message: `Back door has sent no picture since ${new Date(STARTED - 754e3).toLocaleTimeString('en-GB', { timeZone: 'Europe/Berlin', hour: '2-digit', minute: '2-digit' })}. Check its cable or power.` }, recording: false })
 if (channels[4]) Object.assign(channels[4], { state: { code: 'wrong_password', since: iso(STARTED - 61e3), message: 'Loading bay refuses the user name or password. Enter them again under Settings, Cameras.' }, recording: false, main: null, sub: null })
@@ -249,7 +250,7 @@ async function api(request, answer, url) {
     const channel = channels.length + 1
     const camera = { channel, has_password: Boolean(password), ...input }
     cameras.push(camera)
-    channels.push({ channel, title: input.title, source: 'camera', state: { code: 'starting', since: iso(Date.now()), message: `Connecting to ${input.title}.` }, recording: false, main: null, sub: null, audio: null })
+    channels.push({ channel, title: input.title, source: 'camera', state: { code: 'starting', since: iso(Date.now()), message: `Connecting to ${input.title}.` }, recording: false, main: null, sub: null, audio: null, motion_percent: null })
     push('channels', channels)
     return json(answer, 201, camera)
   }

@@ -53,6 +53,7 @@ fn one_channel(
             sample_rate: s.sample_rate,
             channels: s.audio_channels,
         }),
+        motion_percent: status.and_then(|status| status.motion_percent),
     }
 }
 

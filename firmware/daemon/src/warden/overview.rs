@@ -106,6 +106,7 @@ impl Overview {
                 since: self.roles.iter().find(|r| r.role == role).map(|r| r.since).unwrap_or_default(),
                 message: String::new(),
                 streams: Vec::new(),
+                motion_percent: None,
             })
         });
         Snapshot {
@@ -142,6 +143,7 @@ mod tests {
             since: WallTime::from_unix_micros(5),
             message: String::new(),
             streams: Vec::new(),
+            motion_percent: None,
         };
         let mut overview = Overview::new(WallTime::from_unix_micros(1));
         assert_eq!(overview.snapshot(&settings, 0).channels[0].state, ChannelState::Starting);

@@ -139,6 +139,7 @@ mod tests {
             since: WallTime::default(),
             message: String::new(),
             streams: Vec::new(),
+            motion_percent: None,
         }
     }
 

@@ -44,6 +44,7 @@ export interface Channel {
   main: Stream | null
   sub: Stream | null
   audio: { codec: string; sample_rate: number; channels: number } | null
+  motion_percent: number | null
 }
 
 export interface Camera {
