@@ -261,7 +261,7 @@ impl Channel {
         }
         let target = stream.encoder.region_target(platform);
         for (number, plan) in plans.iter().enumerate() {
-            if let Some(bitmap) = stream.bitmaps.get(number).filter(|bitmap| bitmap.fits(plan)) {
+            if let Some(bitmap) = stream.bitmaps.get_mut(number).filter(|bitmap| bitmap.fits(plan)) {
                 bitmap.fill(platform, plan)?;
                 continue;
             }
@@ -275,30 +275,35 @@ impl Channel {
         Ok(())
     }
 
-    /// Replaces the covers. If one cannot be drawn, the old ones are put back.
+    /// Replaces the covers: those that are there are moved, so that there is no moment without one. If one cannot be drawn,
+    /// the old ones are as they were.
     pub(crate) fn set_covers(&mut self, platform: &Platform, covers: &[Rect]) -> Result<(), Fault> {
         if covers.len() > MAX_COVERS {
             let message = format!("{} covers; a channel has at most {MAX_COVERS}", covers.len());
             return Err(Fault::new(FaultKind::Unsupported, message));
         }
-        // New ones first, beside the old: there is no moment without a cover.
-        let first = self.input() * REGIONS + COVERS_FROM;
-        let taken =
-            if self.covers.first().is_some_and(|cover| cover.handle() == first) { MAX_COVERS } else { 0 };
-        let mut made = Vec::new();
-        for (number, place) in covers.iter().enumerate() {
-            let (handle, layer) = (first + (taken + number) as i32, (taken + number) as u32);
-            match Region::cover(platform, handle, self.output(0), *place, layer) {
-                Ok(cover) => made.push(cover),
+        let (kept, first) = (self.covers.len(), self.input() * REGIONS + COVERS_FROM);
+        for (number, place) in covers.iter().enumerate().skip(kept) {
+            match Region::cover(platform, first + number as i32, self.output(0), *place, number as u32) {
+                Ok(cover) => self.covers.push(cover),
                 Err(fault) => {
-                    made.into_iter().for_each(|cover| cover.remove(platform));
+                    self.covers.drain(kept..).for_each(|cover| cover.remove(platform));
                     return Err(fault);
                 }
             }
         }
-        for old in std::mem::replace(&mut self.covers, made) {
-            old.remove(platform);
+        let old: Vec<Rect> = self.covers.iter().map(Region::place).collect();
+        for (number, place) in covers.iter().enumerate().take(kept) {
+            if let Err(fault) = self.covers[number].move_cover(platform, *place, number as u32) {
+                for (number, place) in old.iter().enumerate().take(number) {
+                    // It was there before; what else could be done?
+                    let _ = self.covers[number].move_cover(platform, *place, number as u32);
+                }
+                self.covers.drain(kept..).for_each(|cover| cover.remove(platform));
+                return Err(fault);
+            }
         }
+        self.covers.drain(covers.len()..).for_each(|cover| cover.remove(platform));
         Ok(())
     }
 

@@ -91,7 +91,7 @@ impl Display {
     }
 
     fn show_status(&mut self, platform: &Platform) {
-        let shown = match (&self.plan.status, &self.status) {
+        let shown = match (&self.plan.status, &mut self.status) {
             (Some(plan), Some(region)) if region.fits(plan) => region.fill(platform, plan),
             (plan, _) => {
                 if let Some(region) = self.status.take() {

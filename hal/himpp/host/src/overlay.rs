@@ -3,6 +3,8 @@
 //! A region is made, attached, and for a bitmap filled; a bitmap of the same size in the same place is only filled anew.
 //! Positions and sizes are even: odd ones are refused by some chips and shift colours on others.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use mpp_abi::common::{Bitmap as BitmapParam, MppChn};
 use mpp_abi::value;
 use mpp_wire::{BitmapPlan, Fault, FaultKind, MAX_BITMAP_BYTES, Rect};
@@ -17,6 +19,8 @@ pub(crate) struct Region {
     handle: i32,
     target: MppChn,
     place: Rect,
+    /// What a bitmap shows, as a hash: the same again is not uploaded again.
+    shown: u64,
 }
 
 impl Region {
@@ -46,7 +50,7 @@ impl Region {
         let (shapes, place) = (&platform.shapes, plan.place);
         let (region, placed) =
             (shapes.bitmap_region(place, external), shapes.bitmap_place(place, layer, external));
-        let region = Self::make(platform, handle, target, place, region, placed)?;
+        let mut region = Self::make(platform, handle, target, place, region, placed)?;
         match region.fill(platform, plan) {
             Ok(()) => Ok(region),
             Err(error) => {
@@ -66,7 +70,7 @@ impl Region {
     ) -> Result<Self, Fault> {
         let library = &platform.library;
         library.call("RGN_Create", &mut [Arg::Int(handle), Arg::Of(&mut region)])?;
-        let made = Self { handle, target, place };
+        let made = Self { handle, target, place, shown: 0 };
         let mut at = Param::new(target);
         library
             .call("RGN_AttachToChn", &mut [Arg::Int(handle), Arg::Of(&mut at), Arg::Also(&mut placed)])
@@ -74,8 +78,23 @@ impl Region {
         Ok(made)
     }
 
-    pub(crate) fn handle(&self) -> i32 {
-        self.handle
+    pub(crate) fn place(&self) -> Rect {
+        self.place
+    }
+
+    /// Moves a cover.
+    pub(crate) fn move_cover(&mut self, platform: &Platform, place: Rect, layer: u32) -> Result<(), Fault> {
+        if place == self.place {
+            return Ok(());
+        }
+        check_even(place)?;
+        let (mut target, mut placed) = (Param::new(self.target), platform.shapes.cover_place(place, layer));
+        platform.library.call(
+            "RGN_SetDisplayAttr",
+            &mut [Arg::Int(self.handle), Arg::Of(&mut target), Arg::Also(&mut placed)],
+        )?;
+        self.place = place;
+        Ok(())
     }
 
     /// Whether a bitmap can be filled in without making the region anew.
@@ -83,9 +102,15 @@ impl Region {
         self.place == plan.place
     }
 
-    /// Fills a bitmap in.
-    pub(crate) fn fill(&self, platform: &Platform, plan: &BitmapPlan) -> Result<(), Fault> {
+    /// Fills a bitmap in, unless it shows the same already: the first generation uploads all of it.
+    pub(crate) fn fill(&mut self, platform: &Platform, plan: &BitmapPlan) -> Result<(), Fault> {
         check_bitmap(plan)?;
+        let mut hasher = DefaultHasher::new();
+        plan.argb1555.hash(&mut hasher);
+        let wanted = hasher.finish();
+        if wanted == self.shown {
+            return Ok(());
+        }
         let mut pixels = Param::array(&plan.argb1555);
         let mut bitmap = Param::new(BitmapParam {
             pixel_format: value::ARGB1555,
@@ -95,7 +120,9 @@ impl Region {
         });
         let filled: Result<(), CallError> =
             platform.library.call("RGN_SetBitMap", &mut [Arg::Int(self.handle), Arg::Of(&mut bitmap)]);
-        Ok(filled?)
+        filled?;
+        self.shown = wanted;
+        Ok(())
     }
 
     pub(crate) fn remove(&self, platform: &Platform) {
