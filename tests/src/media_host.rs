@@ -1,4 +1,4 @@
-//! The real `mpp-host`, with a stand-in for the vendor's library, run on this machine by `qemu-arm`.
+//! The real `mpp-host` with a stand-in library, run on this machine by `qemu-arm`.
 //!
 //! `cargo xtask media` makes both. Does not belong here: the product's client (`hal-himpp`), and what is right or wrong.
 

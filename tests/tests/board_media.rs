@@ -1,4 +1,4 @@
-//! The emulated board with a vendor's media platform: mpp-host and a stand-in library, one boot a generation.
+//! The emulated board with a vendor's media platform, one boot a generation.
 //!
 //! Eight channels are recorded and played; a cable is pulled, something moves, the library crashes. The decoders are the
 //! kernel's i2c-stub, the library is chosen on the kernel's command line.

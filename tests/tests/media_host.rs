@@ -1,4 +1,4 @@
-//! The real `mpp-host` on a stand-in of each generation: what it makes, and how it takes a library that misbehaves.
+//! The real `mpp-host` on a stand-in of each generation, and on bad ones.
 //!
 //! Run by `qemu-arm`; each test says which trap of docs/mpp-host.md it is about.
 

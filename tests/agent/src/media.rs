@@ -1,4 +1,4 @@
-//! The media platform of a test image: which stand-in is loaded, and what its analog decoders see.
+//! A test image's media platform: which stand-in is loaded, what decoders see.
 //!
 //! The kernel's i2c-stub plays two NVP6134; from the first moment on all their ports have locked to AHD 720p25, as a board's
 //! do that is switched on beside its cameras. Tests pull cables later, register by register.

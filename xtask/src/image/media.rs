@@ -1,5 +1,6 @@
-//! What a board with the vendor's media platform has besides: `mpp-host`, the C library that it runs with, and in test
-//! images a stand-in for the vendor's library.
+//! What a board with the vendor's media platform has besides.
+//!
+//! `mpp-host`, the C library that it runs with, and in test images a stand-in for the vendor's library.
 //!
 //! The vendor's own libraries and modules are the owner's, from a dump of the flash (`cargo xtask import-blobs`). Does not
 //! belong here: which of them a board loads (its description).

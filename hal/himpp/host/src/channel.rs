@@ -1,4 +1,4 @@
-//! One analog channel: input, scaler, encoders, sound, motion, and what is drawn over it.
+//! One analog channel: input, scaler, encoders, sound, motion, overlays.
 //!
 //! ```text
 //! VI(input) ─▶ VPSS(group = input) ─▶ 0 main ─▶ encoder, snapshot

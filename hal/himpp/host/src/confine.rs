@@ -1,4 +1,4 @@
-//! What the host gives up once the library is loaded: files, network, rights, system calls.
+//! What the host gives up once the library is loaded.
 //!
 //! Each step is tried by itself, since recorders' kernels (3.0 to 4.9) offer very different amounts; what was reached is told
 //! to the client, and shown to the owner. Foreign code runs from here on.

@@ -11,6 +11,7 @@ mod channel;
 mod confine;
 mod display;
 mod encoder;
+mod generations;
 mod library;
 mod motion;
 mod overlay;

@@ -1,4 +1,4 @@
-//! Motion: the grid of sums of differences that the platform's detector counts beside the picture.
+//! Motion: the grid of differences that the platform counts beside the picture.
 //!
 //! Does not belong here: zones and thresholds (analytics).
 #![allow(unsafe_code, reason = "the grid lies in the library's memory")]

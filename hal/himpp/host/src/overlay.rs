@@ -1,4 +1,4 @@
-//! Regions: bitmaps on one encoder's picture or on the monitor, covers on a channel's picture.
+//! Regions: bitmaps on an encoder's picture or the monitor, and covers.
 //!
 //! A region is made, attached, and for a bitmap filled; a bitmap of the same size in the same place is only filled anew.
 //! Positions and sizes are even: odd ones are refused by some chips and shift colours on others.

@@ -1,4 +1,4 @@
-//! The platform: the library, its generation's structures, and what is set up once for all channels.
+//! The platform: the library, and what is set up once for all channels.
 //!
 //! Does not belong here: channels (`channel.rs`).
 
@@ -6,9 +6,10 @@ use mpp_abi::Codes;
 use mpp_abi::common::{MppChn, MppSysConf, VbConf};
 use mpp_wire::{AudioPlan, Fault, FaultKind, SystemPlan};
 
+use crate::generations::shapes_of;
 use crate::library::{Arg, CallError, Library};
 use crate::param::Param;
-use crate::shapes::{self, Shapes};
+use crate::shapes::Shapes;
 
 /// `MPP_SYS_CONF_S.u32AlignWidth`: what the vendor's samples take.
 const ALIGN_WIDTH: u32 = 16;
@@ -30,7 +31,7 @@ impl Platform {
     /// # Errors
     /// What the library says, with the function's name.
     pub(crate) fn begin(library: Library, plan: &SystemPlan) -> Result<Self, Fault> {
-        let shapes = shapes::of(library.dialect);
+        let shapes = shapes_of(library.dialect);
         let mut platform = Self { library, shapes, devices: Vec::new(), sound_devices: Vec::new() };
         // State outlives a process that crashed: these clear it, and fail where there is none.
         platform.library.try_call("SYS_Exit", &mut []);

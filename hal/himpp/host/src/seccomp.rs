@@ -1,4 +1,6 @@
-//! The system calls that are answered once the library is loaded; all others fail with EPERM.
+//! The system calls that are answered once the library is loaded.
+//!
+//! All others fail with EPERM.
 //!
 //! There is no way to make a socket, to start or change a program, to make, change or remove a file, to mount, or to
 //! look into another process. What is left is for the allocator, for threads, and for device nodes: each line says who

@@ -1,4 +1,4 @@
-//! What each structure looks like in one generation: a plan in, the library's bytes out, and back.
+//! What each structure looks like in one generation: plans in, bytes out.
 //!
 //! The steps of a pipeline are the same everywhere (`channel.rs`, `encoder.rs`); which structures they take is behind this
 //! trait. One implementation a generation; the third takes from the second what did not change.
@@ -6,13 +6,10 @@
 //! Does not belong here: calling anything.
 
 use mpp_abi::common::{self, MppChn, Point, Size};
-use mpp_abi::{Addr32, Codes, Dialect, Generation, g2, value};
+use mpp_abi::{Addr32, Codes, g2, value};
 use mpp_wire::{Codec, DevicePlan, InputPlan, Interface, Multiplex, RatePlan, Rect, StreamPlan};
 
 use crate::param::Param;
-use crate::shapes_g1::G1;
-use crate::shapes_g2::G2;
-use crate::shapes_g3::G3;
 
 /// A piece of an encoded picture in the library's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,15 +215,6 @@ pub(crate) trait Shapes: Send {
     /// Whether encoders are in groups that pictures are sent to.
     fn has_encoder_groups(&self) -> bool {
         false
-    }
-}
-
-/// The structures of a recognised library.
-pub(crate) fn of(dialect: Dialect) -> Box<dyn Shapes> {
-    match dialect.generation() {
-        Generation::G1 => Box::new(G1::new(dialect)),
-        Generation::G2 => Box::new(G2::new(dialect)),
-        Generation::G3 => Box::new(G3::new(dialect)),
     }
 }
 

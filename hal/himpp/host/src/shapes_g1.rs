@@ -1,4 +1,4 @@
-//! The first generation's structures (Hi3520D, Hi3520DV200): encoders in groups, packs that wrap.
+//! The first generation (Hi3520D): encoders in groups, packs that wrap.
 //!
 //! Does not belong here: what all share (`shapes.rs`).
 

@@ -1,4 +1,4 @@
-//! The second generation's structures (Hi3521A, Hi3520DV300 and kin) that the third does not share.
+//! The second generation (Hi3521A, Hi3520DV300): what the third does not share.
 //!
 //! Does not belong here: what both share (`shapes.rs`).
 

@@ -1,4 +1,4 @@
-//! The third generation's structures (Hi3531D, Hi3521D and kin) that the second does not share.
+//! The third generation (Hi3531D, Hi3521D): what the second does not share.
 //!
 //! With 1.0.5.0 two of them grew: [`mpp_abi::g3::late`]. Does not belong here: what both generations share (`shapes.rs`).
 

@@ -1,4 +1,4 @@
-//! What `mpp-host` and its client say to one another: messages, and the ring of packs.
+//! What `mpp-host` and its client say to one another: messages, a ring of packs.
 //!
 //! `mpp-host` alone loads the vendor's library. Its client, in the role `capture`, starts it with one end of a Unix
 //! stream socket as standard input. Orders and answers go over that socket ([`ToHost`], [`FromHost`], framed by

@@ -1,4 +1,4 @@
-//! What the host is to set up, in the platform's terms: pools, devices, channels, streams, regions.
+//! What the host is to set up: pools, devices, channels, streams, regions.
 //!
 //! Plans are made by the client from a board's description and the owner's settings; the host turns them into the
 //! structures of the library's generation. Sizes are in samples and bytes, rates in kbit/s as the platform counts them.

@@ -1,4 +1,4 @@
-//! The ring of packs: one writer (the host), one reader (the client), bytes in shared memory.
+//! The ring of packs in shared memory: the host writes, the client reads.
 //!
 //! | Offset | What, 32 bits each, little-endian |
 //! |---|---|
