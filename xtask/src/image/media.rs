@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::audit;
+use super::kernel::package_version;
 use super::places::Places;
 use super::source::Source;
 use super::tool;
 use super::toolchain::{DYNAMIC_TARGET, Toolchain};
+use crate::sbom::Packaged;
 use crate::workspace::Failure;
 
 /// One stand-in each: `hal/himpp/abi` has what differs.
@@ -22,6 +24,7 @@ pub(super) const GENERATIONS: [&str; 3] = ["g1", "g2", "g3"];
 /// Which one a test image loads unless its kernel is told otherwise.
 const USUAL: &str = "g2";
 /// Debian's C library for this target, a package of `xtask/install.sh`.
+const LIBC_PACKAGE: &str = "libc6-armel-cross";
 const LIBC: &str = "/usr/arm-linux-gnueabi/lib";
 /// What `mpp-host` and stand-ins need of it.
 const LIBC_FILES: [&str; 5] = ["ld-linux.so.3", "libc.so.6", "libdl.so.2", "libm.so.6", "libpthread.so.0"];
@@ -69,6 +72,16 @@ pub(super) fn build(
     Ok(media)
 }
 
+/// The C library as the bill of materials has it: its largest file stands for all.
+pub(super) fn libc() -> Result<Packaged, Failure> {
+    Ok(Packaged {
+        package: LIBC_PACKAGE.to_owned(),
+        source_package: "cross-toolchain-base".to_owned(),
+        version: package_version(LIBC_PACKAGE)?,
+        file: Path::new(LIBC).join("libc.so.6"),
+    })
+}
+
 impl Media {
     /// What of it lies where in a root.
     pub(super) fn files(&self) -> Vec<(PathBuf, String)> {
@@ -92,9 +105,14 @@ pub(super) fn lay_out(media: &Media, folder: &Path) -> Result<(), Failure> {
         fs::create_dir_all(to.parent().unwrap_or(folder))?;
         fs::copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
     }
-    link(&LINKS, folder)?;
+    link_uclibc_names(folder)?;
     println!("==> {}", folder.display());
     tool::run(Command::new("qemu-arm").arg("--version")).map(drop)
+}
+
+/// The names that vendors' libraries ask for, beside the files that [`Media::files`] has laid into a root.
+pub(super) fn link_uclibc_names(root: &Path) -> Result<(), Failure> {
+    link(&LINKS, root)
 }
 
 /// Further names of files, which the same folder has.

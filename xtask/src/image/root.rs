@@ -10,7 +10,7 @@ use std::process::Command;
 use super::cache::{Inputs, make};
 use super::ext4_seed;
 use super::kernel::Kernel;
-use super::media::Media;
+use super::media::{Media, link_uclibc_names};
 use super::places::Places;
 use super::programs::Programs;
 use super::source::Source;
@@ -56,6 +56,9 @@ pub(super) fn build(
         fs::create_dir_all(to.parent().unwrap_or(&tree))?;
         fs::copy(from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
         fs::set_permissions(&to, fs::Permissions::from_mode(FOLDER_MODE))?;
+    }
+    if programs.media.is_some() {
+        link_uclibc_names(&tree)?;
     }
     if programs.agent.is_some() {
         // The first program of a test image is the tests' own; it starts the recorder.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::cache::{self, Inputs};
 use super::kernel::{self, Kernel};
+use super::media;
 use super::places::Places;
 use super::programs::Programs;
 use super::source::Source;
@@ -37,6 +38,7 @@ pub(super) fn write(
     );
     let boot_version = kernel::package_version("u-boot-qemu")?;
     let (libc_from, libc_licence) = libc(places)?;
+    let shared_libc = programs.media.as_ref().map(|_| media::libc()).transpose()?;
     let mut inputs = Inputs::of("sbom 1").text(board).text(&source.version).text(&source.commit);
     inputs = inputs.text(rustc).text(&libc_from).text(&kernel.version).text(&boot_version);
     inputs = inputs.file(&places.kernel())?.file(&places.source.join("Cargo.lock"))?;
@@ -71,6 +73,7 @@ pub(super) fn write(
             version: boot_version,
             file: places.boot(),
         }),
+        shared_libc,
         blobs: None,
     };
     cache::make(&places.out.join("sbom.cdx.json"), inputs, || sbom::write(&facts)).map(drop)

@@ -33,6 +33,8 @@ pub(crate) struct Facts {
     pub(crate) kernel: Option<Kernel>,
     /// The boot loader, where we bring one.
     pub(crate) boot_loader: Option<Packaged>,
+    /// The C library that lies in the image for programs that are not static.
+    pub(crate) shared_libc: Option<Packaged>,
     /// The owner's files from the vendor: a manifest as sha256sum writes it.
     pub(crate) blobs: Option<PathBuf>,
 }

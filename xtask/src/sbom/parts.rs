@@ -42,6 +42,9 @@ pub(super) fn gather(facts: &Facts) -> Result<Vec<Part>, Failure> {
     if let Some(loader) = &facts.boot_loader {
         parts.push(packaged(Kind::BootLoader, "u-boot", loader, "GPL-2.0-or-later")?);
     }
+    if let Some(libc) = &facts.shared_libc {
+        parts.push(packaged(Kind::Native, "glibc", libc, "LGPL-2.1-or-later")?);
+    }
     if let Some(manifest) = &facts.blobs {
         parts.extend(blobs(manifest)?);
     }
