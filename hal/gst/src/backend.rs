@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hal::{Backend, Channel, ChannelConfig, Clock, HalError, UnitSink};
 
 use crate::channel::GstChannel;
+use crate::encoder::Encoders;
 use crate::lease::{InputLease, InputsInUse};
 use crate::plugins;
 use crate::source::{self, Input};
@@ -19,6 +20,7 @@ pub const MAX_TEST_INPUTS: u16 = hal::MAX_CHANNELS;
 pub struct GstBackend {
     clock: Arc<dyn Clock>,
     test_inputs: u16,
+    encoders: Encoders,
     in_use: InputsInUse,
 }
 
@@ -29,7 +31,18 @@ impl GstBackend {
     /// `Device` when GStreamer does not start.
     pub fn new(clock: Arc<dyn Clock>, test_inputs: u16) -> Result<Self, HalError> {
         plugins::init()?;
-        Ok(Self { clock, test_inputs: test_inputs.min(MAX_TEST_INPUTS), in_use: Arc::default() })
+        Ok(Self {
+            clock,
+            test_inputs: test_inputs.min(MAX_TEST_INPUTS),
+            encoders: Encoders::default(),
+            in_use: Arc::default(),
+        })
+    }
+
+    /// With other encoders than [`Encoders::HardwareFirst`], for the channels that are opened from now on.
+    #[must_use]
+    pub fn with_encoders(self, encoders: Encoders) -> Self {
+        Self { encoders, ..self }
     }
 }
 
@@ -50,6 +63,6 @@ impl Backend for GstBackend {
         let input = Input::find(&config.input, self.test_inputs)?;
         let lease = InputLease::take(&self.in_use, &config.input)?;
         let timeline = Timeline::new(Arc::clone(&self.clock));
-        Ok(Box::new(GstChannel::start(config.clone(), input, lease, sink, timeline)?))
+        Ok(Box::new(GstChannel::start(config.clone(), input, self.encoders, lease, sink, timeline)?))
     }
 }

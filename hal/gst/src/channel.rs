@@ -4,18 +4,22 @@
 //!
 //! Invariant: dropping a [`GstChannel`] stops the pipeline and joins its threads; the input is free afterwards.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use gstreamer as gst;
-use hal::{BitsPerSecond, Channel, ChannelConfig, ErrorKind, HalError, Signal, StreamKind, UnitSink};
+use hal::{
+    BitsPerSecond, Channel, ChannelConfig, ChannelId, ErrorKind, HalError, Signal, StreamKind, UnitSink,
+};
 
-use crate::encoder;
+use crate::encoder::{self, Encoders};
+use crate::front_end::{FrontEnd, Picture};
 use crate::lease::InputLease;
 use crate::pipeline::{Delivery, Pipeline};
+use crate::plugins;
 use crate::source::Input;
 use crate::timeline::Timeline;
 
@@ -24,14 +28,19 @@ use crate::timeline::Timeline;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// A source that delivers nothing for this long hangs: the slowest stream has one frame a second.
-const HANGS_AFTER: Duration = Duration::from_secs(10);
+/// A device is asked for its signal this often: whoever stands before a dark screen waits no longer to be told.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A source that has a signal and delivers nothing for 10 s hangs: the slowest stream has one frame a second.
+const HANGS_AFTER_LOOKS: u32 = 10;
 
 /// What reaches the minding thread.
 enum Notice {
     Stop,
     /// The first unit after a start.
     Alive,
+    /// The source says whether its signal is lost.
+    Lost(bool),
     Failed(String),
 }
 
@@ -54,6 +63,7 @@ impl GstChannel {
     pub(crate) fn start(
         config: ChannelConfig,
         input: Input,
+        encoders: Encoders,
         lease: InputLease,
         sink: Arc<dyn UnitSink>,
         timeline: Timeline,
@@ -66,7 +76,8 @@ impl GstChannel {
             alive: Box::new(move || drop(alive.send(Notice::Alive))),
             units: AtomicU64::new(0),
         });
-        let minder = Minder { input, delivery, notices: notices.clone() };
+        let software = Arc::new(AtomicBool::new(encoders == Encoders::Software));
+        let minder = Minder { input, software, delivery, notices: notices.clone() };
         let pipeline = minder.start(&config)?;
         let running = Arc::new(Mutex::new(Running { config, pipeline: Some(pipeline) }));
         let shared = Arc::clone(&running);
@@ -117,20 +128,42 @@ impl Drop for GstChannel {
 
 struct Minder {
     input: Input,
+    /// Whether software encodes: ordered, or because the hardware's encoder failed.
+    software: Arc<AtomicBool>,
     delivery: Arc<Delivery>,
     notices: Sender<Notice>,
 }
 
 impl Minder {
+    /// Starts a pipeline; in software when its encoder in hardware does not start.
     fn start(&self, config: &ChannelConfig) -> Result<Pipeline, HalError> {
-        let pipeline = Pipeline::build(config, &self.input, &self.delivery)?;
+        let in_hardware = !self.software.load(Ordering::Relaxed);
+        match self.start_once(config) {
+            Err(error) if in_hardware && self.software.load(Ordering::Relaxed) => {
+                tracing::warn!(channel = %config.channel, %error, "the encoder in hardware fails; software encodes");
+                self.start_once(config)
+            }
+            result => result,
+        }
+    }
+
+    fn start_once(&self, config: &ChannelConfig) -> Result<Pipeline, HalError> {
+        let encoders = match self.software.load(Ordering::Relaxed) {
+            true => Encoders::Software,
+            false => Encoders::HardwareFirst,
+        };
+        let pipeline = Pipeline::build(config, &self.input, encoders, &self.delivery)?;
         let problem = Arc::new(Mutex::new(None));
         if let Some(bus) = pipeline.bus() {
             let (notices, problem) = (self.notices.clone(), Arc::clone(&problem));
+            let software = Arc::clone(&self.software);
             bus.set_sync_handler(move |_, message| {
-                if let Some((kind, reason)) = failure(message) {
+                if let Some((kind, reason)) = plugins::failure(message) {
+                    software.fetch_or(encoder::is_hardware(message), Ordering::Relaxed);
                     lock(&problem).get_or_insert((kind, reason.clone()));
                     drop(notices.send(Notice::Failed(reason)));
+                } else if let Some(lost) = FrontEnd::said(message) {
+                    drop(notices.send(Notice::Lost(lost)));
                 }
                 gst::BusSyncReply::Drop
             });
@@ -143,45 +176,69 @@ impl Minder {
     }
 
     fn mind(&self, running: &Mutex<Running>, inbox: &Receiver<Notice>) {
-        let (sink, channel) = (&self.delivery.sink, lock(running).config.channel);
+        let channel = lock(running).config.channel;
         let mut pause = FIRST_PAUSE;
-        loop {
-            let seen = self.delivery.units.load(Ordering::Relaxed);
-            let reason = match inbox.recv_timeout(HANGS_AFTER) {
-                Ok(Notice::Stop) | Err(RecvTimeoutError::Disconnected) => break,
-                Ok(Notice::Alive) => {
-                    pause = FIRST_PAUSE;
-                    sink.signal(channel, Signal::Present);
-                    continue;
-                }
-                Ok(Notice::Failed(reason)) => reason,
-                Err(RecvTimeoutError::Timeout) if self.delivery.units.load(Ordering::Relaxed) != seen => {
-                    continue;
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    format!("it has delivered no picture for {} s", HANGS_AFTER.as_secs())
-                }
-            };
+        while let Some(reason) = self.until_failure(channel, inbox, &mut pause) {
+            // Closed before it is told of: a device that somebody holds open keeps its number from coming back.
+            stop(running);
             tracing::warn!(%channel, reason, "the input failed");
-            sink.signal(channel, Signal::Failed { reason });
+            self.delivery.sink.signal(channel, Signal::Failed { reason });
             if !self.restart(running, inbox, &mut pause) {
                 break;
             }
         }
-        let pipeline = lock(running).pipeline.take();
-        drop(pipeline);
+        stop(running);
     }
 
-    /// Tears down, pauses, builds anew, until it starts. `false` when told to stop.
+    /// Reports the signal of a running pipeline until it fails, and why. None when told to stop.
+    fn until_failure(
+        &self,
+        channel: ChannelId,
+        inbox: &Receiver<Notice>,
+        pause: &mut Duration,
+    ) -> Option<String> {
+        // Opened anew with every pipeline, closed with it.
+        let front_end = self.input.front_end();
+        let mut picture = Picture::default();
+        let (mut units, mut looks) = (self.delivery.units.load(Ordering::Relaxed), 0);
+        loop {
+            match inbox.recv_timeout(LOOK_EVERY) {
+                Ok(Notice::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
+                Ok(Notice::Failed(reason)) => return Some(reason),
+                Ok(Notice::Alive) => {
+                    *pause = FIRST_PAUSE;
+                    picture.flows();
+                }
+                Ok(Notice::Lost(lost)) => picture.signal(lost),
+                Err(RecvTimeoutError::Timeout) => looks += 1,
+            }
+            if let Some(lost) = front_end.as_ref().and_then(FrontEnd::is_lost) {
+                picture.signal(lost);
+            }
+            if let Some(signal) = picture.news(self.delivery.timeline.wall()) {
+                tracing::info!(%channel, ?signal, "the input's signal");
+                self.delivery.sink.signal(channel, signal);
+            }
+            let now = self.delivery.units.load(Ordering::Relaxed);
+            // Without a signal a device may be silent.
+            if now != units || picture.is_lost() {
+                (units, looks) = (now, 0);
+            }
+            if looks == HANGS_AFTER_LOOKS {
+                let seconds = (LOOK_EVERY * HANGS_AFTER_LOOKS).as_secs();
+                return Some(format!("it has delivered no picture for {seconds} s"));
+            }
+        }
+    }
+
+    /// Pauses, builds anew, until it starts. `false` when told to stop.
     fn restart(&self, running: &Mutex<Running>, inbox: &Receiver<Notice>, pause: &mut Duration) -> bool {
         loop {
-            let pipeline = lock(running).pipeline.take();
-            drop(pipeline);
             // What the old pipeline still said is of no interest; an order to stop is.
             loop {
                 match inbox.recv_timeout(*pause) {
                     Ok(Notice::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
-                    Ok(Notice::Alive | Notice::Failed(_)) => {}
+                    Ok(Notice::Alive | Notice::Lost(_) | Notice::Failed(_)) => {}
                     Err(RecvTimeoutError::Timeout) => break,
                 }
             }
@@ -198,20 +255,10 @@ impl Minder {
     }
 }
 
-/// What a message says about the end of the pictures.
-fn failure(message: &gst::MessageRef) -> Option<(ErrorKind, String)> {
-    match message.view() {
-        gst::MessageView::Error(error) => {
-            let kind = if error.error().matches(gst::ResourceError::Busy) {
-                ErrorKind::Busy
-            } else {
-                ErrorKind::Device
-            };
-            Some((kind, error.error().message().to_owned()))
-        }
-        gst::MessageView::Eos(_) => Some((ErrorKind::Device, "the source ended".into())),
-        _ => None,
-    }
+fn stop(running: &Mutex<Running>) {
+    // Out of the lock: its threads may wait for it.
+    let pipeline = lock(running).pipeline.take();
+    drop(pipeline);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -221,12 +268,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::Place;
     use crate::lease::InputsInUse;
     use crate::plugins;
     use gstreamer::prelude::*;
     use hal::{
-        AccessUnit, ChannelId, FrameRate, Resolution, StreamConfig, StreamFormat, StreamId, SystemClock,
-        VideoCodec,
+        AccessUnit, FrameRate, Resolution, StreamConfig, StreamFormat, StreamId, SystemClock, VideoCodec,
     };
 
     #[derive(Debug)]
@@ -271,7 +318,17 @@ mod tests {
         };
         let lease = InputLease::take(&InputsInUse::default(), "test").unwrap();
         let timeline = Timeline::new(Arc::new(SystemClock::new()));
-        (GstChannel::start(config, input, lease, Arc::new(Sink(Mutex::new(sender))), timeline), seen)
+        (
+            GstChannel::start(
+                config,
+                input,
+                Encoders::Software,
+                lease,
+                Arc::new(Sink(Mutex::new(sender))),
+                timeline,
+            ),
+            seen,
+        )
     }
 
     #[test]
@@ -323,7 +380,7 @@ mod tests {
         if !plugins::has("v4l2src") {
             return;
         }
-        let (channel, _seen) = start(Input::V4l2("/dev/video-none".into()));
+        let (channel, _seen) = start(Input::V4l2(Place::of("/dev/video-none")));
         let error = channel.err().expect("there is no such device");
         assert_eq!(error.kind(), ErrorKind::Device);
         assert!(error.to_string().contains("/dev/video-none"), "{error}");

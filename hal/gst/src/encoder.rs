@@ -7,7 +7,17 @@ use gstreamer::prelude::*;
 use gstreamer_video::UpstreamForceKeyUnitEvent;
 use hal::{BitsPerSecond, ErrorKind, HalError, StreamConfig, VideoCodec};
 
-use crate::plugins;
+use crate::{m2m, plugins};
+
+/// Which encoders a backend may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoders {
+    /// A SoC's own where it can do the stream, else software.
+    #[default]
+    HardwareFirst,
+    /// Software alone.
+    Software,
+}
 
 /// The range of GOP lengths of [`StreamConfig::gop_frames`].
 const GOP_FRAMES: std::ops::RangeInclusive<u16> = 1..=600;
@@ -62,13 +72,40 @@ fn check_bit_rate(rate: BitsPerSecond) -> Result<(), HalError> {
 /// Pipeline text that encodes raw pictures into Annex B access units, the encoder being called `name`.
 ///
 /// # Errors
-/// `Unsupported`, naming the package, where there is no encoder for the codec.
-pub(crate) fn video(config: &StreamConfig, name: &str) -> Result<String, HalError> {
+/// `Unsupported` where there is no encoder for the stream: the package of one in software, and what the hardware
+/// cannot do.
+pub(crate) fn video(config: &StreamConfig, name: &str, encoders: Encoders) -> Result<String, HalError> {
+    let refusals = match hardware(config, encoders) {
+        Ok(choice) => {
+            tracing::info!(stream = name, encoder = choice.element, "encoded in hardware");
+            return Ok(m2m::text(&choice, config, name));
+        }
+        Err(refusals) => refusals,
+    };
     let elements: &[&str] = match config.codec {
         VideoCodec::H264 => &["x264enc", "openh264enc"],
         VideoCodec::H265 => &["x265enc"],
     };
-    Ok(text(plugins::first_of(elements)?, config, name))
+    let element = plugins::first_of(elements).map_err(|error| match refusals.is_empty() {
+        true => error,
+        false => HalError::new(error.kind(), format!("{}; {error}", refusals.join("; "))),
+    })?;
+    if !refusals.is_empty() {
+        tracing::info!(stream = name, encoder = element, why = refusals.join("; "), "encoded in software");
+    }
+    Ok(text(element, config, name))
+}
+
+/// The hardware encoder for the stream, or what each of them cannot do.
+fn hardware(config: &StreamConfig, encoders: Encoders) -> Result<m2m::Choice, Vec<String>> {
+    if encoders == Encoders::Software {
+        return Err(Vec::new());
+    }
+    let choice = m2m::choose(&m2m::offers(config.codec), config)?;
+    if let Err(error) = plugins::require(&["videoconvert", m2m::parser(config.codec)]) {
+        return Err(vec![format!("{} cannot be used: {error}", choice.element)]);
+    }
+    Ok(choice)
 }
 
 /// The same with a given encoder element.
@@ -125,10 +162,25 @@ pub(crate) fn force_keyframe(encoder: &gst::Element) -> Result<(), HalError> {
     Err(HalError::new(ErrorKind::Device, format!("{} refused to make a keyframe", encoder.name())))
 }
 
+/// Whether a message comes from an encoder in hardware, or from a part of one.
+pub(crate) fn is_hardware(message: &gst::MessageRef) -> bool {
+    let mut object = message.src().cloned();
+    while let Some(current) = object {
+        if current.downcast_ref::<gst::Element>().is_some_and(m2m::is_one) {
+            return true;
+        }
+        object = current.parent();
+    }
+    false
+}
+
 /// # Errors
 /// `Unsupported` for a rate that the encoder cannot make.
 pub(crate) fn set_bit_rate(encoder: &gst::Element, rate: BitsPerSecond) -> Result<(), HalError> {
     check_bit_rate(rate)?;
+    if m2m::set_bit_rate(encoder, rate) {
+        return Ok(());
+    }
     // openh264enc counts bits, the others thousands of them.
     let in_bits = encoder.factory().is_some_and(|factory| factory.name() == "openh264enc");
     encoder.set_property("bitrate", if in_bits { rate.0 } else { rate.0 / 1000 });

@@ -18,12 +18,14 @@ use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks};
 use gstreamer_video::{VideoFormat, VideoInfo};
 use hal::{
-    AccessUnit, AudioCodec, AudioFormat, ChannelConfig, ErrorKind, HalError, MAX_AAC_CONFIG_BYTES,
-    MAX_UNIT_BYTES, StreamConfig, StreamFormat, StreamId, StreamKind, UnitSink, VideoCodec,
+    AccessUnit, AudioCodec, AudioFormat, ChannelConfig, ErrorKind, FrameRate, HalError, MAX_AAC_CONFIG_BYTES,
+    MAX_UNIT_BYTES, Resolution, StreamFormat, StreamId, StreamKind, UnitSink, VideoCodec,
 };
 
+use crate::encoder::Encoders;
+use crate::modes::Wish;
 use crate::overlay::Overlay;
-use crate::source::Input;
+use crate::source::{Feed, Input};
 use crate::timeline::Timeline;
 use crate::{annexb, encoder, plugins};
 
@@ -60,15 +62,17 @@ impl Pipeline {
     pub(crate) fn build(
         config: &ChannelConfig,
         input: &Input,
+        encoders: Encoders,
         delivery: &Arc<Delivery>,
     ) -> Result<Self, HalError> {
-        let text = describe(config, input)?;
+        let feed = input.feed(wish(config)?)?;
+        let text = describe(config, input, &feed, encoders)?;
         tracing::debug!(channel = %config.channel, pipeline = %text, "pipeline");
         let pipeline = gst::parse::launch(&text)
             .map_err(|error| device(format!("GStreamer refused the pipeline: {error}")))?
             .downcast::<gst::Pipeline>()
             .map_err(|_| device("GStreamer made no pipeline".into()))?;
-        input.prepare(&pipeline);
+        Input::prepare(&feed, &pipeline);
         // One clock for every channel, so that a sound card's clock never becomes the pictures'.
         pipeline.use_clock(Some(&gst::SystemClock::obtain()));
 
@@ -122,20 +126,32 @@ impl Drop for Pipeline {
     }
 }
 
-/// The whole pipeline as text. Holds numbers and constants only: names and paths are set as properties.
-fn describe(config: &ChannelConfig, input: &Input) -> Result<String, HalError> {
-    plugins::require(input.video_elements())?;
-    plugins::require(&["videoscale", "videorate", "appsink"])?;
+/// What the input should deliver: the main stream's size, at the rate of the fastest.
+fn wish(config: &ChannelConfig) -> Result<Wish, HalError> {
     let main = config.streams.first().ok_or_else(|| {
         HalError::new(ErrorKind::Unsupported, format!("channel {} has no stream", config.channel))
     })?;
+    config.streams.iter().try_for_each(encoder::check)?;
     let rate = config.streams.iter().map(|stream| stream.frame_rate).max_by_key(|rate| {
         // Frames in 1000 s: enough to tell 30000/1001 from 30.
         u64::from(rate.numerator) * 1000 / u64::from(rate.denominator.max(1))
     });
-    let source_caps = raw_caps(&StreamConfig { frame_rate: rate.unwrap_or(main.frame_rate), ..*main });
+    Ok(Wish { resolution: main.resolution, frame_rate: rate.unwrap_or(main.frame_rate) })
+}
+
+/// The whole pipeline as text. Holds numbers and constants only: names and paths are set as properties.
+fn describe(
+    config: &ChannelConfig,
+    input: &Input,
+    feed: &Feed,
+    encoders: Encoders,
+) -> Result<String, HalError> {
+    plugins::require(&input.video_elements(feed))?;
+    plugins::require(&["videoscale", "videorate", "appsink"])?;
+    let wish = wish(config)?;
+    let source_caps = raw_caps(wish.resolution, wish.frame_rate);
     let mut text =
-        format!("{} ! identity name=stamp silent=true ! tee name=pictures", input.video(&source_caps));
+        format!("{} ! identity name=stamp silent=true ! tee name=pictures", input.video(feed, &source_caps));
     let mut kinds = Vec::new();
     for stream in &config.streams {
         let kind = stream.kind;
@@ -144,13 +160,12 @@ fn describe(config: &ChannelConfig, input: &Input) -> Result<String, HalError> {
             return Err(HalError::new(ErrorKind::Unsupported, context));
         }
         kinds.push(kind);
-        encoder::check(stream)?;
         text.push_str(&format!(
             " pictures. ! queue leaky=downstream max-size-buffers={QUEUED_PICTURES} max-size-bytes=0 \
              max-size-time=0 ! videorate drop-only=true ! videoscale ! {} ! {} \
              ! appsink name=sink_{kind} sync=false max-buffers={QUEUED_UNITS}",
-            raw_caps(stream),
-            encoder::video(stream, &format!("encoder_{kind}"))?,
+            raw_caps(stream.resolution, stream.frame_rate),
+            encoder::video(stream, &format!("encoder_{kind}"), encoders)?,
         ));
     }
     if let Some(sound) = input.audio().filter(|_| config.audio) {
@@ -164,13 +179,10 @@ fn describe(config: &ChannelConfig, input: &Input) -> Result<String, HalError> {
     Ok(text)
 }
 
-fn raw_caps(stream: &StreamConfig) -> String {
+fn raw_caps(size: Resolution, rate: FrameRate) -> String {
     format!(
         "video/x-raw,format=I420,width={},height={},framerate={}/{},pixel-aspect-ratio=1/1",
-        stream.resolution.width,
-        stream.resolution.height,
-        stream.frame_rate.numerator,
-        stream.frame_rate.denominator
+        size.width, size.height, rate.numerator, rate.denominator
     )
 }
 

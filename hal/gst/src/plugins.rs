@@ -20,8 +20,10 @@ const PACKAGES: &[(&str, &str)] = &[
     ("avdec_h265", "gstreamer1.0-libav"),
     ("avenc_aac", "gstreamer1.0-libav"),
     ("decodebin", "gstreamer1.0-plugins-base"),
+    ("deinterlace", "gstreamer1.0-plugins-good"),
     ("h264parse", "gstreamer1.0-plugins-bad"),
     ("h265parse", "gstreamer1.0-plugins-bad"),
+    ("jpegdec", "gstreamer1.0-plugins-good"),
     ("jpegenc", "gstreamer1.0-plugins-good"),
     ("openh264enc", "gstreamer1.0-plugins-bad"),
     ("v4l2src", "gstreamer1.0-plugins-good"),
@@ -61,6 +63,22 @@ pub(crate) fn require(elements: &[&str]) -> Result<(), HalError> {
 /// `Unsupported`, naming the first element and its package, when none of them is there.
 pub(crate) fn first_of<'a>(elements: &[&'a str]) -> Result<&'a str, HalError> {
     elements.iter().find(|element| has(element)).copied().ok_or_else(|| missing(elements[0]))
+}
+
+/// What a message says about the end of the pictures: its kind, and its reason for people.
+pub(crate) fn failure(message: &gst::MessageRef) -> Option<(ErrorKind, String)> {
+    match message.view() {
+        gst::MessageView::Error(error) => {
+            let kind = if error.error().matches(gst::ResourceError::Busy) {
+                ErrorKind::Busy
+            } else {
+                ErrorKind::Device
+            };
+            Some((kind, error.error().message().to_owned()))
+        }
+        gst::MessageView::Eos(_) => Some((ErrorKind::Device, "the source ended".into())),
+        _ => None,
+    }
 }
 
 fn missing(element: &str) -> HalError {

@@ -6,10 +6,9 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use hal::{ErrorKind, HalError};
 
-use crate::plugins;
-
-/// The device property that holds `/dev/videoN`; the first is PipeWire's spelling, the second the plugin's own.
-const PATH_PROPERTIES: [&str; 2] = ["api.v4l2.path", "device.path"];
+use crate::device::{self, Place};
+use crate::front_end::FrontEnd;
+use crate::modes::{self, Wish};
 
 /// Scenes of the test inputs: all move, none looks like another. Colours are big-endian ARGB.
 const SCENES: [&str; 6] = [
@@ -26,8 +25,8 @@ const SCENES: [&str; 6] = [
 pub(crate) enum Input {
     /// A moving test scene.
     Test(u16),
-    /// A V4L2 capture device, by its path.
-    V4l2(String),
+    /// A V4L2 capture device.
+    V4l2(Place),
 }
 
 impl Input {
@@ -39,33 +38,81 @@ impl Input {
         let inputs = all(test_inputs);
         inputs.iter().find(|(known, _)| known == name).map(|(_, input)| input.clone()).ok_or_else(|| {
             let known: Vec<_> = inputs.iter().map(|(known, _)| known.as_str()).collect();
-            HalError::new(
-                ErrorKind::NotFound,
-                format!("there is no input \"{name}\"; there are: {}", known.join(", ")),
-            )
+            let reason = device::why_not(name).unwrap_or_else(|| format!("there is no input \"{name}\""));
+            HalError::new(ErrorKind::NotFound, format!("{reason}; there are: {}", known.join(", ")))
         })
     }
 
-    /// Elements that `video` needs.
-    pub(crate) fn video_elements(&self) -> &'static [&'static str] {
+    /// What the input delivers for a wish; asks the device.
+    ///
+    /// # Errors
+    /// `Unsupported` when it delivers nothing that this backend reads, `Busy` and `Device` as the device says.
+    pub(crate) fn feed(&self, wish: Wish) -> Result<Feed, HalError> {
+        let Self::V4l2(place) = self else { return Ok(Feed::Scene) };
+        let path = place.path();
+        let offered = device::probe(&path)?;
+        let choice = modes::choose(&offered, wish).ok_or_else(|| {
+            let kinds: Vec<_> = offered.iter().map(|structure| structure.name().as_str()).collect();
+            let context =
+                format!("{path} has no picture format that is read here; it has: {}", kinds.join(", "));
+            HalError::new(ErrorKind::Unsupported, context)
+        })?;
+        tracing::info!(%path, mode = %choice.mode, "capture mode");
+        // Behind an HDMI receiver size and rate are the signal's, and may change while it runs.
+        let follows_signal = FrontEnd::open(&path).is_some_and(|front_end| front_end.follows_signal());
+        Ok(Feed::Device {
+            path,
+            caps: if follows_signal { kind_of(&choice) } else { choice.caps.clone() },
+            jpeg: choice.mode.is_jpeg(),
+            fields: choice.fields,
+        })
+    }
+
+    /// Asks the device's front end whether there is a signal; none for inputs without one.
+    pub(crate) fn front_end(&self) -> Option<FrontEnd> {
         match self {
-            Self::Test(_) => &["videotestsrc"],
-            Self::V4l2(_) => &["v4l2src", "decodebin", "videoconvert", "videoscale", "videorate"],
+            Self::Test(_) => None,
+            Self::V4l2(place) => FrontEnd::open(&place.path()),
+        }
+    }
+
+    /// Elements that `video` needs.
+    pub(crate) fn video_elements(&self, feed: &Feed) -> Vec<&'static str> {
+        match (self, feed) {
+            (Self::Test(_), _) | (_, Feed::Scene) => vec!["videotestsrc"],
+            (Self::V4l2(_), Feed::Device { jpeg, fields, .. }) => {
+                let more = [("jpegdec", *jpeg), ("deinterlace", *fields)];
+                let more = more.into_iter().filter(|(_, needed)| *needed).map(|(element, _)| element);
+                ["v4l2src", "capsfilter", "videoconvert", "videoscale", "videorate"]
+                    .into_iter()
+                    .chain(more)
+                    .collect()
+            }
         }
     }
 
     /// Pipeline text for raw pictures that fit `caps`.
-    pub(crate) fn video(&self, caps: &str) -> String {
-        match self {
-            Self::Test(number) => {
+    pub(crate) fn video(&self, feed: &Feed, caps: &str) -> String {
+        match (self, feed) {
+            (Self::Test(number), _) => {
                 let scene = SCENES[usize::from(*number) % SCENES.len()];
                 format!("videotestsrc name=source is-live=true {scene} ! {caps}")
             }
-            // The device's path is set as a property afterwards: it does not become pipeline text.
-            Self::V4l2(_) => format!(
-                "v4l2src name=source ! decodebin ! videoconvert ! videoscale ! videorate \
-                 skip-to-first=true ! {caps}"
-            ),
+            (Self::V4l2(_), feed) => {
+                let (decode, weave) = match feed {
+                    Feed::Scene => ("", ""),
+                    Feed::Device { jpeg, fields, .. } => (
+                        if *jpeg { "jpegdec ! " } else { "" },
+                        // One picture of two fields stays one: twice as many would be more than was ordered.
+                        if *fields { "deinterlace fields=top ! " } else { "" },
+                    ),
+                };
+                // The device's path and mode are set as properties afterwards: they do not become pipeline text.
+                format!(
+                    "v4l2src name=source ! capsfilter name=mode ! {decode}videoconvert ! {weave}videoscale \
+                     ! videorate skip-to-first=true ! {caps}"
+                )
+            }
         }
     }
 
@@ -81,48 +128,52 @@ impl Input {
     }
 
     /// Properties that are not pipeline text.
-    pub(crate) fn prepare(&self, pipeline: &gst::Pipeline) {
-        if let (Self::V4l2(path), Some(source)) = (self, pipeline.by_name("source")) {
+    pub(crate) fn prepare(feed: &Feed, pipeline: &gst::Pipeline) {
+        let Feed::Device { path, caps, .. } = feed else { return };
+        if let Some(source) = pipeline.by_name("source") {
             source.set_property("device", path);
         }
+        if let Some(mode) = pipeline.by_name("mode") {
+            mode.set_property("caps", caps);
+        }
     }
+}
+
+/// What an input delivers.
+#[derive(Debug)]
+pub(crate) enum Feed {
+    /// A test scene, at any size and rate.
+    Scene,
+    /// A capture device's pictures.
+    Device {
+        path: String,
+        caps: gst::Caps,
+        jpeg: bool,
+        /// Whether pictures may be of two fields.
+        fields: bool,
+    },
+}
+
+/// The kind of picture alone, of any size and rate.
+fn kind_of(choice: &modes::Choice) -> gst::Caps {
+    gst::Caps::new_empty_simple(if choice.mode.is_jpeg() { "image/jpeg" } else { "video/x-raw" })
 }
 
 /// Every input with its name.
 pub(crate) fn all(test_inputs: u16) -> Vec<(String, Input)> {
     let tests = (0..test_inputs).map(|number| (format!("test{number}"), Input::Test(number)));
-    tests.chain(v4l2_paths().into_iter().filter_map(v4l2_input)).collect()
+    tests.chain(device::paths().iter().filter_map(|path| v4l2_input(path))).collect()
 }
 
-/// `/dev/video2` is called `video2`.
-fn v4l2_input(path: String) -> Option<(String, Input)> {
-    let name = path.strip_prefix("/dev/").filter(|name| !name.is_empty() && !name.contains('/'))?;
-    Some((name.to_owned(), Input::V4l2(path)))
-}
-
-/// The V4L2 devices that can capture pictures; codecs and metadata nodes are not among them.
-fn v4l2_paths() -> Vec<String> {
-    if !plugins::has("v4l2src") {
-        return Vec::new();
-    }
-    let monitor = gst::DeviceMonitor::new();
-    if monitor.add_filter(Some("Video/Source"), None).is_none() {
-        return Vec::new();
-    }
-    let mut paths: Vec<String> = monitor.devices().iter().filter_map(device_path).collect();
-    paths.sort();
-    paths.dedup();
-    paths
-}
-
-fn device_path(device: &gst::Device) -> Option<String> {
-    let properties = device.properties()?;
-    PATH_PROPERTIES.iter().find_map(|name| properties.get::<String>(*name).ok())
+fn v4l2_input(path: &str) -> Option<(String, Input)> {
+    let name = device::input_name(path)?.to_owned();
+    Some((name, Input::V4l2(Place::of(path))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugins;
 
     #[test]
     fn inputs_are_named_and_found() {
@@ -137,27 +188,31 @@ mod tests {
 
     #[test]
     fn a_device_is_called_by_its_file_name() {
-        assert_eq!(
-            v4l2_input("/dev/video2".into()),
-            Some(("video2".into(), Input::V4l2("/dev/video2".into())))
-        );
-        assert_eq!(v4l2_input("/dev/v4l/by-id/x".into()), None);
-        assert_eq!(v4l2_input("rtsp://camera".into()), None);
+        assert_eq!(v4l2_input("/dev/video2"), Some(("video2".into(), Input::V4l2(Place::of("/dev/video2")))));
+        assert_eq!(v4l2_input("/dev/v4l/by-id/x"), None);
+        assert_eq!(v4l2_input("rtsp://camera"), None);
     }
 
     #[test]
     fn a_device_path_becomes_a_property_not_pipeline_text() {
         plugins::init().unwrap();
-        let input = Input::V4l2("/dev/video0 ! filesink location=x".into());
-        let text = input.video("video/x-raw");
+        let path = "/dev/video0 ! filesink location=x";
+        let input = Input::V4l2(Place::of(path));
+        let caps = gst::Caps::new_empty_simple("image/jpeg");
+        let feed = Feed::Device { path: path.into(), caps: caps.clone(), jpeg: true, fields: true };
+        let text = input.video(&feed, "video/x-raw");
         assert!(!text.contains("filesink"));
         let Ok(element) = gst::parse::launch(&format!("{text} ! fakesink")) else {
-            assert!(!plugins::has("v4l2src"), "the text must parse where the plugin is");
+            assert!(
+                plugins::require(&input.video_elements(&feed)).is_err(),
+                "the text must parse where its plugins are"
+            );
             return;
         };
         let pipeline = element.downcast::<gst::Pipeline>().unwrap();
-        input.prepare(&pipeline);
+        Input::prepare(&feed, &pipeline);
+        assert_eq!(pipeline.by_name("mode").unwrap().property::<gst::Caps>("caps"), caps);
         let device: String = pipeline.by_name("source").unwrap().property("device");
-        assert_eq!(device, "/dev/video0 ! filesink location=x");
+        assert_eq!(device, path);
     }
 }

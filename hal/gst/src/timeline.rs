@@ -51,6 +51,11 @@ impl Timeline {
         Self { clock, opened, state: Mutex::new(state) }
     }
 
+    /// The wall clock now.
+    pub(crate) fn wall(&self) -> WallTime {
+        self.clock.wall()
+    }
+
     /// From here on running times are this pipeline's.
     pub(crate) fn restart(&self, pipeline: &gst::Pipeline) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

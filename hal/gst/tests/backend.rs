@@ -1,138 +1,25 @@
 //! The backend as capture uses it: real pipelines, test inputs, collected units.
 
-use std::io::Write;
-use std::process::Command;
-use std::sync::{Arc, Condvar, Mutex};
+mod common;
+
+use std::sync::Arc;
 use std::time::Duration;
 
+use common::{Sink, Unit, config, ffprobe, h264_types, nal_units, stream};
 use hal::{
-    AccessUnit, Backend, BitsPerSecond, Channel, ChannelConfig, ChannelId, Clock, ErrorKind, FrameRate,
-    Resolution, Signal, StreamConfig, StreamFormat, StreamId, StreamKind, SystemClock, UnitSink, VideoCodec,
+    Backend, BitsPerSecond, Channel, ChannelConfig, Clock, ErrorKind, FrameRate, Signal, StreamConfig,
+    StreamFormat, StreamKind, SystemClock, UnitSink, VideoCodec,
 };
-use hal_gst::{GstBackend, snapshot};
-
-/// Long enough for a loaded machine; nothing waits for it when all is well.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-#[derive(Clone)]
-struct Unit {
-    stream: StreamId,
-    pts: i64,
-    wall: i64,
-    arrived: i64,
-    keyframe: bool,
-    discontinuity: bool,
-    data: Vec<u8>,
-}
-
-#[derive(Default)]
-struct Collected {
-    units: Vec<Unit>,
-    formats: Vec<(StreamId, StreamFormat)>,
-    signals: Vec<Signal>,
-}
-
-#[derive(Clone, Default)]
-struct Sink(Arc<(Mutex<Collected>, Condvar)>);
-
-impl UnitSink for Sink {
-    fn format(&self, stream: StreamId, format: StreamFormat) {
-        self.0.0.lock().unwrap().formats.push((stream, format));
-    }
-
-    fn unit(&self, unit: &AccessUnit<'_>) {
-        self.0.0.lock().unwrap().units.push(Unit {
-            stream: unit.stream,
-            pts: unit.pts.0,
-            wall: unit.wall.as_unix_micros(),
-            arrived: SystemClock::new().wall().as_unix_micros(),
-            keyframe: unit.keyframe,
-            discontinuity: unit.discontinuity,
-            data: unit.data.to_vec(),
-        });
-        self.0.1.notify_all();
-    }
-
-    fn signal(&self, _: ChannelId, signal: Signal) {
-        self.0.0.lock().unwrap().signals.push(signal);
-        self.0.1.notify_all();
-    }
-}
-
-impl Sink {
-    fn wait(&self, what: &str, done: impl Fn(&Collected) -> bool) {
-        let (lock, wake) = &*self.0;
-        let guard = lock.lock().unwrap();
-        let (guard, timeout) = wake.wait_timeout_while(guard, PATIENCE, |seen| !done(seen)).unwrap();
-        assert!(!timeout.timed_out(), "never came: {what}; {} units so far", guard.units.len());
-    }
-
-    fn wait_for(&self, kind: StreamKind, units: usize) -> Vec<Unit> {
-        self.wait(&format!("{units} units of {kind}"), |seen| of(seen, kind).len() >= units);
-        of(&self.0.0.lock().unwrap(), kind)
-    }
-}
-
-fn of(seen: &Collected, kind: StreamKind) -> Vec<Unit> {
-    seen.units.iter().filter(|unit| unit.stream.kind == kind).cloned().collect()
-}
-
-fn stream(kind: StreamKind, width: u16, height: u16) -> StreamConfig {
-    StreamConfig {
-        kind,
-        codec: VideoCodec::H264,
-        resolution: Resolution { width, height },
-        frame_rate: FrameRate { numerator: 15, denominator: 1 },
-        bit_rate: BitsPerSecond(600_000),
-        gop_frames: 10,
-    }
-}
-
-fn config(input: &str, streams: Vec<StreamConfig>) -> ChannelConfig {
-    ChannelConfig {
-        channel: ChannelId::new(1).unwrap(),
-        input: input.into(),
-        title: "Front door".into(),
-        clock: true,
-        audio: false,
-        streams,
-    }
-}
+use hal_gst::{Encoders, GstBackend, snapshot};
 
 fn backend() -> GstBackend {
-    GstBackend::new(Arc::new(SystemClock::new()), 4).unwrap()
+    // What a machine has in hardware is not what these tests are about.
+    GstBackend::new(Arc::new(SystemClock::new()), 4).unwrap().with_encoders(Encoders::Software)
 }
 
 fn open(config: &ChannelConfig) -> (Box<dyn Channel>, Sink) {
     let sink = Sink::default();
     (backend().open(config, Arc::new(sink.clone())).unwrap(), sink)
-}
-
-/// NAL units; fails unless every start code has 4 bytes.
-fn nal_units(data: &[u8]) -> Vec<&[u8]> {
-    assert!(data.starts_with(&[0, 0, 0, 1]), "no 4-byte start code at the beginning");
-    let starts: Vec<usize> = (0..data.len() - 2).filter(|&at| data[at..].starts_with(&[0, 0, 1])).collect();
-    assert!(starts.iter().all(|&at| at > 0 && data[at - 1] == 0), "a 3-byte start code");
-    let ends = starts.iter().skip(1).map(|at| at - 1).chain([data.len()]);
-    starts.iter().zip(ends).map(|(&from, to)| &data[from + 3..to]).collect()
-}
-
-fn h264_types(data: &[u8]) -> Vec<u8> {
-    nal_units(data).iter().map(|nal| nal[0] & 0x1f).collect()
-}
-
-/// What ffprobe says of a raw stream.
-fn ffprobe(units: &[Unit], extension: &str) -> String {
-    let mut file = tempfile::Builder::new().suffix(extension).tempfile().unwrap();
-    units.iter().for_each(|unit| file.write_all(&unit.data).unwrap());
-    let output = Command::new("ffprobe")
-        .args(["-v", "error", "-count_frames", "-show_entries"])
-        .args(["stream=codec_name,width,height,has_b_frames,nb_read_frames", "-of", "csv=p=0"])
-        .arg(file.path())
-        .output()
-        .expect("ffprobe runs");
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 #[test]
