@@ -64,6 +64,8 @@ fn life(generation: &str, version: &str) {
     cable(&board, &owner);
     section("the library crashes");
     crash(&board, &owner);
+    section("nothing was done that the library calls a mistake");
+    assert_eq!(board.said("VIOLATION"), None);
 }
 
 fn section(name: &str) {

@@ -203,7 +203,7 @@ fn prepared(mut driver: Box<dyn FrontEnd>, ports: &[Port]) -> Result<Box<dyn Fro
         match driver.set_mode(port.number, AnalogMode::Auto) {
             // What start-up code left is better than nothing.
             Err(error) if error.kind() == hal::ErrorKind::Unsupported => {
-                tracing::warn!(input = port.input, %error, "the decoder's port stays as it is");
+                tracing::debug!(input = port.input, %error, "the decoder's port stays as it is");
             }
             other => other?,
         }

@@ -27,9 +27,9 @@ pub(crate) fn confine(user: Option<(u32, u32)>) -> Confinement {
         told("a limit", setrlimit(resource, limit, limit));
     }
     Confinement {
-        no_network: told("no network", unshare(CloneFlags::CLONE_NEWNET)),
-        own_user: user.is_some_and(|(user, group)| told("an own user", become_user(user, group))),
-        no_new_privileges: told("no new privileges", prctl::set_no_new_privs()),
+        no_network: told("a network of its own", unshare(CloneFlags::CLONE_NEWNET)),
+        own_user: user.is_some_and(|(user, group)| told("a user of its own", become_user(user, group))),
+        no_new_privileges: told("privileges that cannot grow", prctl::set_no_new_privs()),
         system_calls: told("a list of system calls", seccomp::install()),
     }
 }
@@ -43,7 +43,7 @@ fn become_user(user: u32, group: u32) -> Result<(), Errno> {
 
 fn told(what: &str, outcome: Result<(), Errno>) -> bool {
     if let Err(error) = outcome {
-        eprintln!("without {what}: {error}");
+        eprintln!("the kernel does not give {what}: {error}");
     }
     outcome.is_ok()
 }
