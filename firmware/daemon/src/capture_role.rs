@@ -179,6 +179,10 @@ impl Capture {
     }
 
     fn keyframe(&mut self, stream: StreamId) {
+        // Sound starts anywhere.
+        if stream.kind == StreamKind::Audio {
+            return;
+        }
         let now = self.clock.mono();
         let Some(running) = self.channels.get_mut(&stream.channel) else { return };
         if running.keyframe_at.get(&stream.kind).is_some_and(|at| now.since(*at) < KEYFRAME_EVERY) {
