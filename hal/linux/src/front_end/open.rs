@@ -2,7 +2,6 @@
 //!
 //! Does not belong here: what a driver does with its chip.
 
-use std::fs;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -54,8 +53,7 @@ pub fn open_front_end(description: &Description) -> Result<Box<dyn FrontEnd>, Ha
         return Err(HalError::new(ErrorKind::NotFound, message));
     };
     let family = family(description.chip)?;
-    let number = bus_number(Path::new("/sys/bus/i2c/devices"), bus)?;
-    probe_decoder(family, I2cBus::open(number)?, &description.addresses)
+    probe_decoder(family, I2cBus::named(bus)?, &description.addresses)
 }
 
 /// Looks for a decoder of a family at each of `addresses`, 8-bit ones as a board's description has them.
@@ -95,25 +93,6 @@ fn vendor_front_end(chip: DecoderChip, node: DeviceNode, number: u8) -> Result<B
         DecoderChip::Tw2865 => Box::new(VendorTw::new(node, "TW2865", number, 4, 720)),
         DecoderChip::Tw2868 => Box::new(VendorTw::new(node, "TW2868", number, 8, 720)),
         DecoderChip::Tw2960 => Box::new(VendorTw::new(node, "TW2960", number, 4, 960)),
-    })
-}
-
-/// The number of the bus that a description calls `name`, among the kernel's buses in `devices`.
-fn bus_number(devices: &Path, name: &str) -> Result<u32, HalError> {
-    let mut entries: Vec<_> = fs::read_dir(devices).into_iter().flatten().flatten().collect();
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let file_name = entry.file_name();
-        let number = file_name.to_str().and_then(|text| text.strip_prefix("i2c-")?.parse().ok());
-        let is = fs::read_to_string(entry.path().join("name")).is_ok_and(|text| text.trim() == name);
-        if let (Some(number), true) = (number, is) {
-            return Ok(number);
-        }
-    }
-    let number = name.strip_prefix("i2c").and_then(|number| number.parse().ok());
-    number.ok_or_else(|| {
-        let message = format!("no I2C bus of the kernel is called {name}, and that is not i2c and a number");
-        HalError::new(ErrorKind::NotFound, message)
     })
 }
 
@@ -183,17 +162,5 @@ mod tests {
                 "a file is no decoder"
             );
         }
-    }
-
-    #[test]
-    fn a_bus_is_found_by_its_name() {
-        let devices = tempfile::tempdir().unwrap();
-        for (bus, name) in [("i2c-0", "hibvt-i2c"), ("i2c-7", "i2c-gpio"), ("0-0030", "i2c-gpio")] {
-            fs::create_dir(devices.path().join(bus)).unwrap();
-            fs::write(devices.path().join(bus).join("name"), format!("{name}\n")).unwrap();
-        }
-        assert_eq!(bus_number(devices.path(), "i2c-gpio").unwrap(), 7);
-        assert_eq!(bus_number(devices.path(), "i2c3").unwrap(), 3);
-        assert_eq!(bus_number(devices.path(), "other").unwrap_err().kind(), ErrorKind::NotFound);
     }
 }
