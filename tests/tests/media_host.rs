@@ -254,6 +254,18 @@ fn an_unknown_version_is_refused_with_its_words() {
     assert!(!host.end().0.success());
 }
 
+/// Trap 9: the modules' state outlives the process that crashed, so each host clears it first.
+#[test]
+fn what_a_crash_has_left_behind_is_cleared() {
+    for generation in GENERATIONS {
+        let environment = vec![("STANDIN_STALE", "1")];
+        let (mut host, _) = MediaHost::start(&MediaSetup { environment, ..setup(generation) });
+        host.order(Order::Open(whole_channel(0))).unwrap();
+        host.picture(StreamTag::Main);
+        stop_cleanly(host);
+    }
+}
+
 #[test]
 fn a_library_that_is_not_there_is_refused_with_its_path() {
     let mut host = MediaHost::spawn(&setup("g9"));

@@ -11,6 +11,7 @@
 //! | `STANDIN_VERSION` | what `SYS_GetVersion` says instead of this generation's version |
 //! | `STANDIN_FAIL` | `FUNCTION:CODE`, as `VENC_CreateChn:12`: that function fails; a code from 0x100 on is returned as it is |
 //! | `STANDIN_WRITES_MORE` | `1`: `VENC_GetStream` writes 64 bytes behind the structure that it was given |
+//! | `STANDIN_STALE` | `1`: the platform is as a process that crashed has left it, up and with buffers |
 //! | `STANDIN_INPUT_FPS` | pictures a second of the inputs (default 25) |
 //!
 //! Only `exported` knows pointers, and only 32-bit ARM has it; everything else is safe, pure, and tested on the builder's

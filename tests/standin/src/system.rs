@@ -26,6 +26,11 @@ pub(crate) struct System {
 }
 
 impl System {
+    /// As a process that crashed has left it: the vendor's modules keep their state.
+    pub(crate) fn stale() -> Self {
+        Self { pools: Some(Vec::new()), buffers: true, align: Some(16), up: true }
+    }
+
     pub(crate) fn is_up(&self) -> bool {
         self.up
     }
@@ -151,6 +156,16 @@ mod tests {
         system.exit();
         system.exit_buffers().unwrap();
         assert_eq!(code(system.init_buffers()), Some(ErrorCode::NotConfigured));
+    }
+
+    #[test]
+    fn what_a_crash_has_left_must_be_cleared_first() {
+        let mut system = System::stale();
+        assert_eq!(code(system.set_pools(64, &[POOL])), Some(ErrorCode::NotPermitted));
+        assert_eq!(code(system.set_align(16)), Some(ErrorCode::NotPermitted));
+        system.exit();
+        system.exit_buffers().unwrap();
+        system.set_pools(64, &[POOL]).unwrap();
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::control::{Command, Script, parse};
 use crate::flow;
 use crate::platform::Platform;
 use crate::refusal::{Module, Outcome, Refusal};
+use crate::system::System;
 
 /// Where commands are looked for unless the environment says otherwise.
 const CONTROL: &str = "/run/standin-control";
@@ -87,8 +88,12 @@ impl Library {
         });
         let clock = SystemClock::new();
         let start = MonoTime::from_start(Duration::ZERO);
+        let mut platform = Platform::new(dialect, rate.clamp(1, 60));
+        if setting("STANDIN_STALE").is_some_and(|on| on == "1") {
+            platform.system = System::stale();
+        }
         Self {
-            platform: Platform::new(dialect, rate.clamp(1, 60)),
+            platform,
             version,
             writes_more: setting("STANDIN_WRITES_MORE").is_some_and(|on| on == "1"),
             attributes: BTreeMap::new(),
