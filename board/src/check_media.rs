@@ -11,6 +11,9 @@ use crate::media::Media;
 /// The most libraries: a platform's own, its codecs' and its audio's are about ten.
 const MAX_LIBRARIES: usize = 32;
 
+/// The most kernel modules: vendors' scripts load about forty.
+const MAX_MODULES: usize = 96;
+
 /// The table is there for who uses it, and whatever it numbers is numbered once.
 pub(crate) fn check_media(board: &Board) -> Result<(), Fault> {
     if let Some(media) = &board.media {
@@ -59,9 +62,15 @@ fn check_paths(media: &Media) -> Result<(), Fault> {
         let message = format!("1 to {MAX_LIBRARIES} libraries, the platform's own last; correct the list");
         return Err(Fault::new(at!["media", "libraries"], message));
     }
+    if media.modules.len() > MAX_MODULES {
+        let message = format!("{} kernel modules; at most {MAX_MODULES} are loaded", media.modules.len());
+        return Err(Fault::new(at!["media", "module"], message));
+    }
     let libraries = media.libraries.iter().enumerate();
     let mut paths: Vec<_> =
         libraries.map(|(n, path)| (path, at!["media", "libraries", n].to_vec())).collect();
+    let modules = media.modules.iter().enumerate();
+    paths.extend(modules.map(|(n, module)| (&module.file, at!["media", "module", n, "file"].to_vec())));
     paths.push((&media.host, at!["media", "host"].to_vec()));
     paths.extend(media.preload.iter().map(|path| (path, at!["media", "preload"].to_vec())));
     for (path, place) in paths {

@@ -37,4 +37,4 @@ pub use devices::{
 };
 pub use error::{BoardError, ErrorKind};
 pub use flash::{Flash, FlashKind, Partition, PartitionRole};
-pub use media::{Media, MediaDevice, MonitorMode, VideoInterface};
+pub use media::{KernelModule, Media, MediaDevice, MonitorMode, VideoInterface};

@@ -8,6 +8,9 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Media {
+    /// Kernel modules to load first, in this order: the vendor's, as the script in the vendor's firmware has them.
+    #[serde(default, rename = "module")]
+    pub modules: Vec<KernelModule>,
     /// The libraries to load, as paths, each after those that it needs: the platform's own last.
     pub libraries: Vec<String>,
     /// The program that loads them.
@@ -24,6 +27,17 @@ pub struct Media {
     /// The SoC's ports that decoders feed.
     #[serde(default, rename = "device")]
     pub devices: Vec<MediaDevice>,
+}
+
+/// A kernel module.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KernelModule {
+    /// Its path in the root.
+    pub file: String,
+    /// Its parameters, separated by blanks: `mmz=anonymous,0,0x84000000,192M`.
+    #[serde(default)]
+    pub parameters: String,
 }
 
 /// A monitor's mode, progressive.

@@ -15,7 +15,12 @@ overlay=$here/../board/common/overlay
 cd "$target"
 find . -mindepth 1 -depth | sed 's|^\./||' | while read -r path; do
 	case $path in
-	bin | bin/candor | etc/candor/os-release | etc/candor/root-keys.json | opt | opt/vendor | opt/vendor/*) continue ;;
+	bin | bin/candor | bin/mpp-host | etc/candor/os-release | etc/candor/root-keys.json | opt | opt/vendor | opt/vendor/*) continue ;;
+	# The C library of mpp-host, where there is one.
+	lib | lib/ld-linux.so.* | lib/ld-musl-arm.so.* | lib/ld-uClibc.so.* | lib/lib[cm].so.* | lib/libdl.so.* \
+		| lib/libpthread.so.* | lib/libmppshim.so)
+		[ -x bin/mpp-host ] && continue
+		;;
 	esac
 	[ -e "$overlay/$path" ] || [ -L "$overlay/$path" ] && continue
 	if [ -d "$path" ] && [ ! -L "$path" ]; then

@@ -481,6 +481,7 @@ mod tests {
             "etc/shadow",
             "etc/profile.d/x",
             "opt/vendor/lib/libmpi.so",
+            "lib/libc.so.6",
         ] {
             file(&target.join(name), name);
         }
@@ -489,8 +490,28 @@ mod tests {
         assert_eq!(fs::read_to_string(target.join("etc/os-release")).unwrap(), "etc/candor/os-release");
         assert!(target.join("opt/vendor/lib/libmpi.so").exists() && target.join("etc/passwd").exists());
         assert!(!target.join("etc/shadow").exists() && !target.join("etc/profile.d").exists());
+        assert!(!target.join("lib").exists(), "a C library without mpp-host is nobody's");
         file(&target.join("usr/bin/ash"), "");
         assert!(!script("post-build.sh", &[target, Path::new("virt-a7")]));
+    }
+
+    #[test]
+    fn mpp_host_is_kept_with_its_c_library_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path();
+        let overlay = root().join("buildroot/board/common/overlay/.");
+        assert!(Command::new("cp").arg("-a").args([&overlay, target]).status().unwrap().success());
+        let kept = ["bin/mpp-host", "lib/ld-linux.so.3", "lib/libc.so.6", "lib/libmppshim.so"];
+        let of_candor = ["bin/candor", "etc/candor/os-release", "etc/candor/root-keys.json"];
+        for name in kept.into_iter().chain(of_candor).chain(["lib/libz.so.1", "lib/firmware/x"]) {
+            file(&target.join(name), name);
+        }
+        for program in ["bin/candor", "bin/mpp-host"] {
+            assert!(Command::new("chmod").arg("755").arg(target.join(program)).status().unwrap().success());
+        }
+        assert!(script("post-build.sh", &[target, Path::new("hi3521a")]));
+        assert!(kept.iter().all(|name| target.join(name).exists()));
+        assert!(!target.join("lib/libz.so.1").exists() && !target.join("lib/firmware").exists());
     }
 
     #[test]

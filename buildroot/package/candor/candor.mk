@@ -75,6 +75,17 @@ define CANDOR_INSTALL_TARGET_CMDS
 	$(INSTALL) -D -m 0755 $(@D)/$(CANDOR_BINARIES)/candor $(TARGET_DIR)/bin/candor
 endef
 
+# mpp-host and the C library that it runs with; stand-ins for tests, in folders below, stay behind.
+CANDOR_MEDIA = $(call qstrip,$(BR2_PACKAGE_CANDOR_MEDIA))
+define CANDOR_INSTALL_MEDIA
+	$(INSTALL) -D -m 0755 $(CANDOR_MEDIA)/bin/mpp-host $(TARGET_DIR)/bin/mpp-host
+	mkdir -p $(TARGET_DIR)/lib
+	find $(CANDOR_MEDIA)/lib -maxdepth 1 '(' -type f -o -type l ')' -exec cp -dfp '{}' $(TARGET_DIR)/lib/ ';'
+endef
+ifneq ($(CANDOR_MEDIA),)
+CANDOR_POST_INSTALL_TARGET_HOOKS += CANDOR_INSTALL_MEDIA
+endif
+
 # The loader is part of the stage, not of the root.
 define CANDOR_INSTALL_IMAGES_CMDS
 	$(INSTALL) -D -m 0755 $(@D)/$(CANDOR_BINARIES)/loader $(BINARIES_DIR)/loader

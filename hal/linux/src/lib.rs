@@ -14,6 +14,7 @@ mod fault;
 mod front_end;
 mod gpio;
 mod i2c;
+mod kernel_module;
 mod lines;
 mod mtd;
 mod net;
@@ -31,6 +32,7 @@ pub use front_end::{
 };
 pub use gpio::{GpioChip, GpioError, GpioInput, GpioOutput};
 pub use i2c::{I2cBus, I2cBusError};
+pub use kernel_module::load_kernel_module;
 pub use lines::{GpioLines, LineInput, LineOutput};
 pub use mtd::{Mtd, MtdPartition};
 pub use net::NetInterface;

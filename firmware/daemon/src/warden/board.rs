@@ -31,6 +31,7 @@ use super::flash_keeper::{FlashKeeper, SharedLog};
 use super::identity;
 use super::keeper::{ACCOUNTS, IDENTITY, Keeper, MemoryKeeper, settings_key};
 use super::kept;
+use super::modules;
 use super::network;
 use super::run::{StartError, accounts, watch_over};
 use super::time;
@@ -144,6 +145,7 @@ fn live() -> Result<PowerAct, StartError> {
         clock: Arc::new(SystemClock::new()),
     }));
     let updater = start_updates(&desk, &board, &facts, log);
+    modules::load(&board);
     network::start(&desk, say)?;
     time::start(&desk, &board)?;
     let devices = Arc::new(Devices::new(&board, &desk.clock));

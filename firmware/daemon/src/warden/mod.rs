@@ -24,6 +24,7 @@ mod indicators;
 mod keeper;
 mod kept;
 mod memory;
+mod modules;
 mod network;
 mod overview;
 mod presence;
