@@ -84,9 +84,11 @@ fn rtsp(board: &Board, owner: &Owner) {
     let key = answer.json()["key"].as_str().unwrap().to_owned();
     for (channel, stream) in [(1, "main"), (CHANNELS, "sub")] {
         let url = format!("rtsp://player:{key}@127.0.0.1:{}/ch{channel}/{stream}", board.rtsp_port());
-        let frames = ffmpeg(&url, Transport::Tcp, 3);
+        // A board that shares its machine's cores may be slow for a while; it must not stay so.
+        let frames = until_within(BOOT_PATIENCE, "20 frames in 3 s", || {
+            Some(ffmpeg(&url, Transport::Tcp, 3)).filter(|frames| *frames >= 20)
+        });
         println!("ffmpeg decoded {frames} frames of channel {channel}'s {stream} stream in 3 s");
-        assert!(frames >= 20, "{frames} frames in 3 s");
     }
 }
 

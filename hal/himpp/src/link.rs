@@ -101,6 +101,11 @@ impl<P> Link<P> {
         self.pending.remove(&number)
     }
 
+    /// Orders that the host has not answered yet.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Asks the host to end in order.
     pub(crate) fn stop(&mut self) -> io::Result<()> {
         self.tell(&ToHost::Stop)

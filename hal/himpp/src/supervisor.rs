@@ -40,6 +40,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const GOOD_LIFE: Duration = Duration::from_secs(60);
 /// The others' recordings are not interrupted more often for one channel that stands still.
 const RESTART_FOR_STALL_EVERY: Duration = Duration::from_secs(600);
+/// With more unanswered orders a host is behind.
+const MAX_BEHIND: usize = 4;
 /// What comes meanwhile is passed over, so many times at most.
 const END_POLLS: u32 = 100;
 
@@ -101,6 +103,8 @@ pub(crate) struct Supervisor {
     /// The host is to be started again for other buffers then.
     regrow_at: Option<MonoTime>,
     restarted_for_stall: Option<MonoTime>,
+    /// The channel whose title and clock were ordered last.
+    drawn_last: u16,
 }
 
 impl Supervisor {
@@ -125,6 +129,7 @@ impl Supervisor {
             lost: 0,
             regrow_at: None,
             restarted_for_stall: None,
+            drawn_last: 0,
         }
     }
 
@@ -365,10 +370,23 @@ impl Supervisor {
                 self.open_if_due(number, now);
             }
         }
+        self.draw(&numbers);
+    }
+
+    /// Titles and clocks, in turn. A host that is behind with its answers is told the time later: it has pictures to deliver.
+    fn draw(&mut self, numbers: &[u16]) {
         let wall = self.clock.wall();
-        for &number in &numbers {
+        let (before, after) = numbers.split_at(numbers.partition_point(|number| *number <= self.drawn_last));
+        for &number in after.iter().chain(before) {
+            let is_behind = |link: &mut Link<Pending>| link.unanswered() > MAX_BEHIND;
+            if self.link().is_none_or(is_behind) {
+                return;
+            }
             let orders = self.channels.get_mut(&number).map(|channel| channel.draw(wall)).unwrap_or_default();
-            self.order_all(number, orders);
+            if !orders.is_empty() {
+                self.drawn_last = number;
+                self.order_all(number, orders);
+            }
         }
     }
 

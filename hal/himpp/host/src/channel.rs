@@ -275,6 +275,12 @@ impl Channel {
         Ok(())
     }
 
+    /// Draws what came too soon after something else was drawn.
+    pub(crate) fn draw_late(&mut self, platform: &Platform) -> Result<(), Fault> {
+        let mut bitmaps = self.streams.iter_mut().flat_map(|stream| &mut stream.bitmaps);
+        bitmaps.try_for_each(|bitmap| bitmap.fill_late(platform))
+    }
+
     /// Replaces the covers: those that are there are moved, so that there is no moment without one. If one cannot be drawn,
     /// the old ones are as they were.
     pub(crate) fn set_covers(&mut self, platform: &Platform, covers: &[Rect]) -> Result<(), Fault> {

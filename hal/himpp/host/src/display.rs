@@ -90,6 +90,13 @@ impl Display {
         same
     }
 
+    /// Writes what came too soon after something else was written.
+    pub(crate) fn draw_late(&mut self, platform: &Platform) {
+        if let Some(Err(fault)) = self.status.as_mut().map(|region| region.fill_late(platform)) {
+            eprintln!("the monitor's line of text is an old one: {fault}");
+        }
+    }
+
     fn show_status(&mut self, platform: &Platform) {
         let shown = match (&self.plan.status, &mut self.status) {
             (Some(plan), Some(region)) if region.fits(plan) => region.fill(platform, plan),

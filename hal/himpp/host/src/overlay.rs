@@ -21,7 +21,14 @@ pub(crate) struct Region {
     place: Rect,
     /// What a bitmap shows, as a hash: the same again is not uploaded again.
     shown: u64,
+    /// When it was uploaded, microseconds of the platform's clock.
+    uploaded: u64,
+    /// What came too soon after that.
+    late: Option<BitmapPlan>,
 }
+
+/// Between two uploads of a bitmap: the first generation takes all of it each time, and no more often.
+const BETWEEN_MICROS: u64 = 1_000_000;
 
 impl Region {
     /// A cover: nothing below it is seen from here on.
@@ -70,7 +77,7 @@ impl Region {
     ) -> Result<Self, Fault> {
         let library = &platform.library;
         library.call("RGN_Create", &mut [Arg::Int(handle), Arg::Of(&mut region)])?;
-        let made = Self { handle, target, place, shown: 0 };
+        let made = Self { handle, target, place, shown: 0, uploaded: 0, late: None };
         let mut at = Param::new(target);
         library
             .call("RGN_AttachToChn", &mut [Arg::Int(handle), Arg::Of(&mut at), Arg::Also(&mut placed)])
@@ -102,13 +109,21 @@ impl Region {
         self.place == plan.place
     }
 
-    /// Fills a bitmap in, unless it shows the same already: the first generation uploads all of it.
+    /// Fills a bitmap in, unless it shows the same already. What comes within a second of the last one waits for
+    /// [`Region::fill_late`].
     pub(crate) fn fill(&mut self, platform: &Platform, plan: &BitmapPlan) -> Result<(), Fault> {
         check_bitmap(plan)?;
         let mut hasher = DefaultHasher::new();
         plan.argb1555.hash(&mut hasher);
         let wanted = hasher.finish();
+        self.late = None;
         if wanted == self.shown {
+            return Ok(());
+        }
+        let now = platform.now().unwrap_or_default();
+        // A clock that was set back has waited long enough.
+        if self.shown != 0 && now.checked_sub(self.uploaded).is_some_and(|past| past < BETWEEN_MICROS) {
+            self.late = Some(plan.clone());
             return Ok(());
         }
         let mut pixels = Param::array(&plan.argb1555);
@@ -121,8 +136,13 @@ impl Region {
         let filled: Result<(), CallError> =
             platform.library.call("RGN_SetBitMap", &mut [Arg::Int(self.handle), Arg::Of(&mut bitmap)]);
         filled?;
-        self.shown = wanted;
+        (self.shown, self.uploaded) = (wanted, now);
         Ok(())
+    }
+
+    /// Fills in what came too soon, once its time has come.
+    pub(crate) fn fill_late(&mut self, platform: &Platform) -> Result<(), Fault> {
+        self.late.take().map_or(Ok(()), |plan| self.fill(platform, &plan))
     }
 
     pub(crate) fn remove(&self, platform: &Platform) {

@@ -30,6 +30,8 @@ use crate::platform::Platform;
 
 /// The heartbeat's slowest pace, milliseconds: several within the time after which the client believes in a hang.
 const LONGEST_WAIT: u16 = 250;
+/// Orders a turn: more wait, and pictures are read first.
+const ORDERS_A_TURN: u32 = 16;
 /// A client that does not take a message for so long has ended or hangs itself.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -96,17 +98,30 @@ impl Host {
             if self.writer.take_wish() {
                 send(socket, &FromHost::Packs)?;
             }
-            if !order_waits {
-                continue;
-            }
-            match receive(socket)? {
-                Some(ToHost::Order(number, order)) => {
-                    let answer = self.obey(order);
-                    send(socket, &FromHost::Answer(number, answer))?;
+            self.draw_late();
+            let mut left = if order_waits { ORDERS_A_TURN } else { 0 };
+            while left > 0 {
+                match receive(socket)? {
+                    Some(ToHost::Order(number, order)) => {
+                        let answer = self.obey(order);
+                        send(socket, &FromHost::Answer(number, answer))?;
+                    }
+                    Some(ToHost::Stop) | None => return Ok(()),
+                    Some(ToHost::Begin(_)) => return Err("a second Begin".into()),
                 }
-                Some(ToHost::Stop) | None => return Ok(()),
-                Some(ToHost::Begin(_)) => return Err("a second Begin".into()),
+                left = if is_readable(socket)? { left - 1 } else { 0 };
             }
+        }
+    }
+
+    fn draw_late(&mut self) {
+        for channel in self.channels.values_mut() {
+            if let Err(fault) = channel.draw_late(&self.platform) {
+                eprintln!("channel {}'s title or clock is an old one: {fault}", channel.number());
+            }
+        }
+        if let Some(display) = &mut self.display {
+            display.draw_late(&self.platform);
         }
     }
 
@@ -234,6 +249,15 @@ impl Host {
             channel.close(&self.platform);
         }
         self.platform.end();
+    }
+}
+
+fn is_readable(socket: &UnixStream) -> io::Result<bool> {
+    let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut polled, PollTimeout::ZERO) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::EINTR) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
