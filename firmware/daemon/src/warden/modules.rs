@@ -1,4 +1,4 @@
-//! The kernel modules that a board's media platform needs, loaded before the roles start.
+//! Kernel modules of a media platform, loaded before the roles start.
 //!
 //! Does not belong here: which they are (the board's description), and how one is loaded (`hal-linux`).
 
