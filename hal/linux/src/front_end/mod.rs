@@ -17,6 +17,7 @@ mod tp28xx;
 mod tp28xx_coax;
 mod tp28xx_modes;
 mod tw286x;
+mod vendor_modes;
 mod vendor_node;
 mod vendor_nvp;
 mod vendor_tp;

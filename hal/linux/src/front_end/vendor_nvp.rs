@@ -16,6 +16,7 @@ use hal::{
 
 use super::nvp6134_formats::{composite, half_of_25, of_6124};
 use super::ports::Ports;
+use super::vendor_modes::Modes;
 use super::vendor_node::{Node, Request};
 
 /// Ports of each of these chips.
@@ -32,13 +33,7 @@ pub(super) struct VendorNvp<N> {
     newer: bool,
     first_channel: u8,
     ports: Ports,
-    modes: [Mode; PORTS as usize],
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Mode {
-    wanted: Option<AnalogMode>,
-    set: Option<AnalogFormat>,
+    modes: Modes,
 }
 
 impl<N: Node> VendorNvp<N> {
@@ -49,8 +44,7 @@ impl<N: Node> VendorNvp<N> {
             return Err(HalError::new(ErrorKind::NotFound, message));
         }
         let first_channel = chip * PORTS;
-        let modes = [Mode::default(); PORTS as usize];
-        Ok(Self { node, newer, first_channel, ports: Ports::new(PORTS), modes })
+        Ok(Self { node, newer, first_channel, ports: Ports::new(PORTS), modes: Modes::new(PORTS) })
     }
 
     fn words(&self) -> &'static str {
@@ -87,7 +81,7 @@ impl<N: Node> VendorNvp<N> {
             &mut [self.first_channel + port, u8::from(of_25), mode],
             &what,
         )?;
-        self.modes[usize::from(port)].set = Some(format);
+        self.modes.was_set(port, format);
         Ok(())
     }
 }
@@ -105,24 +99,17 @@ impl<N: Node> FrontEnd for VendorNvp<N> {
         self.ports.check(self.words(), port)?;
         let now = self.detected(port)?;
         let steady = self.ports.steady(port, now);
-        let mode = self.modes[usize::from(port)];
-        match (mode.wanted, steady) {
-            (Some(AnalogMode::Auto), Some(format)) if mode.set != steady => {
-                self.apply(port, format)?;
-                Ok(self.ports.steady(port, None))
-            }
-            _ => Ok(steady),
-        }
+        let Some(format) = self.modes.due(port, steady) else { return Ok(steady) };
+        self.apply(port, format)?;
+        Ok(self.ports.steady(port, None))
     }
 
     fn set_mode(&mut self, port: u8, mode: AnalogMode) -> Result<(), HalError> {
         self.ports.check(self.words(), port)?;
         if let AnalogMode::Fixed(format) = mode {
             self.apply(port, format)?;
-        } else {
-            self.modes[usize::from(port)].set = None;
         }
-        self.modes[usize::from(port)].wanted = Some(mode);
+        self.modes.want(port, mode);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use hal::{
 
 use super::coax::{Frame, frame};
 use super::ports::{Ports, no_camera};
+use super::vendor_modes::Modes;
 use super::vendor_node::{Node, Request};
 
 /// Ports of each of these chips.
@@ -28,20 +29,13 @@ pub(super) struct VendorTp<N> {
     newer: bool,
     chip: u8,
     ports: Ports,
-    modes: [Mode; PORTS as usize],
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Mode {
-    wanted: Option<AnalogMode>,
-    set: Option<AnalogFormat>,
+    modes: Modes,
 }
 
 impl<N: Node> VendorTp<N> {
     /// `chip` counts the driver's chips from 0.
     pub(super) fn new(node: N, newer: bool, chip: u8) -> Self {
-        let modes = [Mode::default(); PORTS as usize];
-        Self { node, newer, chip, ports: Ports::new(PORTS), modes }
+        Self { node, newer, chip, ports: Ports::new(PORTS), modes: Modes::new(PORTS) }
     }
 
     fn words(&self) -> String {
@@ -57,7 +51,7 @@ impl<N: Node> VendorTp<N> {
         }
         let mut mode = [self.chip, port, 0, 0];
         self.node.call(Request::TP_MODE, &mut mode, &what)?;
-        let set = self.modes[usize::from(port)].set;
+        let set = self.modes.set(port);
         let code = mode[2] & 0x07;
         if code == COMPOSITE {
             return Ok(set.filter(|set| set.interlaced));
@@ -82,7 +76,7 @@ impl<N: Node> VendorTp<N> {
             let message = format!("this version of {}'s driver sets TVI alone", self.words());
             return Err(HalError::new(ErrorKind::Unsupported, message));
         }
-        self.modes[usize::from(port)].set = Some(format);
+        self.modes.was_set(port, format);
         Ok(())
     }
 }
@@ -100,24 +94,17 @@ impl<N: Node> FrontEnd for VendorTp<N> {
         self.ports.check(&self.words(), port)?;
         let now = self.detected(port)?;
         let steady = self.ports.steady(port, now);
-        let mode = self.modes[usize::from(port)];
-        match (mode.wanted, steady) {
-            (Some(AnalogMode::Auto), Some(format)) if mode.set != steady => {
-                self.apply(port, format)?;
-                Ok(self.ports.steady(port, None))
-            }
-            _ => Ok(steady),
-        }
+        let Some(format) = self.modes.due(port, steady) else { return Ok(steady) };
+        self.apply(port, format)?;
+        Ok(self.ports.steady(port, None))
     }
 
     fn set_mode(&mut self, port: u8, mode: AnalogMode) -> Result<(), HalError> {
         self.ports.check(&self.words(), port)?;
         if let AnalogMode::Fixed(format) = mode {
             self.apply(port, format)?;
-        } else {
-            self.modes[usize::from(port)].set = None;
         }
-        self.modes[usize::from(port)].wanted = Some(mode);
+        self.modes.want(port, mode);
         Ok(())
     }
 
