@@ -87,14 +87,7 @@ pub(crate) trait Shapes: Send {
 
     /// `VPSS_GRP_ATTR_S`.
     fn group(&self, plan: &InputPlan) -> Param {
-        Param::new(g2::VpssGrpAttr {
-            max_width: plan.width.into(),
-            max_height: plan.height.into(),
-            pixel_format: self.codes().semiplanar_420,
-            denoise: 1,
-            deinterlace: deinterlace(self.codes(), plan),
-            ..g2::VpssGrpAttr::default()
-        })
+        Param::new(group_attr(self.codes(), plan))
     }
 
     /// `VPSS_CHN_ATTR_S`.
@@ -143,12 +136,7 @@ pub(crate) trait Shapes: Send {
 
     /// `RGN_ATTR_S` of a bitmap, on an encoder's picture or (`external`) on the monitor.
     fn bitmap_region(&self, place: Rect, external: bool) -> Param {
-        let overlay = g2::OverlayAttr {
-            pixel_format: value::ARGB1555,
-            size: size(place.width, place.height),
-            ..g2::OverlayAttr::default()
-        };
-        Param::new(g2::RgnAttr { kind: bitmap_kind(external), overlay })
+        Param::new(bitmap_attr(place, external))
     }
 
     /// `RGN_CHN_ATTR_S` of a bitmap.
@@ -292,6 +280,28 @@ pub(crate) fn stream_buffer(width: u16, height: u16) -> u32 {
 pub(crate) fn frame_rates(rate: &RatePlan, input: &InputPlan) -> (u32, u32) {
     let source = u32::from(input.frame_rate);
     (source, u32::from(rate.frame_rate).min(source))
+}
+
+/// A scaler as the second generation has it, and the third before it grew.
+pub(crate) fn group_attr(codes: &Codes, plan: &InputPlan) -> g2::VpssGrpAttr {
+    g2::VpssGrpAttr {
+        max_width: plan.width.into(),
+        max_height: plan.height.into(),
+        pixel_format: codes.semiplanar_420,
+        denoise: 1,
+        deinterlace: deinterlace(codes, plan),
+        ..g2::VpssGrpAttr::default()
+    }
+}
+
+/// A bitmap's region as the second generation has it, and the third before it grew.
+pub(crate) fn bitmap_attr(place: Rect, external: bool) -> g2::RgnAttr {
+    let overlay = g2::OverlayAttr {
+        pixel_format: value::ARGB1555,
+        size: size(place.width, place.height),
+        ..g2::OverlayAttr::default()
+    };
+    g2::RgnAttr { kind: bitmap_kind(external), overlay }
 }
 
 /// What both H.264 and H.265 encoders are told.

@@ -3,13 +3,13 @@
 //! With 1.0.5.0 two of them grew: [`mpp_abi::g3::late`]. Does not belong here: what both generations share (`shapes.rs`).
 
 use mpp_abi::g3::late;
-use mpp_abi::{Addr32, Codes, Dialect, g2, g3, value};
+use mpp_abi::{Addr32, Codes, Dialect, g2, g3};
 use mpp_wire::{Codec, InputPlan, Rect, StreamPlan};
 
 use crate::param::Param;
 use crate::shapes::{
-    Picture, Shapes, bitmap_kind, bitmap_point, coded, constant_rate, deinterlace, picture_of, rect, size,
-    snapshot_attr,
+    Picture, Shapes, bitmap_attr, bitmap_kind, bitmap_point, coded, constant_rate, group_attr, picture_of,
+    rect, snapshot_attr,
 };
 
 /// How much coarser pictures between keyframes are quantised: what the vendor's samples take.
@@ -35,14 +35,7 @@ impl Shapes for G3 {
     }
 
     fn group(&self, plan: &InputPlan) -> Param {
-        let early = g2::VpssGrpAttr {
-            max_width: plan.width.into(),
-            max_height: plan.height.into(),
-            pixel_format: self.codes().semiplanar_420,
-            denoise: 1,
-            deinterlace: deinterlace(self.codes(), plan),
-            ..g2::VpssGrpAttr::default()
-        };
+        let early = group_attr(self.codes(), plan);
         if !self.is_late() {
             return Param::new(early);
         }
@@ -100,19 +93,17 @@ impl Shapes for G3 {
     }
 
     fn bitmap_region(&self, place: Rect, external: bool) -> Param {
-        let (kind, size) = (bitmap_kind(external), size(place.width, place.height));
+        let early = bitmap_attr(place, external);
         if !self.is_late() {
-            let overlay =
-                g2::OverlayAttr { pixel_format: value::ARGB1555, size, ..g2::OverlayAttr::default() };
-            return Param::new(g2::RgnAttr { kind, overlay });
+            return Param::new(early);
         }
         let overlay = late::OverlayAttr {
-            pixel_format: value::ARGB1555,
-            size,
+            pixel_format: early.overlay.pixel_format,
+            size: early.overlay.size,
             canvases: CANVASES,
             ..late::OverlayAttr::default()
         };
-        Param::new(late::RgnAttr { kind, overlay })
+        Param::new(late::RgnAttr { kind: early.kind, overlay })
     }
 
     fn bitmap_place(&self, place: Rect, layer: u32, external: bool) -> Param {
