@@ -193,6 +193,30 @@ fn bitmaps_covers_and_the_user_picture_are_seen() {
     }
 }
 
+/// The first generation takes one bitmap a second: also when a call is held up on its way, and when its clock jumps.
+#[test]
+fn bitmaps_keep_their_distance_on_a_slow_machine() {
+    let mut host = with_channel("g1");
+    host.control("late 400");
+    let bitmap = |shade| {
+        let place = Rect { x: 32, y: 256, width: 64, height: 32 };
+        let bitmaps = vec![BitmapPlan { place, argb1555: vec![shade; 64 * 32] }];
+        Order::Bitmaps { channel: 1, stream: StreamTag::Main, bitmaps }
+    };
+    let begun = Stopwatch::start();
+    let mut shade = 0x8000;
+    until("six seconds of bitmaps", || {
+        shade += 1;
+        host.order(bitmap(shade)).unwrap();
+        host.picture(StreamTag::Main);
+        if shade == 0x8020 {
+            host.control("pts +5");
+        }
+        (begun.elapsed() > Duration::from_secs(6)).then_some(())
+    });
+    stop_cleanly(host);
+}
+
 /// A monitor with tiles and a line of text; channels that close and open beside it.
 #[test]
 fn a_monitor_shows_tiles_and_a_line() {

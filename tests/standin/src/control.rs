@@ -10,6 +10,7 @@
 //! | `pts +S`, `pts -S` | the platform's clock jumps by S seconds |
 //! | `wrap on`, `wrap off` | G1: every pack comes in two pieces |
 //! | `loss N on`, `loss N off` | input N has no signal: black pictures, no mark |
+//! | `late N` | every second bitmap reaches the library N milliseconds late |
 //! | `nobuf on`, `nobuf off` | there are no picture buffers: no pictures, and no new encoders |
 
 use std::collections::BTreeSet;
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Wrap(bool),
     Loss(i32, bool),
     NoBuffers(bool),
+    /// Milliseconds.
+    Late(u64),
 }
 
 /// Reads one line; `None` for what is no command.
@@ -47,6 +50,7 @@ pub(crate) fn parse(line: &str) -> Option<Command> {
         ["pts", seconds] => Command::Jump(seconds.parse().ok()?),
         ["wrap", state] => Command::Wrap(switch(state)?),
         ["loss", input, state] => Command::Loss(number(input)?, switch(state)?),
+        ["late", millis] => Command::Late(millis.parse().ok()?),
         ["nobuf"] => Command::NoBuffers(true),
         ["nobuf", state] => Command::NoBuffers(switch(state)?),
         _ => return None,
@@ -88,6 +92,8 @@ pub(crate) struct Faults {
     pub(crate) hang: bool,
     /// Seconds by which the platform's clock has jumped.
     pub(crate) jump: i64,
+    /// Milliseconds by which every second bitmap is late.
+    pub(crate) late: u64,
     /// Counts changes of what is seen.
     pub(crate) changes: u64,
 }
@@ -115,6 +121,7 @@ impl Faults {
                 self.changes += 1;
             }
             Command::NoBuffers(on) => self.no_buffers = on,
+            Command::Late(millis) => self.late = millis,
         }
     }
 }
@@ -130,6 +137,7 @@ mod tests {
             ("  full 0 ", Some(Command::Full(0))),
             ("pts +5", Some(Command::Jump(5))),
             ("pts -90", Some(Command::Jump(-90))),
+            ("late 300", Some(Command::Late(300))),
             ("loss 2 on", Some(Command::Loss(2, true))),
             ("nobuf", Some(Command::NoBuffers(true))),
             ("wrap maybe", None),

@@ -4,6 +4,7 @@
 //! Positions and sizes are even: odd ones are refused by some chips and shift colours on others.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
 
 use mpp_abi::common::{Bitmap as BitmapParam, MppChn};
 use mpp_abi::value;
@@ -21,14 +22,14 @@ pub(crate) struct Region {
     place: Rect,
     /// What a bitmap shows, as a hash: the same again is not uploaded again.
     shown: u64,
-    /// When it was uploaded, microseconds of the platform's clock.
-    uploaded: u64,
+    /// When the library had taken it; the platform's own clock jumps.
+    uploaded: Option<Instant>,
     /// What came too soon after that.
     late: Option<BitmapPlan>,
 }
 
 /// Between two uploads of a bitmap: the first generation takes all of it each time, and no more often.
-const BETWEEN_MICROS: u64 = 1_000_000;
+const BETWEEN_UPLOADS: Duration = Duration::from_secs(1);
 
 impl Region {
     /// A cover: nothing below it is seen from here on.
@@ -77,7 +78,7 @@ impl Region {
     ) -> Result<Self, Fault> {
         let library = &platform.library;
         library.call("RGN_Create", &mut [Arg::Int(handle), Arg::Of(&mut region)])?;
-        let made = Self { handle, target, place, shown: 0, uploaded: 0, late: None };
+        let made = Self { handle, target, place, shown: 0, uploaded: None, late: None };
         let mut at = Param::new(target);
         library
             .call("RGN_AttachToChn", &mut [Arg::Int(handle), Arg::Of(&mut at), Arg::Also(&mut placed)])
@@ -120,9 +121,7 @@ impl Region {
         if wanted == self.shown {
             return Ok(());
         }
-        let now = platform.now().unwrap_or_default();
-        // A clock that was set back has waited long enough.
-        if self.shown != 0 && now.checked_sub(self.uploaded).is_some_and(|past| past < BETWEEN_MICROS) {
+        if self.uploaded.is_some_and(|uploaded| uploaded.elapsed() < BETWEEN_UPLOADS) {
             self.late = Some(plan.clone());
             return Ok(());
         }
@@ -136,7 +135,8 @@ impl Region {
         let filled: Result<(), CallError> =
             platform.library.call("RGN_SetBitMap", &mut [Arg::Int(self.handle), Arg::Of(&mut bitmap)]);
         filled?;
-        (self.shown, self.uploaded) = (wanted, now);
+        // Only now: a call that was held up on its way has reached the library later than it was made.
+        (self.shown, self.uploaded) = (wanted, Some(Instant::now()));
         Ok(())
     }
 

@@ -134,7 +134,7 @@ impl Library {
     }
 
     /// Tells the platform what time it is.
-    fn tell_time(&mut self) {
+    pub(crate) fn tell_time(&mut self) {
         self.platform.now = self.clock.mono().since(self.start).as_micros() as u64;
         self.platform.wall = self.clock.wall();
     }

@@ -1,5 +1,7 @@
 //! `RGN`.
 
+use std::time::Duration;
+
 use mpp_abi::common::{Bitmap, MppChn};
 use mpp_abi::value;
 
@@ -69,6 +71,10 @@ exports! {
 }
 
 fn set_bitmap(library: &mut Library, handle: u32, bitmap: &Bitmap) -> Outcome<i32> {
+    if library.platform.regions.changes % 2 == 1 {
+        std::thread::sleep(Duration::from_millis(library.platform.faults.late));
+        library.tell_time();
+    }
     let platform = &mut library.platform;
     let size = (bitmap.width, bitmap.height);
     let breach = platform.regions.check_bitmap(handle, bitmap.pixel_format, size, platform.now)?;
