@@ -112,6 +112,10 @@ impl Region {
 
     /// Fills a bitmap in, unless it shows the same already. What comes within a second of the last one waits for
     /// [`Region::fill_late`].
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this program lies below the HAL, and the platform's clock jumps"
+    )]
     pub(crate) fn fill(&mut self, platform: &Platform, plan: &BitmapPlan) -> Result<(), Fault> {
         check_bitmap(plan)?;
         let mut hasher = DefaultHasher::new();
