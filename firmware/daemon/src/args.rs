@@ -65,8 +65,16 @@ pub(crate) enum StoreCommand {
         /// The recorder's data folder, or a volume in it
         dir: PathBuf,
     },
+    /// Put right what a crash or a power cut left, as the recorder does when it starts; exits with 1 when there is damage
+    Recover {
+        /// The recorder's data folder, or a volume in it
+        dir: PathBuf,
+    },
     /// List what is recorded
     List {
+        /// Every chunk with the SHA-256 of its header, in the order of writing
+        #[arg(long)]
+        chunks: bool,
         /// The recorder's data folder, or a volume in it
         dir: PathBuf,
     },

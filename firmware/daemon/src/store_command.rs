@@ -1,4 +1,4 @@
-//! `candor store`: check, rebuild and list a volume while the recorder is off.
+//! `candor store`: check, recover, re-index and list a volume while the recorder is off.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -17,6 +17,9 @@ pub(crate) fn run(command: &StoreCommand) -> Result<ExitCode, Box<dyn Error + Se
             for damage in &report.damages {
                 let offset = damage.offset.map(|offset| format!(", byte {offset}")).unwrap_or_default();
                 println!("{}{offset}: {}", damage.file.display(), damage.what);
+            }
+            for note in &report.notes {
+                println!("put right by itself at the next start: {note}");
             }
             println!(
                 "{} segments, {} chunks, {} units, {} bytes: {}",
@@ -37,7 +40,38 @@ pub(crate) fn run(command: &StoreCommand) -> Result<ExitCode, Box<dyn Error + Se
             println!("the index has {rows} rows");
             Ok(ExitCode::SUCCESS)
         }
-        StoreCommand::List { dir } => {
+        StoreCommand::Recover { dir } => {
+            let report = store::recover_volume(&volume_in(dir))?;
+            for damage in &report.damages {
+                println!("{damage}");
+            }
+            println!(
+                "{} segments, {} scanned, {} sealed, {} torn bytes cut off, {} rows of the index dropped{}",
+                report.segments,
+                report.scanned,
+                report.sealed,
+                report.torn_bytes,
+                report.dropped_rows,
+                if report.rebuilt_index { ", the index made anew" } else { "" }
+            );
+            Ok(if report.damages.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        StoreCommand::List { chunks: true, dir } => {
+            for chunk in store::chunks(&volume_in(dir))? {
+                println!(
+                    "{:<10} {} segment {}  {} to {}  {} bytes  {}",
+                    chunk.stream.to_string(),
+                    chunk.sequence,
+                    chunk.segment,
+                    text(chunk.start),
+                    text(chunk.end),
+                    chunk.payload.0,
+                    chunk.hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+                );
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        StoreCommand::List { chunks: false, dir } => {
             let volume = store::list(&volume_in(dir))?;
             println!(
                 "volume {}: {} segments of {} bytes, at most {} bytes",

@@ -18,7 +18,7 @@ use crate::disk::{Access, DiskFile, RealDisk};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, State};
 use crate::layout::Hash;
-use crate::recover::recover;
+use crate::recover::{RecoveryReport, recover};
 use crate::runs::{Run, join, runs_of};
 use crate::scan::{Scan, read_chunk};
 use crate::segment::{Contents, Entry};
@@ -296,6 +296,17 @@ pub fn rebuild_index(dir: &Path) -> Result<u64, StoreError> {
     let _lock = volume.lock()?;
     Index::remove_files(&volume.index_path())?;
     recover(&volume)?.index.count()
+}
+
+/// Puts right what a crash left, as opening the volume for writing does: torn tails are cut, what will not be continued
+/// is sealed, the index is made to agree. Needs no key, and running it twice does nothing the second time.
+///
+/// # Errors
+/// `Locked` while a writer has the volume; else as [`crate::Store::open`].
+pub fn recover_volume(dir: &Path) -> Result<RecoveryReport, StoreError> {
+    let volume = Volume::open(Arc::new(RealDisk), dir)?;
+    let _lock = volume.lock()?;
+    Ok(recover(&volume)?.report)
 }
 
 /// What is in the volume, by its segments alone.

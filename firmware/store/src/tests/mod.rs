@@ -5,6 +5,7 @@ mod support;
 mod crash;
 mod damage;
 mod footage;
+mod inventory;
 mod limits;
 mod process;
 mod roundtrip;
