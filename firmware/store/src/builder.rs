@@ -6,15 +6,13 @@
 //! - A chunk has one sample entry and one timeline: pts and wall time advance together within it.
 //! - Sequence numbers are given when a chunk closes, hashes and places when it is written.
 
-use std::sync::Arc;
-
+use evidence::layout::{CLOSE_CHUNK_BYTES, MAX_CHUNK_UNITS, sha256};
+use evidence::{
+    CHUNK_DISCONTINUITY, CHUNK_KEYFRAME, ChunkHeader, Frame, MAX_ENTRY_BYTES, Placement, SampleFormat,
+};
 use hal::{AccessUnit, Pts90k, StreamFormat, StreamId, WallTime};
 use media::ParameterSets;
 use media::annexb::split_parameter_sets_into;
-
-use crate::chunk::{CHUNK_DISCONTINUITY, CHUNK_KEYFRAME, Frame};
-use crate::layout::{CLOSE_CHUNK_BYTES, Hash, MAX_CHUNK_UNITS, sha256};
-use crate::sample::{MAX_ENTRY_BYTES, SampleFormat};
 
 /// The longest chunk: the commit interval.
 const MAX_CHUNK_TICKS: i64 = Pts90k::PER_SECOND;
@@ -29,20 +27,11 @@ const FIRST_UNIT_TICKS: i64 = 3600;
 /// What a unit may last at most when that is only guessed from its neighbours.
 const MAX_UNIT_TICKS: i64 = Pts90k::PER_SECOND;
 
-/// A chunk that waits to be written.
+/// A chunk that waits to be written: all of it but its place and what came before.
 #[derive(Debug)]
 pub(crate) struct ClosedChunk {
-    pub(crate) stream: StreamId,
-    pub(crate) sequence: u64,
-    pub(crate) pts: Pts90k,
-    pub(crate) wall: WallTime,
-    pub(crate) start_offset: i32,
-    pub(crate) end_offset: i32,
-    pub(crate) flags: u32,
-    pub(crate) entry: Arc<Vec<u8>>,
-    pub(crate) frames: Vec<Frame>,
+    pub(crate) header: ChunkHeader,
     pub(crate) payload: Vec<u8>,
-    pub(crate) payload_hash: Hash,
 }
 
 /// Why a unit was not taken.
@@ -58,7 +47,7 @@ pub(crate) enum Refused {
 pub(crate) struct Builder {
     stream: StreamId,
     format: Option<SampleFormat>,
-    entry: Arc<Vec<u8>>,
+    entry: Vec<u8>,
     open: Option<OpenChunk>,
     next_sequence: u64,
     /// Mean distance of units, kept for chunks of one unit.
@@ -85,7 +74,7 @@ impl Builder {
         next_sequence: u64,
         close_bytes: usize,
     ) -> Self {
-        let entry = Arc::new(format.as_ref().map(SampleFormat::encode).unwrap_or_default());
+        let entry = format.as_ref().map(SampleFormat::encode).unwrap_or_default();
         Self {
             stream,
             format,
@@ -151,7 +140,7 @@ impl Builder {
             return Err(Refused::Invalid("the parameter sets are larger than a chunk takes".into()));
         }
         self.close(closed);
-        self.entry = Arc::new(entry);
+        self.entry = entry;
         self.format = Some(fresh);
         Ok(())
     }
@@ -163,8 +152,8 @@ impl Builder {
         if let Some(gaps @ 1..) = open.frames.len().checked_sub(1) {
             self.unit_ticks = (span / gaps as i64).clamp(1, MAX_UNIT_TICKS);
         }
-        let payload_hash = sha256(&open.payload);
-        closed.push(ClosedChunk {
+        let header = ChunkHeader {
+            placement: Placement::default(),
             stream: self.stream,
             sequence: self.next_sequence,
             pts: open.pts,
@@ -172,11 +161,15 @@ impl Builder {
             start_offset: open.min,
             end_offset: open.max.saturating_add(self.unit_ticks as i32),
             flags: open.flags,
-            entry: Arc::clone(&self.entry),
+            payload_crc: crc32c::crc32c(&open.payload),
+            payload_hash: sha256(&open.payload),
+            previous: [0; 32],
+            key: None,
+            entry: self.entry.clone(),
             frames: open.frames,
-            payload: open.payload,
-            payload_hash,
-        });
+            payload_bytes: open.payload.len() as u32,
+        };
+        closed.push(ClosedChunk { header, payload: open.payload });
         self.next_sequence += 1;
     }
 

@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use evidence::ChunkHeader;
+use evidence::layout::Hash;
 use hal::{ByteCount, StreamId, WallTime};
 
 use crate::catalog::index_in_memory;
-use crate::chunk::ChunkHeader;
 use crate::disk::{Access, DiskFile, RealDisk};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, State};
-use crate::layout::Hash;
 use crate::recover::{RecoveryReport, recover};
 use crate::runs::{Run, join, runs_of};
 use crate::scan::{Scan, read_chunk};

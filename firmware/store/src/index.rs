@@ -10,10 +10,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use evidence::stream;
 use hal::{Pts90k, StreamId, WallTime};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, params};
 
-use crate::chunk::stream;
 use crate::error::{ErrorKind, StoreError};
 use crate::runs::{MAX_ROW_MICROS, SegmentRun};
 

@@ -15,7 +15,6 @@
 mod builder;
 mod catalog;
 mod check;
-mod chunk;
 mod config;
 mod disk;
 mod error;
@@ -27,7 +26,6 @@ mod movie;
 mod reader;
 mod recover;
 mod runs;
-mod sample;
 mod scan;
 mod scrub;
 mod segment;
@@ -40,12 +38,12 @@ pub use check::{CheckReport, Damage, SegmentInfo, VolumeInfo, check, list, rebui
 pub use config::{MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, MIN_SEGMENTS, StoreOptions};
 pub use disk::{Access, Disk, DiskFile, RealDisk};
 pub use error::{ErrorKind, StoreError};
+pub use evidence::SampleFormat;
 pub use inventory::{ChunkInfo, chunks};
 pub use movie::{Movie, Piece};
 pub use reader::{Reader, StoredUnit, Units};
 pub use recover::RecoveryReport;
 pub use runs::Run;
-pub use sample::SampleFormat;
 pub use scrub::ScrubReport;
 pub use store::{CommitReport, LastUnit, Store, VolumeStatus};
 

@@ -13,16 +13,15 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use evidence::layout::sha256;
+use evidence::{CHUNK_DISCONTINUITY, SampleFormat};
 use hal::{ChannelId, Pts90k, StreamId, StreamKind, WallTime};
 use media::{ChunkRef, Sample, SampleEntry, Track, VideoParams, movie_header};
 
 use crate::catalog::fetch;
-use crate::chunk::CHUNK_DISCONTINUITY;
 use crate::error::{ErrorKind, StoreError};
-use crate::layout::sha256;
 use crate::reader::Reader;
 use crate::runs::RUN_GAP_MICROS;
-use crate::sample::SampleFormat;
 use crate::segment::Entry;
 use crate::select::{Selected, Selection};
 use crate::volume::{Volume, hex};

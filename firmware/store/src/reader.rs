@@ -8,12 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use evidence::SampleFormat;
 use hal::{Pts90k, StreamId, WallTime};
 
 use crate::catalog::{Catalog, fetch};
 use crate::error::StoreError;
 use crate::runs::{Run, join};
-use crate::sample::SampleFormat;
 use crate::select::{Selected, Selection};
 
 /// One access unit as it is stored.

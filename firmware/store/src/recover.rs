@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use evidence::SampleFormat;
 use hal::StreamId;
 
 use crate::disk::{Access, DiskFile, write_full};
@@ -18,7 +19,6 @@ use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, SegmentRow, State};
 use crate::layout::BLOCK_BYTES;
 use crate::runs::{SegmentRun, runs_of};
-use crate::sample::SampleFormat;
 use crate::scan::{Scan, read_header};
 use crate::segment::{Entry, SegmentHeader, encode_footer};
 use crate::volume::{Probe, Volume};

@@ -2,10 +2,10 @@
 //!
 //! Does not belong here: where they are kept (`index`).
 
+use evidence::CHUNK_DISCONTINUITY;
+use evidence::layout::Hash;
 use hal::{ByteCount, Pts90k, StreamId, WallTime};
 
-use crate::chunk::CHUNK_DISCONTINUITY;
-use crate::layout::Hash;
 use crate::segment::Entry;
 
 /// Chunks farther apart than this are two runs: the 1 s commit interval and half of it again, so that a late
@@ -65,7 +65,7 @@ impl SegmentRun {
             format: entry.format,
             discontinuity: entry.flags & CHUNK_DISCONTINUITY != 0,
             last_pts: Pts90k(entry.pts.0.wrapping_add(i64::from(entry.last_offset))),
-            last_wall: crate::chunk::wall_at(entry.wall, entry.last_offset),
+            last_wall: evidence::wall_at(entry.wall, entry.last_offset),
             last_offset: entry.offset,
             last_hash: entry.hash,
         }

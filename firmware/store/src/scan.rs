@@ -7,11 +7,12 @@
 //! - It ends before what an earlier life of the file left behind: that has other numbers.
 
 use bytes::Bytes;
+use evidence::layout::{align_up, sha256};
+use evidence::{CHUNK_UNHASHED, ChunkHeader, FIXED_BYTES, HeaderError, MAX_HEADER_BYTES};
 
-use crate::chunk::{ChunkHeader, FIXED_BYTES, HeaderError, MAX_HEADER_BYTES};
 use crate::disk::{DiskFile, read_full};
 use crate::error::StoreError;
-use crate::layout::{BLOCK_BYTES, align_up, sha256};
+use crate::layout::BLOCK_BYTES;
 use crate::segment::{Contents, Entry, SegmentHeader};
 use crate::volume::Volume;
 
@@ -156,7 +157,7 @@ fn read_commit(
         let Some((header, encoded)) = read_header(volume, segment, file, next, limit)? else {
             return Ok(None);
         };
-        if header.placement != (crate::chunk::Placement { index, ..place }) {
+        if header.placement != (evidence::Placement { index, ..place }) {
             return Ok(None);
         }
         contents.push(next, &header, &encoded);
@@ -233,7 +234,11 @@ pub(crate) fn read_chunk(
         return damaged("the chunk is not the one that the index tells of");
     }
     let payload = Bytes::from(bytes).slice(header_bytes..);
-    if sha256(&payload) != header.payload_hash {
+    if crc32c::crc32c(&payload) != header.payload_crc {
+        return damaged("the chunk's payload does not match its CRC");
+    }
+    let hashed = header.flags & CHUNK_UNHASHED == 0;
+    if hashed && header.key.is_none() && sha256(&payload) != header.payload_hash {
         return damaged("the chunk's payload does not match its SHA-256");
     }
     Ok((header, payload))

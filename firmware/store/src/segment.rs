@@ -8,10 +8,11 @@
 
 use std::path::{Path, PathBuf};
 
+use evidence::layout::{Fields, Hash, PutFields, align_up};
+use evidence::{ChunkHeader, stream, wall_at};
 use hal::{Pts90k, StreamId, WallTime};
 
-use crate::chunk::{ChunkHeader, stream, wall_at};
-use crate::layout::{BLOCK_BYTES, FORMAT_VERSION, Fields, Hash, PutFields, align_up};
+use crate::layout::{BLOCK_BYTES, FORMAT_VERSION};
 
 const HEADER_MAGIC: [u8; 4] = *b"CSEG";
 const TRAILER_MAGIC: [u8; 4] = *b"CSEL";
@@ -41,6 +42,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) first_commit: u64,
     pub(crate) created: WallTime,
     pub(crate) writer: u64,
+    /// The retention class of everything in it.
+    pub(crate) class: u8,
 }
 
 impl SegmentHeader {
@@ -56,6 +59,7 @@ impl SegmentHeader {
         out.put_u64(self.first_commit);
         out.put_i64(self.created.as_unix_micros());
         out.put_u64(self.writer);
+        out.put_u8(self.class);
         out.resize(HEADER_BYTES - 4, 0);
         out.put_u32(crc32c::crc32c(&out));
         out.resize(BLOCK_BYTES as usize, 0);
@@ -83,6 +87,7 @@ impl SegmentHeader {
                 first_commit: fields.u64()?,
                 created: WallTime::from_unix_micros(fields.i64()?),
                 writer: fields.u64()?,
+                class: fields.u8()?,
             })
         })())
     }
@@ -383,6 +388,7 @@ mod tests {
             first_commit: 17,
             created: WallTime::from_unix_micros(-5),
             writer: 3,
+            class: 2,
         };
         let bytes = header.encode();
         assert_eq!(bytes.len() as u64, BLOCK_BYTES);

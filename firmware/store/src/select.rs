@@ -8,10 +8,10 @@
 
 use std::collections::VecDeque;
 
+use evidence::{CHUNK_DISCONTINUITY, ChunkHeader};
 use hal::{StreamId, WallTime};
 
 use crate::catalog::Catalog;
-use crate::chunk::{CHUNK_DISCONTINUITY, ChunkHeader};
 use crate::error::StoreError;
 use crate::segment::Entry;
 
@@ -136,7 +136,7 @@ impl<'a> Selection<'a> {
                     chunk.header.frames[..keyframe].iter().map(|frame| u64::from(frame.size)).sum();
             }
             if last {
-                let wanted = |frame: &crate::chunk::Frame| chunk.header.wall_of(frame.pts_offset) < to;
+                let wanted = |frame: &evidence::Frame| chunk.header.wall_of(frame.pts_offset) < to;
                 chunk.end = chunk.header.frames.iter().rposition(wanted).map_or(0, |last| last + 1);
             }
             if chunk.first < chunk.end {

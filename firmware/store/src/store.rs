@@ -14,13 +14,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use evidence::layout::Hash;
 use hal::{AccessUnit, ByteCount, Clock, MAX_UNIT_BYTES, Pts90k, StreamFormat, StreamId, WallTime};
 
 use crate::builder::{Builder, ClosedChunk, Refused};
 use crate::config::StoreOptions;
 use crate::disk::{Disk, RealDisk};
 use crate::error::{ErrorKind, StoreError};
-use crate::layout::Hash;
 use crate::recover::{RecoveryReport, recover};
 use crate::scrub::{ScrubReport, Scrubber};
 use crate::volume::{Volume, random};
@@ -219,7 +219,8 @@ impl Store {
             if count == 0 && self.writer.is_fresh() {
                 // Only a volume with tiny segments gets here: parameter sets larger than a segment.
                 let chunk = self.closed.remove(0);
-                let what = format!("{}: a chunk is larger than a segment and is left out", chunk.stream);
+                let what =
+                    format!("{}: a chunk is larger than a segment and is left out", chunk.header.stream);
                 return Err(StoreError::new(ErrorKind::Invalid, &self.writer.volume().dir, None, what));
             }
             if count == 0 {
@@ -238,7 +239,7 @@ impl Store {
                     report.written.0 += written;
                     for chunk in self.closed.drain(..count) {
                         report.chunks += 1;
-                        report.units += chunk.frames.len() as u64;
+                        report.units += chunk.header.frames.len() as u64;
                         report.payload.0 += chunk.payload.len() as u64;
                     }
                 }

@@ -6,10 +6,12 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use evidence::layout::align_up;
+
 use crate::config::{MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, StoreOptions, VOLUME_VERSION, VolumeFile};
 use crate::disk::{Access, Disk, DiskFile, read_full};
 use crate::error::{ErrorKind, StoreError};
-use crate::layout::{BLOCK_BYTES, align_up};
+use crate::layout::BLOCK_BYTES;
 use crate::segment::{
     self, Contents, HEADER_BYTES, SegmentHeader, TRAILER_BYTES, Trailer, VolumeId, decode_footer,
 };

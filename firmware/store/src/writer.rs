@@ -11,15 +11,16 @@ use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
 
+use evidence::layout::{Hash, align_up};
+use evidence::{ChunkHeader, Placement};
 use hal::{StreamId, WallTime};
 
 use crate::builder::ClosedChunk;
-use crate::chunk::{ChunkHeader, Placement, header_bytes, stride};
 use crate::config::MIN_SEGMENTS;
 use crate::disk::{Access, DiskFile, write_full};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, SegmentRow, State};
-use crate::layout::{BLOCK_BYTES, Hash, align_up};
+use crate::layout::BLOCK_BYTES;
 use crate::recover::Recovered;
 use crate::runs::{SegmentRun, runs_of};
 use crate::scrub::Scrubber;
@@ -257,8 +258,8 @@ impl Writer {
         let mut headers = current.contents.headers.len();
         let mut count = 0;
         for chunk in chunks.iter().take(MAX_BATCH_CHUNKS) {
-            end += stride(chunk.entry.len(), chunk.frames.len(), chunk.payload.len());
-            headers += header_bytes(chunk.entry.len(), chunk.frames.len());
+            end += chunk.header.stride();
+            headers += chunk.header.header_bytes();
             let footer = footer_bytes(current.contents.entries.len() + count + 1, headers);
             if align_up(end, BLOCK_BYTES) + footer > self.volume.segment_bytes {
                 break;
@@ -286,6 +287,7 @@ impl Writer {
                 first_commit: self.next_commit,
                 created: current.created,
                 writer: self.nonce,
+                class: 0,
             };
             parts.push(header.encode());
         }
@@ -293,30 +295,18 @@ impl Writer {
         let mut chains: BTreeMap<StreamId, Hash> = BTreeMap::new();
         let mut contents = Contents::default();
         for (index, chunk) in chunks.iter().enumerate() {
-            let header = ChunkHeader {
-                placement: Placement {
-                    segment: current.segment,
-                    commit: self.next_commit,
-                    writer: self.nonce,
-                    index: index as u16,
-                    count: chunks.len() as u16,
-                },
-                stream: chunk.stream,
-                sequence: chunk.sequence,
-                pts: chunk.pts,
-                wall: chunk.wall,
-                start_offset: chunk.start_offset,
-                end_offset: chunk.end_offset,
-                flags: chunk.flags,
-                payload_hash: chunk.payload_hash,
-                previous: chains.get(&chunk.stream).copied().unwrap_or_else(|| chain(chunk.stream)),
-                entry: chunk.entry.to_vec(),
-                frames: chunk.frames.clone(),
-                payload_bytes: chunk.payload.len() as u32,
+            let mut header = chunk.header.clone();
+            header.placement = Placement {
+                segment: current.segment,
+                commit: self.next_commit,
+                writer: self.nonce,
+                index: index as u16,
+                count: chunks.len() as u16,
             };
+            header.previous = chains.get(&header.stream).copied().unwrap_or_else(|| chain(header.stream));
             let encoded = header.encode();
             contents.push(at, &header, &encoded);
-            chains.insert(chunk.stream, ChunkHeader::hash_of(&encoded));
+            chains.insert(header.stream, ChunkHeader::hash_of(&encoded));
             at += header.stride();
             parts.push(encoded);
         }
@@ -331,7 +321,7 @@ impl Writer {
         let mut filled = begin.max(BLOCK_BYTES);
         for (header, chunk) in headers.zip(chunks) {
             let bytes = (header.len() + chunk.payload.len()) as u64;
-            let padding = stride(chunk.entry.len(), chunk.frames.len(), chunk.payload.len()) - bytes;
+            let padding = chunk.header.stride() - bytes;
             slices.push(IoSlice::new(header));
             slices.push(IoSlice::new(&chunk.payload));
             slices.push(IoSlice::new(&ZEROS[..padding as usize]));

@@ -39,7 +39,7 @@ fn flip(file: &Path, at: u64) {
 #[test]
 fn check_names_the_file_and_the_byte_of_every_kind_of_damage() {
     for (at, what) in [
-        (4096 + 2000, "payload does not match its SHA-256"),
+        (4096 + 2000, "payload does not match its CRC"),
         (4096 + 100, "CRC does not match"),
         (4096, "there is no chunk header"),
     ] {

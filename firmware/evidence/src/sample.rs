@@ -18,7 +18,7 @@ const G711_U: u8 = 18;
 
 /// The largest encoded entry: every parameter set of every kind at its limit would be 192 KiB; no stream comes
 /// near a third of it, and a chunk header must stay small beside its payload.
-pub(crate) const MAX_ENTRY_BYTES: usize = 64 << 10;
+pub const MAX_ENTRY_BYTES: usize = 64 << 10;
 
 /// The format of one chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,9 @@ impl SampleFormat {
         }
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The bytes of docs/storage.md, "Sample entry".
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
             Self::Video(codec, sets) => {
@@ -70,8 +72,11 @@ impl SampleFormat {
         out
     }
 
-    /// `Err` says what is wrong, for people.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
+    /// Reads [`SampleFormat::encode`]'s bytes.
+    ///
+    /// # Errors
+    /// What is wrong, for people.
+    pub fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
         const SHORT: &str = "the sample entry is cut short";
         let mut fields = Fields(bytes);
         let format = match fields.u8().ok_or(SHORT)? {
