@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use hal::{StreamId, WallTime};
 
-use crate::disk::{Access, DiskFile, RealDisk};
+use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, SegmentRow, State};
 use crate::runs::{SegmentRun, runs_of};
@@ -54,8 +54,8 @@ impl Catalog {
     ///
     /// # Errors
     /// `NotFound` when there is no volume, `Unsupported`, `Damaged`, `Io`.
-    pub(crate) fn open(dir: &Path) -> Result<Self, StoreError> {
-        let volume = Volume::open(Arc::new(RealDisk), dir)?;
+    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, StoreError> {
+        let volume = Volume::open(disk, dir)?;
         let index = match Index::open_read_only(&volume.index_path()) {
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unwritable | ErrorKind::Index) =>

@@ -15,7 +15,7 @@ use evidence::layout::Hash;
 use hal::{ByteCount, StreamId, WallTime};
 
 use crate::catalog::index_in_memory;
-use crate::disk::{Access, DiskFile, RealDisk};
+use crate::disk::{Access, Disk, DiskFile, RealDisk};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, State};
 use crate::recover::{RecoveryReport, recover};
@@ -108,7 +108,12 @@ pub struct VolumeInfo {
 /// # Errors
 /// When the volume cannot be read at all; single files that cannot are in the report.
 pub fn check(dir: &Path) -> Result<CheckReport, StoreError> {
-    let volume = Volume::open(Arc::new(RealDisk), dir)?;
+    check_on(Arc::new(RealDisk), dir)
+}
+
+/// As [`check`], on another disk.
+pub(crate) fn check_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<CheckReport, StoreError> {
+    let volume = Volume::open(disk, dir)?;
     let numbers = volume.numbers()?;
     let mut check =
         Check { volume: &volume, index: None, chains: BTreeMap::new(), report: CheckReport::default() };
@@ -292,7 +297,12 @@ impl Check<'_> {
 /// # Errors
 /// `Locked` while a writer has the volume; else as [`crate::Store::open`].
 pub fn rebuild_index(dir: &Path) -> Result<u64, StoreError> {
-    let volume = Volume::open(Arc::new(RealDisk), dir)?;
+    rebuild_index_on(Arc::new(RealDisk), dir)
+}
+
+/// As [`rebuild_index`], on another disk.
+pub(crate) fn rebuild_index_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<u64, StoreError> {
+    let volume = Volume::open(disk, dir)?;
     let _lock = volume.lock()?;
     Index::remove_files(&volume.index_path())?;
     recover(&volume)?.index.count()

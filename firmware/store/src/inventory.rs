@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use hal::{ByteCount, StreamId, WallTime};
 
-use crate::disk::{Access, RealDisk};
+use crate::disk::{Access, Disk, RealDisk};
 use crate::error::StoreError;
 use crate::scan::Scan;
 use crate::volume::{Probe, Volume};
@@ -39,7 +39,12 @@ pub struct ChunkInfo {
 /// # Errors
 /// When something cannot be read; [`crate::check`] goes on.
 pub fn chunks(dir: &Path) -> Result<Vec<ChunkInfo>, StoreError> {
-    let volume = Volume::open(Arc::new(RealDisk), dir)?;
+    chunks_on(Arc::new(RealDisk), dir)
+}
+
+/// As [`chunks`], on another disk.
+pub(crate) fn chunks_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Vec<ChunkInfo>, StoreError> {
+    let volume = Volume::open(disk, dir)?;
     let mut all = Vec::new();
     // From the newest back: what failed in one segment and is there again in a later one is void (docs/storage.md).
     let mut void_from = None;

@@ -12,6 +12,7 @@ use evidence::SampleFormat;
 use hal::{Pts90k, StreamId, WallTime};
 
 use crate::catalog::{Catalog, fetch};
+use crate::disk::{Disk, RealDisk};
 use crate::error::StoreError;
 use crate::runs::{Run, join};
 use crate::select::{Selected, Selection};
@@ -47,7 +48,15 @@ impl Reader {
     /// # Errors
     /// `NotFound` when there is no volume, `Unsupported`, `Damaged`, `Io`.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        Ok(Self { catalog: Catalog::open(dir)? })
+        Self::open_on(Arc::new(RealDisk), dir)
+    }
+
+    /// As [`Reader::open`], on another disk.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, StoreError> {
+        Ok(Self { catalog: Catalog::open(disk, dir)? })
     }
 
     /// The streams with footage, in order.
