@@ -1,4 +1,4 @@
-//! `candor store`: check, recover, re-index and list a volume while the recorder is off.
+//! `candor store`: looks after a volume while the recorder is off.
 
 use std::error::Error;
 use std::process::ExitCode;
