@@ -24,8 +24,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("media", &["hal"]),
     ("bus", &["hal"]),
     ("auth", &["hal"]),
-    ("evidence", &["media", "hal"]),
-    ("store", &["evidence", "media", "hal"]),
+    ("ledger", &["hal"]),
+    ("evidence", &["media", "ledger", "hal"]),
+    ("store", &["evidence", "media", "ledger", "hal"]),
     ("rtsp", &["bus", "media", "auth", "hal"]),
     ("live", &["bus", "media", "hal"]),
     ("ingest", &["bus", "media", "hal"]),
@@ -48,6 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "media",
             "bus",
             "auth",
+            "ledger",
             "evidence",
             "store",
             "rtsp",
@@ -63,7 +65,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("test-camera", &[]),
     ("board-agent", &["hal", "hal-linux"]),
     ("standin-mpi", &["mpp-abi", "hal", "hal-sim"]),
-    ("tests", &["board", "hal", "hal-sim", "mpp-wire", "web", "test-camera", "auth", "bus", "update"]),
+    (
+        "tests",
+        &["board", "hal", "hal-sim", "mpp-wire", "web", "test-camera", "auth", "bus", "ledger", "update"],
+    ),
     ("xtask", &["board", "probe", "update", "auth", "hal", "hal-sim", "bus", "store", "recorder"]),
 ];
 
