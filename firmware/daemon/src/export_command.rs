@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use store::{Movie, Reader};
 
 use crate::args::ExportArgs;
-use crate::record_role::volume_in;
+use crate::record_volume::volume_in;
 
 /// Read and written at once.
 const BLOCK_BYTES: usize = 1 << 20;

@@ -22,12 +22,12 @@ const MAX_PLANS: usize = 8;
 /// Runs closer than this are shown as one, microseconds.
 const JOIN_GAP_MICROS: i64 = 2_000_000;
 
-/// The footage that can be read now; `None` while there is no disk.
-pub(crate) type SharedReader = Arc<RwLock<Option<Arc<Reader>>>>;
+/// The volumes that can be read now; none while there is no disk.
+pub(crate) type SharedReaders = Arc<RwLock<Vec<Arc<Reader>>>>;
 
 /// Answers questions about footage until the process ends.
 pub(crate) struct FootageServer {
-    reader: SharedReader,
+    readers: SharedReaders,
     plans: Mutex<VecDeque<(PlanKey, Arc<Movie>)>>,
     connections: AtomicUsize,
 }
@@ -36,7 +36,7 @@ type PlanKey = (ChannelId, WallTime, WallTime);
 
 impl FootageServer {
     /// Listens in `run_dir`.
-    pub(crate) fn start(run_dir: &Path, reader: SharedReader) -> io::Result<()> {
+    pub(crate) fn start(run_dir: &Path, readers: SharedReaders) -> io::Result<()> {
         let path = socket_path(run_dir);
         // Left behind by a recorder that was killed; the volume's lock keeps two from running.
         match fs::remove_file(&path) {
@@ -44,7 +44,7 @@ impl FootageServer {
             _ => {}
         }
         let listener = UnixListener::bind(&path)?;
-        let server = Arc::new(Self { reader, plans: Mutex::default(), connections: AtomicUsize::new(0) });
+        let server = Arc::new(Self { readers, plans: Mutex::default(), connections: AtomicUsize::new(0) });
         thread::Builder::new().name("footage".to_owned()).spawn(move || {
             for socket in listener.incoming() {
                 match socket {
@@ -90,8 +90,10 @@ impl FootageServer {
 
     /// The answer; bytes that shall follow it are left in `buffer`.
     fn answer(&self, request: Request, buffer: &mut Vec<u8>) -> Response {
-        let reader = self.reader.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(reader) = reader else { return Response::Failed("there is no disk now".to_owned()) };
+        let readers = self.readers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(reader) = readers.first().cloned() else {
+            return Response::Failed("there is no disk now".to_owned());
+        };
         let outcome = match request {
             Request::Timeline { channels, start, end } => {
                 let footage = channels.iter().map(|channel| channel_footage(&reader, *channel, start, end));

@@ -25,6 +25,8 @@ mod monitor;
 mod motion;
 mod probe_command;
 mod record_role;
+mod record_volume;
+mod record_volumes;
 mod role;
 mod roles;
 mod serve;

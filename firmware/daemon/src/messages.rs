@@ -52,8 +52,8 @@ pub(crate) struct RoleConfig {
     pub(crate) run_dir: PathBuf,
     /// The board, as `board_settings::find` takes it.
     pub(crate) board: String,
-    /// The footage volume; `record` alone has it.
-    pub(crate) volume: Option<Volume>,
+    /// The footage volumes; `record` alone has them.
+    pub(crate) volumes: Vec<Volume>,
     /// What one channel's rings may take, where memory is short.
     pub(crate) ring_bytes: Option<u32>,
     /// Its part of the settings.
@@ -62,9 +62,11 @@ pub(crate) struct RoleConfig {
     pub(crate) serve: Option<ServeSecrets>,
 }
 
-/// Where footage goes.
+/// A place for footage.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Volume {
+    /// The disk, as the kernel names it; empty where the operating system looks after disks.
+    pub(crate) device: String,
     /// The volume's folder; `None` while there is no disk.
     pub(crate) dir: Option<PathBuf>,
     /// Counts disks: another number is another disk, or the same one back, at the same folder.
@@ -75,6 +77,17 @@ pub(crate) struct Volume {
     pub(crate) state: DiskState,
     /// Why there is no folder, and what to do.
     pub(crate) message: String,
+}
+
+impl Volume {
+    /// For people and logs.
+    pub(crate) fn title(&self) -> String {
+        match &self.dir {
+            _ if !self.device.is_empty() => self.device.clone(),
+            Some(dir) => dir.display().to_string(),
+            None => "no disk".to_owned(),
+        }
+    }
 }
 
 /// A disk as people see it.
@@ -294,17 +307,33 @@ pub(crate) enum DiskState {
 pub(crate) struct RecordStatus {
     /// The channels with footage in the last seconds.
     pub(crate) recording: Vec<ChannelId>,
+    /// How the first volume is that is not well; `Ok` when all are.
+    pub(crate) disk: DiskState,
+    /// What that volume said.
+    pub(crate) error: String,
+    /// GOPs that the recorder did not get, since it started.
+    pub(crate) lost_gops: u64,
+    /// Each volume.
+    pub(crate) volumes: Vec<VolumeStatus>,
+}
+
+/// How one volume is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct VolumeStatus {
+    /// As in [`Volume`].
+    pub(crate) device: String,
+    /// Its folder, as the owner knows it; empty without a disk.
+    pub(crate) path: String,
+    /// The channels that it had footage of in the last seconds.
+    pub(crate) recording: Vec<ChannelId>,
     pub(crate) disk: DiskState,
     /// What the disk said, when all is not well.
     pub(crate) error: String,
-    /// The volume's folder, as the owner knows it.
-    pub(crate) path: String,
     pub(crate) total_bytes: u64,
     pub(crate) used_bytes: u64,
     pub(crate) write_bytes_per_sec: u64,
     pub(crate) oldest: Option<WallTime>,
     pub(crate) newest: Option<WallTime>,
-    /// GOPs that the recorder did not get, since it started.
     pub(crate) lost_gops: u64,
 }
 

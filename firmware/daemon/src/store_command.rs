@@ -7,7 +7,7 @@ use hal::WallTime;
 use jiff::Timestamp;
 
 use crate::args::StoreCommand;
-use crate::record_role::volume_in;
+use crate::record_volume::volume_in;
 
 /// Exit code 1 when there is damage.
 pub(crate) fn run(command: &StoreCommand) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {

@@ -1,17 +1,19 @@
 //! Decides what is recorded and feeds the store.
 //!
-//! One thread drains the rings of every channel into the store and commits once a second. Does not belong here:
+//! One thread a volume drains the rings of that volume's channels into its store and commits once a second. Does not belong here:
 //! how footage lies on disk (crate `store`), where units come from (`bus` and whoever publishes).
 //!
 //! Invariants
 //! - Nothing that is still in a ring is lost, whoever was killed.
 //! - A failing disk never ends recording; it is retried for as long as it takes.
 
+mod assign;
 mod follow;
 mod recorder;
 mod status;
 
-pub use recorder::Recorder;
+pub use assign::{Candidate, Channels, assign};
+pub use recorder::{ChannelChoice, Recorder};
 pub use status::{RecorderStatus, StatusHandle, StopFlag, StreamStatus};
 
 #[cfg(test)]

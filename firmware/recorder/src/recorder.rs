@@ -8,13 +8,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bus::ring_path;
 use hal::{ByteCount, ChannelId, Clock, MAX_CHANNELS, MonoTime, StreamId, StreamKind};
 use store::{CommitReport, Store, StoreError};
 
+use crate::assign::Channels;
 use crate::follow::Follower;
 use crate::status::{StatusHandle, StopFlag};
 
@@ -36,9 +37,31 @@ const MAX_DAMAGES: usize = 16;
 /// What is recorded of a channel.
 const KINDS: [StreamKind; 2] = [StreamKind::Main, StreamKind::Audio];
 
-/// Drains the rings of every channel into a store.
+/// The channels that a recorder takes, changed while it runs; cheap to clone.
+///
+/// One that is given up stays as far as it was drained; one that is taken begins with the oldest unit in its ring, so
+/// that a channel that moves from one volume to another has no gap, but some seconds on both.
+#[derive(Clone, Debug, Default)]
+pub struct ChannelChoice(Arc<Mutex<Channels>>);
+
+impl ChannelChoice {
+    /// These and no others.
+    pub fn set(&self, channels: Channels) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = channels;
+    }
+
+    /// What was last set; none at first.
+    #[must_use]
+    pub fn get(&self) -> Channels {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Drains the rings of its channels into a store.
 pub struct Recorder {
     bus_dir: PathBuf,
+    /// `None`: every channel there is.
+    choice: Option<ChannelChoice>,
     store: Store,
     clock: Arc<dyn Clock>,
     status: StatusHandle,
@@ -55,7 +78,8 @@ struct Rates {
 }
 
 impl Recorder {
-    /// Records main streams and audio of every channel that appears in `bus_dir`.
+    /// Records main streams and audio of every channel that appears in `bus_dir`, unless [`Recorder::choose`] says
+    /// otherwise.
     #[must_use]
     pub fn new(bus_dir: &Path, store: Store, clock: Arc<dyn Clock>) -> Self {
         let status = StatusHandle::default();
@@ -68,6 +92,7 @@ impl Recorder {
         let rates = Rates { since: clock.mono(), written: 0, streams: BTreeMap::new() };
         Self {
             bus_dir: bus_dir.to_owned(),
+            choice: None,
             store,
             clock,
             status,
@@ -75,6 +100,13 @@ impl Recorder {
             to_scrub: 0,
             rates,
         }
+    }
+
+    /// Records the channels of `choice` alone.
+    #[must_use]
+    pub fn choose(mut self, choice: ChannelChoice) -> Self {
+        self.choice = Some(choice);
+        self
     }
 
     /// The figures, for other threads.
@@ -114,7 +146,18 @@ impl Recorder {
 
     /// Takes what is in the rings.
     fn drain(&mut self) {
-        for stream in self.rings() {
+        let rings = self.rings();
+        if self.choice.is_some() {
+            let mut status = self.status.lock();
+            self.followers.retain(|stream, _| {
+                let kept = rings.contains(stream);
+                if !kept && let Some(figures) = status.streams.get_mut(stream) {
+                    figures.present = false;
+                }
+                kept
+            });
+        }
+        for stream in rings {
             if self.followers.get(&stream).is_none_or(|follower| !follower.is_open()) {
                 self.follow(stream);
             }
@@ -137,8 +180,10 @@ impl Recorder {
         // No folder yet: nobody has published anything.
         let Ok(entries) = std::fs::read_dir(&self.bus_dir) else { return Vec::new() };
         let there: BTreeSet<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        let choice = self.choice.as_ref().map(ChannelChoice::get);
         (1..=MAX_CHANNELS)
             .filter_map(ChannelId::new)
+            .filter(|channel| choice.as_ref().is_none_or(|choice| choice.contains(channel)))
             .flat_map(|channel| KINDS.map(|kind| StreamId::new(channel, kind)))
             .filter(|stream| there.contains(&ring_path(&self.bus_dir, *stream)))
             .collect()
@@ -164,8 +209,10 @@ impl Recorder {
     }
 
     fn commit(&mut self) -> Result<CommitReport, StoreError> {
+        self.status.lock().committing_since = Some(self.clock.mono());
         let done = self.store.commit();
         let mut status = self.status.lock();
+        status.committing_since = None;
         let volume = self.store.status();
         status.volume_max = volume.max_bytes;
         status.volume_used = volume.used_bytes;
@@ -181,12 +228,14 @@ impl Recorder {
                 if report.units > 0 {
                     status.last_durable = Some(self.clock.wall());
                 }
+                status.failing_since = None;
                 status.last_error = report.index_error.clone();
                 status.last_error_kind = report.index_error.as_ref().map(|_| store::ErrorKind::Index);
             }
             Err(error) => {
                 tracing::error!(%error, "footage cannot be made durable; trying again");
                 status.failed_commits += 1;
+                status.failing_since.get_or_insert(self.clock.mono());
                 status.last_error = Some(error.to_string());
                 status.last_error_kind = Some(error.kind());
             }

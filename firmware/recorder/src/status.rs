@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hal::{BitsPerSecond, ByteCount, StreamId, WallTime};
+use hal::{BitsPerSecond, ByteCount, MonoTime, StreamId, WallTime};
 
 /// One stream's figures since the recorder started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,10 @@ pub struct RecorderStatus {
     pub commits: u64,
     /// Commits that failed; each is tried again.
     pub failed_commits: u64,
+    /// When the first of a row of failed commits ended; `None` while they succeed.
+    pub failing_since: Option<MonoTime>,
+    /// When the commit that is still on its way began: a disk that stalls shows here.
+    pub committing_since: Option<MonoTime>,
     /// How long the last commit took.
     pub last_commit: Duration,
     /// How long the slowest commit took.

@@ -160,25 +160,24 @@ fn role(view: &messages::RoleView) -> RoleStatus {
     }
 }
 
-/// Every disk; a PC's is the folder that footage goes to, and its operating system's otherwise.
+/// Every disk; a PC's are the folders that footage goes to, and its operating system's otherwise.
 fn disks(snapshot: &Snapshot) -> Vec<Disk> {
     if snapshot.disks.is_empty() {
-        return disk(snapshot).into_iter().collect();
+        return snapshot.record.volumes.iter().filter_map(disk).collect();
     }
     snapshot.disks.iter().map(|view| one_disk(view, snapshot)).collect()
 }
 
 fn one_disk(view: &messages::DiskView, snapshot: &Snapshot) -> Disk {
-    let device = Some(view.device.clone());
     let (state, words) = match view.state {
         messages::DiskUse::Footage => {
+            let mut volumes = snapshot.record.volumes.iter();
+            let volume = volumes.find(|volume| volume.device == view.device).and_then(disk);
             // Mounted, but the recorder has not told of it yet.
             let starting = || beside(view, DiskState::Ok, "The recorder is looking through this disk.");
-            return Disk { device, ..disk(snapshot).unwrap_or_else(starting) };
+            return volume.unwrap_or_else(starting);
         }
-        messages::DiskUse::Spare => {
-            (DiskState::Ok, "This disk is ready, and takes the footage when the one in use is gone.")
-        }
+        messages::DiskUse::Spare => (DiskState::Ok, "This disk is ready, and takes footage in a moment."),
         messages::DiskUse::Unformatted => (
             DiskState::Unformatted,
             "This disk holds something else, and nothing is recorded on it. Erase it to have it record.",
@@ -206,33 +205,32 @@ fn beside(view: &messages::DiskView, state: DiskState, words: &str) -> Disk {
     }
 }
 
-/// The volume, once the recorder has told of it.
-fn disk(snapshot: &Snapshot) -> Option<Disk> {
-    let record = &snapshot.record;
-    if record.path.is_empty() && record.error.is_empty() {
+/// A volume, once the recorder has told of it.
+fn disk(volume: &messages::VolumeStatus) -> Option<Disk> {
+    if volume.path.is_empty() && volume.error.is_empty() {
         return None;
     }
     Some(Disk {
-        path: record.path.clone(),
-        device: None,
-        state: match record.disk {
+        path: volume.path.clone(),
+        device: (!volume.device.is_empty()).then(|| volume.device.clone()),
+        state: match volume.disk {
             messages::DiskState::Ok => DiskState::Ok,
             messages::DiskState::Full => DiskState::Full,
             messages::DiskState::Unwritable | messages::DiskState::Failed => DiskState::Error,
             messages::DiskState::Missing => DiskState::Missing,
             messages::DiskState::Unformatted => DiskState::Unformatted,
         },
-        message: disk_words(record),
-        total_bytes: record.total_bytes,
-        used_bytes: record.used_bytes,
-        write_bytes_per_sec: record.write_bytes_per_sec,
-        oldest: record.oldest.map(utc),
-        newest: record.newest.map(utc),
+        message: disk_words(volume),
+        total_bytes: volume.total_bytes,
+        used_bytes: volume.used_bytes,
+        write_bytes_per_sec: volume.write_bytes_per_sec,
+        oldest: volume.oldest.map(utc),
+        newest: volume.newest.map(utc),
     })
 }
 
 /// What happened, what was kept, what to do; and what the disk said, for whoever is asked for help.
-fn disk_words(record: &messages::RecordStatus) -> Option<String> {
+fn disk_words(record: &messages::VolumeStatus) -> Option<String> {
     let words = match record.disk {
         messages::DiskState::Ok => return None,
         // The warden's own words say what to do.
@@ -255,7 +253,10 @@ fn disk_words(record: &messages::RecordStatus) -> Option<String> {
 /// The trust line.
 pub(super) fn trust(settings: &Settings, snapshot: &Snapshot, watching: Vec<(View, WallTime)>) -> Trust {
     let running = snapshot.roles.iter().filter(|r| r.state == messages::RoleState::Running).count();
-    let disk = match disk(snapshot) {
+    // The first that is not well: one of them is enough to want to know.
+    let volumes = || snapshot.record.volumes.iter().filter_map(disk);
+    let unwell = volumes().find(|disk| disk.state != DiskState::Ok);
+    let disk = match unwell.or_else(|| volumes().next()) {
         None => TrustDisk { state: DiskState::Error, message: "The recorder has no disk yet.".to_owned() },
         Some(disk) => {
             let message = disk.message.unwrap_or_else(|| "Footage is being kept.".to_owned());
@@ -313,8 +314,9 @@ mod tests {
 
     #[test]
     fn a_board_shows_every_disk_and_a_pc_its_volume() {
-        let record =
-            messages::RecordStatus { path: "/data/volume".to_owned(), used_bytes: 7, ..Default::default() };
+        let volume =
+            messages::VolumeStatus { path: "/data/volume".to_owned(), used_bytes: 7, ..Default::default() };
+        let record = messages::RecordStatus { volumes: vec![volume], ..Default::default() };
         let mut snapshot = Snapshot { record, ..Snapshot::default() };
         let [volume] = system(&snapshot, WallTime::default()).disks.try_into().unwrap();
         assert_eq!((volume.device, volume.path.as_str()), (None, "/data/volume"));
@@ -324,6 +326,7 @@ mod tests {
             bytes: 1000,
             state,
         };
+        snapshot.record.volumes[0].device = "sda".to_owned();
         snapshot.disks =
             vec![view("sda", messages::DiskUse::Footage), view("sdb", messages::DiskUse::Unformatted)];
         let [footage, other] = system(&snapshot, WallTime::default()).disks.try_into().unwrap();

@@ -1,6 +1,7 @@
 //! The shape of the settings file.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use hal::{BitsPerSecond, ChannelId, FrameRate, Resolution, StreamConfig, StreamKind, VideoCodec};
 use serde::{Deserialize, Serialize};
@@ -56,14 +57,18 @@ pub(crate) struct Rtsp {
     pub(crate) tls_address: SocketAddr,
 }
 
-/// How much footage is kept.
+/// Where footage is kept, and how much.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Storage {
-    /// The oldest footage is overwritten beyond this.
+    /// The oldest footage of a disk is overwritten beyond this.
     pub(crate) max_bytes: u64,
     /// The size of one segment file.
     pub(crate) segment_bytes: u64,
+    /// Every channel is recorded on two disks, while there are two.
+    pub(crate) mirror: bool,
+    /// Further folders for footage beside the data folder, each on a disk of its own; a board finds its disks itself.
+    pub(crate) more_folders: Vec<PathBuf>,
 }
 
 /// The board's address; a PC has its own.
@@ -242,7 +247,7 @@ impl Default for Network {
 impl Default for Storage {
     fn default() -> Self {
         // 64 MiB: sixteen channels of 4 Mbit/s seal one in 8 s, and a crash rescans at most that much.
-        Self { max_bytes: 16 << 30, segment_bytes: 64 << 20 }
+        Self { max_bytes: 16 << 30, segment_bytes: 64 << 20, mirror: false, more_folders: Vec::new() }
     }
 }
 

@@ -6,8 +6,7 @@
 //!
 //! Does not belong here: what the parts do, each in its file.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -16,8 +15,6 @@ use std::time::Duration;
 use board::{Board, PartitionRole};
 use hal::{Clock, NorFlash, SystemClock};
 use hal_linux::Mtd;
-use nix::sys::statvfs::statvfs;
-use ring::rand::{SecureRandom, SystemRandom};
 use system::PowerAct;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
@@ -26,7 +23,8 @@ use update::StateLog;
 use super::contacts;
 use super::desk::{Desk, Opening};
 use super::devices::Devices;
-use super::disks::{DiskThread, Hands};
+use super::disk_hands::{self, BoardHands};
+use super::disks::DiskThread;
 use super::flash_keeper::{FlashKeeper, SharedLog};
 use super::identity;
 use super::keeper::{ACCOUNTS, IDENTITY, Keeper, MemoryKeeper, settings_key};
@@ -48,23 +46,12 @@ use crate::version;
 
 /// Sockets and rings, in memory.
 const RUN_DIR: &str = "/run/candor";
-/// Where the footage disk is mounted.
-const DATA: &str = "/data";
 /// A description that the image brings itself, for a board that the program does not know.
 const BOARD_FILE: &str = "/etc/candor/board.toml";
-/// An empty file system to begin a disk with (docs/ext4-seed.md).
-const SEED: &str = "/usr/share/candor/ext4.seed";
 /// After a start that failed: long enough to read why.
 const RESTART_AFTER: Duration = Duration::from_secs(30);
 /// Orphans that nobody said anything of are looked for this often.
 const REAP_EVERY: Duration = Duration::from_secs(30);
-/// Tries to unmount the disk in order before it is detached: a role's last thread may hold it for a moment.
-const UNMOUNT_TRIES: u32 = 20;
-/// Between them.
-const UNMOUNT_PAUSE: Duration = Duration::from_millis(100);
-/// Of the footage disk, what is left for updates and for the file system itself: this, or an eighth of a small
-/// disk, and 2 % besides.
-const RESERVE_BYTES: u64 = 48 << 20;
 
 /// Whether this program was started as a board's first process.
 pub(crate) fn is_init() -> bool {
@@ -140,7 +127,7 @@ fn live() -> Result<PowerAct, StartError> {
         identity,
         settings,
         accounts,
-        volume: Volume { state: DiskState::Missing, ..Volume::default() },
+        volumes: vec![Volume { state: DiskState::Missing, ..Volume::default() }],
         ring_budget: board.budget.as_ref().map(|budget| budget.rings.bytes()),
         clock: Arc::new(SystemClock::new()),
     }));
@@ -150,11 +137,11 @@ fn live() -> Result<PowerAct, StartError> {
     time::start(&desk, &board)?;
     let devices = Arc::new(Devices::new(&board, &desk.clock));
     contacts::start(&desk, &board, &devices, say)?;
-    let disks = DiskThread::start(&desk, PathBuf::from(DATA), BoardHands)?;
+    let disks = DiskThread::start(&desk, disk_hands::mounts(), BoardHands)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let act = runtime.block_on(run(&desk, &board, &devices, updater))?;
     disks.stop();
-    unmount();
+    disk_hands::unmount_all();
     if desk.is_reset() {
         forget(&*desk.keeper);
     }
@@ -283,62 +270,6 @@ fn forget(keeper: &dyn Keeper) {
         }
     }
     say("Settings, accounts and the owner's key are removed. Footage is kept.");
-}
-
-/// What is done to real disks.
-struct BoardHands;
-
-impl Hands for BoardHands {
-    fn mount(&mut self, device: &Path, at: &Path) -> Result<u64, String> {
-        system::mount_disk(device, at).map_err(|error| error.to_string())?;
-        footage_bytes(at).map_err(|error| format!("{}: {error}", at.display()))
-    }
-
-    fn detach(&mut self, at: &Path) {
-        if let Err(error) = system::detach(at) {
-            tracing::error!(%error, "the disk that is gone stays mounted");
-        }
-    }
-
-    fn format(&mut self, disk: &Path, bytes: u64) -> Result<(), String> {
-        let what = |error: io::Error| format!("{}: {error}", disk.display());
-        let mut seed = BufReader::new(File::open(SEED).map_err(|error| format!("{SEED}: {error}"))?);
-        let mut number = [0; 4];
-        SystemRandom::new().fill(&mut number).map_err(|_| "there is no randomness")?;
-        let mut device = OpenOptions::new().write(true).open(disk).map_err(what)?;
-        system::sow(&mut seed, &mut device, bytes, u32::from_le_bytes(number))
-            .map_err(|error| error.to_string())?;
-        device.sync_all().map_err(what)?;
-        drop(device);
-        // Only a mounted one can grow; what it grows to is there from the next mount on, too.
-        let at = Path::new(DATA);
-        system::mount_disk(disk, at).map_err(|error| error.to_string())?;
-        let grown = hal_linux::grow_ext4(at, bytes / u64::from(system::SEED_BLOCK_BYTES));
-        let unmounted = system::unmount(at).map_err(|error| error.to_string());
-        grown.map_err(|error| error.to_string()).and(unmounted)
-    }
-}
-
-#[allow(clippy::useless_conversion, reason = "the fields are as wide as a machine word: 32 bits on a board")]
-fn footage_bytes(at: &Path) -> nix::Result<u64> {
-    let facts = statvfs(at)?;
-    let total = u64::from(facts.blocks()).saturating_mul(u64::from(facts.fragment_size()));
-    Ok(total - total / 50 - RESERVE_BYTES.min(total / 8))
-}
-
-/// Everything is on the disk, or the disk is gone, when this returns.
-fn unmount() {
-    for _ in 0..UNMOUNT_TRIES {
-        match system::unmount(Path::new(DATA)) {
-            Ok(()) => return,
-            Err(error) => tracing::debug!(%error, "not yet"),
-        }
-        thread::sleep(UNMOUNT_PAUSE);
-    }
-    tracing::error!("the footage disk is still in use");
-    if let Err(error) = system::detach(Path::new(DATA)) {
-        tracing::error!(%error, "it stays mounted");
-    }
 }
 
 /// Words for whoever stands before the board; without a console they go nowhere, and nothing stops for that.

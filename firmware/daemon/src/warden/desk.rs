@@ -44,7 +44,7 @@ pub(super) struct Opening {
     pub(super) settings: Settings,
     /// The accounts' text.
     pub(super) accounts: String,
-    pub(super) volume: Volume,
+    pub(super) volumes: Vec<Volume>,
     /// What all rings together may take, where memory is short.
     pub(super) ring_budget: Option<u64>,
     pub(super) clock: Arc<dyn Clock>,
@@ -64,7 +64,7 @@ pub(super) struct Desk {
     accounts: Mutex<String>,
     overview: Mutex<Overview>,
     settings: watch::Sender<Settings>,
-    volume: watch::Sender<Volume>,
+    volumes: watch::Sender<Vec<Volume>>,
     snapshot: watch::Sender<Snapshot>,
     console: watch::Sender<String>,
     ending: watch::Sender<Option<PowerAct>>,
@@ -75,7 +75,7 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(opening: Opening) -> Self {
-        let Opening { run_dir, board, keeper, identity, settings, accounts, volume, ring_budget, clock } =
+        let Opening { run_dir, board, keeper, identity, settings, accounts, volumes, ring_budget, clock } =
             opening;
         let mut overview = Overview::new(clock.wall());
         overview.set_software(version::no_updates(NOT_OURS));
@@ -92,7 +92,7 @@ impl Desk {
             accounts: Mutex::new(accounts),
             overview: Mutex::new(overview),
             settings: watch::Sender::new(settings),
-            volume: watch::Sender::new(volume),
+            volumes: watch::Sender::new(volumes),
             snapshot: watch::Sender::new(snapshot),
             console: watch::Sender::new(String::new()),
             ending: watch::Sender::new(None),
@@ -109,22 +109,24 @@ impl Desk {
     }
 
     /// Woken when footage goes elsewhere.
-    pub(super) fn watch_volume(&self) -> watch::Receiver<Volume> {
-        self.volume.subscribe()
+    pub(super) fn watch_volumes(&self) -> watch::Receiver<Vec<Volume>> {
+        self.volumes.subscribe()
     }
 
     /// Footage goes here from now on.
-    pub(super) fn set_volume(&self, volume: Volume) {
-        self.volume.send_if_modified(|old| {
-            let changed = *old != volume;
-            *old = volume;
+    pub(super) fn set_volumes(&self, volumes: Vec<Volume>) {
+        self.volumes.send_if_modified(|old| {
+            let changed = *old != volumes;
+            *old = volumes;
             changed
         });
     }
 
-    /// The folder on the disk beside the footage, for what is too large for flash; `None` without a disk.
+    /// The folder on the first disk beside the footage, for what is too large for flash; `None` without a disk.
     pub(super) fn data_dir(&self) -> Option<PathBuf> {
-        self.volume.borrow().dir.as_ref().and_then(|dir| dir.parent()).map(PathBuf::from)
+        let volumes = self.volumes.borrow();
+        let first = volumes.iter().find_map(|volume| volume.dir.as_ref());
+        first.and_then(|dir| dir.parent()).map(PathBuf::from)
     }
 
     /// The board's disks as they are now.
@@ -199,7 +201,7 @@ impl Desk {
         RoleConfig {
             run_dir: self.run_dir.clone(),
             board: self.board.clone(),
-            volume: (role == Role::Record).then(|| self.volume.borrow().clone()),
+            volumes: if role == Role::Record { self.volumes.borrow().clone() } else { Vec::new() },
             ring_bytes: self.ring_budget.map(|budget| ring_share(budget, &self.settings.borrow())),
             settings: self.settings.borrow().for_role(role),
             serve: (role == Role::Serve).then(|| ServeSecrets {
@@ -308,7 +310,7 @@ pub(in crate::warden) mod tests {
             identity: Identity { certificate_pem: "c".to_owned(), key_pem: "k".to_owned() },
             settings: Settings::new(),
             accounts: String::new(),
-            volume: Volume { dir: Some(dir.join("volume")), ..Volume::default() },
+            volumes: vec![Volume { dir: Some(dir.join("volume")), ..Volume::default() }],
             ring_budget: None,
             clock,
         })
@@ -350,7 +352,7 @@ pub(in crate::warden) mod tests {
         let desk = desk(dir.path());
         for role in Role::ALL {
             assert_eq!(desk.config_for(role).serve.is_some(), role == Role::Serve, "{role}");
-            assert_eq!(desk.config_for(role).volume.is_some(), role == Role::Record, "{role}");
+            assert_eq!(!desk.config_for(role).volumes.is_empty(), role == Role::Record, "{role}");
             let changed = matches!(desk.ask(role, rename("Barn")), Answer::Changed(_));
             assert_eq!(changed, role == Role::Serve, "{role}");
         }

@@ -1,7 +1,8 @@
 //! The board's disks: found, mounted, formatted, let go of when pulled.
 //!
-//! One disk takes footage: the first of ours, SATA before USB. It is mounted at one place; `record` is told of each
-//! coming and going. Does not belong here: what the kernel shows (`system::DiskPlaces`), and what `record` does.
+//! Every fixed disk of ours takes footage, and a removable one while there is no other. Each is mounted at a place of
+//! its own, the first one where other things that need room are kept, too; `record` is told of each coming and going.
+//! Does not belong here: what the kernel shows (`system::DiskPlaces`), and what `record` does.
 //!
 //! Invariant: nothing is written to a disk that is not ours, but to one that is wholly blank and not
 //! removable, or that the owner named.
@@ -35,8 +36,8 @@ pub(super) trait Hands: Send {
     fn mount(&mut self, device: &Path, at: &Path) -> Result<u64, String>;
     /// Takes a mounted disk that is gone out of sight.
     fn detach(&mut self, at: &Path);
-    /// Makes an empty volume of the whole disk.
-    fn format(&mut self, disk: &Path, bytes: u64) -> Result<(), String>;
+    /// Makes an empty volume of the whole disk; `at` is free to mount it for that.
+    fn format(&mut self, disk: &Path, bytes: u64, at: &Path) -> Result<(), String>;
 }
 
 enum Order {
@@ -51,14 +52,18 @@ pub(super) struct DiskThread {
 }
 
 impl DiskThread {
-    /// Starts looking; `at` is where the footage disk is mounted.
-    pub(super) fn start(desk: &Arc<Desk>, at: PathBuf, hands: impl Hands + 'static) -> std::io::Result<Self> {
+    /// Starts looking; `mounts` are the places where disks are mounted, as many as may be in use.
+    pub(super) fn start(
+        desk: &Arc<Desk>,
+        mounts: Vec<PathBuf>,
+        hands: impl Hands + 'static,
+    ) -> std::io::Result<Self> {
         let (orders, inbox) = mpsc::sync_channel(1);
         let told = Arc::clone(desk);
         let thread = thread::Builder::new().name("disks".to_owned()).spawn(move || {
-            let mut disks = Disks::new(DiskPlaces::default(), at, hands);
+            let mut disks = Disks::new(DiskPlaces::default(), mounts, hands);
             loop {
-                let order = inbox.recv_timeout(if disks.used.is_some() { LOOK_EVERY } else { SEEK_EVERY });
+                let order = inbox.recv_timeout(if disks.used.is_empty() { SEEK_EVERY } else { LOOK_EVERY });
                 match order {
                     Ok(Order::Format(device, answer)) => {
                         let accepted = disks.accept_format(&device);
@@ -67,8 +72,8 @@ impl DiskThread {
                     Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {}
                 }
-                disks.look(&mut |volume, views| {
-                    told.set_volume(volume.clone());
+                disks.look(&mut |volumes, views| {
+                    told.set_volumes(volumes);
                     told.set_disks(views);
                 });
             }
@@ -99,21 +104,37 @@ enum Known {
     Failed(String, u32),
 }
 
-struct Disks<H> {
-    places: DiskPlaces,
+/// A disk that takes footage.
+struct Used {
+    key: Key,
     at: PathBuf,
-    hands: H,
-    known: BTreeMap<Key, Known>,
-    used: Option<Key>,
-    /// The owner wants it erased.
-    to_format: Option<Key>,
     volume: Volume,
 }
 
+struct Disks<H> {
+    places: DiskPlaces,
+    mounts: Vec<PathBuf>,
+    hands: H,
+    known: BTreeMap<Key, Known>,
+    /// In the order of `mounts`.
+    used: Vec<Used>,
+    /// The owner wants it erased.
+    to_format: Option<Key>,
+    /// Counts what was mounted.
+    generation: u32,
+}
+
+/// Told of the volumes and of all disks.
+type Tell<'a> = &'a mut dyn FnMut(Vec<Volume>, Vec<DiskView>);
+
 impl<H: Hands> Disks<H> {
-    fn new(places: DiskPlaces, at: PathBuf, hands: H) -> Self {
-        let volume = Volume { state: DiskState::Missing, ..Volume::default() };
-        Self { places, at, hands, known: BTreeMap::new(), used: None, to_format: None, volume }
+    fn new(places: DiskPlaces, mounts: Vec<PathBuf>, hands: H) -> Self {
+        let (known, used) = (BTreeMap::new(), Vec::new());
+        Self { places, mounts, hands, known, used, to_format: None, generation: 0 }
+    }
+
+    fn is_used(&self, disk: &Disk) -> bool {
+        self.used.iter().any(|used| used.key == key(disk))
     }
 
     /// Whether `device` may be formatted; if so, the next look does it.
@@ -122,7 +143,7 @@ impl<H: Hands> Disks<H> {
         let Some(disk) = disks.iter().find(|disk| disk.name == device) else {
             return Err(format!("There is no disk {device}."));
         };
-        if self.used.as_ref() == Some(&key(disk)) {
+        if self.is_used(disk) {
             return Err("Footage is written to this disk. Pull it, or use another.".to_owned());
         }
         if disk.bytes < MIN_DISK_BYTES {
@@ -133,15 +154,20 @@ impl<H: Hands> Disks<H> {
     }
 
     /// Compares what is there with what was; tells of every change on the way.
-    fn look(&mut self, tell: &mut dyn FnMut(&Volume, Vec<DiskView>)) {
+    fn look(&mut self, tell: Tell<'_>) {
         let disks = self.places.list();
         self.known.retain(|known, _| disks.iter().any(|disk| key(disk) == *known));
-        if let Some(used) = self.used.take_if(|used| !disks.iter().any(|disk| key(disk) == *used)) {
-            tracing::error!(disk = used.0, "the footage disk is gone");
-            self.no_volume(&disks);
+        let there = |used: &Used| disks.iter().any(|disk| key(disk) == used.key);
+        let (kept, gone) = std::mem::take(&mut self.used).into_iter().partition(there);
+        self.used = kept;
+        let gone: Vec<Used> = gone;
+        if !gone.is_empty() {
             // `record` lets go of its files when it hears of it; nobody new finds them from here on.
-            tell(&self.volume, self.views(&disks));
-            self.hands.detach(&self.at);
+            self.tell(&disks, tell);
+        }
+        for used in gone {
+            tracing::error!(disk = used.key.0, "a footage disk is gone");
+            self.hands.detach(&used.at);
         }
         for disk in &disks {
             self.learn(disk);
@@ -151,20 +177,23 @@ impl<H: Hands> Disks<H> {
         {
             self.format(disk, &disks, tell);
         }
-        if self.used.is_none() {
-            self.take_one_of_ours(&disks);
+        self.take_ours(&disks);
+        for disk in &disks {
+            if self.is_blank(disk) && self.free_mount().is_some() {
+                tracing::info!(disk = disk.name, "a blank disk is formatted");
+                self.format(disk, &disks, tell);
+            }
         }
-        if self.used.is_none()
-            && let Some(disk) = disks.iter().find(|disk| self.is_blank(disk))
-        {
-            tracing::info!(disk = disk.name, "a blank disk is formatted");
-            self.format(disk, &disks, tell);
-            self.take_one_of_ours(&disks);
+        self.take_ours(&disks);
+        self.tell(&disks, tell);
+    }
+
+    fn tell(&self, disks: &[Disk], tell: Tell<'_>) {
+        let mut volumes: Vec<Volume> = self.used.iter().map(|used| used.volume.clone()).collect();
+        if volumes.is_empty() {
+            volumes.push(self.no_volume(disks));
         }
-        if self.used.is_none() {
-            self.no_volume(&disks);
-        }
-        tell(&self.volume, self.views(&disks));
+        tell(volumes, self.views(disks));
     }
 
     fn learn(&mut self, disk: &Disk) {
@@ -192,37 +221,61 @@ impl<H: Hands> Disks<H> {
         blank && !disk.removable && disk.bytes >= MIN_DISK_BYTES
     }
 
-    fn take_one_of_ours(&mut self, disks: &[Disk]) {
-        for disk in disks {
-            let Some(Known::Is(Content::Ours { device })) = self.known.get(&key(disk)) else { continue };
-            match self.hands.mount(&self.places.device(device), &self.at) {
-                Ok(capacity) => {
-                    tracing::info!(disk = disk.name, device, capacity, "the footage disk is mounted");
-                    self.used = Some(key(disk));
-                    self.volume = Volume {
-                        dir: Some(self.at.join(VOLUME)),
-                        generation: self.volume.generation + 1,
-                        capacity_bytes: Some(capacity),
-                        state: DiskState::Ok,
-                        message: String::new(),
-                    };
-                    return;
-                }
-                Err(error) => {
-                    tracing::error!(disk = disk.name, device, error, "the footage disk cannot be used");
-                    self.known.insert(key(disk), Known::Failed(error, RETRY_LOOKS));
-                }
+    fn free_mount(&self) -> Option<PathBuf> {
+        self.mounts.iter().find(|mount| self.used.iter().all(|used| used.at != **mount)).cloned()
+    }
+
+    /// Mounts the fixed disks of ours; a removable one only where there is no other.
+    fn take_ours(&mut self, disks: &[Disk]) {
+        let (removable, fixed): (Vec<&Disk>, Vec<&Disk>) = disks.iter().partition(|disk| disk.removable);
+        for disk in fixed {
+            self.take(disk);
+        }
+        for disk in removable {
+            if self.used.is_empty() {
+                self.take(disk);
             }
         }
     }
 
-    fn format(&mut self, disk: &Disk, disks: &[Disk], tell: &mut dyn FnMut(&Volume, Vec<DiskView>)) {
-        let mut views = self.views(disks);
-        for view in views.iter_mut().filter(|view| view.device == disk.name) {
-            view.state = DiskUse::Formatting;
+    fn take(&mut self, disk: &Disk) {
+        let Some(Known::Is(Content::Ours { device })) = self.known.get(&key(disk)) else { return };
+        if self.is_used(disk) {
+            return;
         }
-        tell(&self.volume, views);
-        let outcome = self.hands.format(&self.places.device(&disk.name), disk.bytes);
+        let Some(at) = self.free_mount() else { return };
+        match self.hands.mount(&self.places.device(device), &at) {
+            Ok(capacity) => {
+                tracing::info!(disk = disk.name, device, capacity, "the footage disk is mounted");
+                self.generation += 1;
+                let volume = Volume {
+                    device: disk.name.clone(),
+                    dir: Some(at.join(VOLUME)),
+                    generation: self.generation,
+                    capacity_bytes: Some(capacity),
+                    state: DiskState::Ok,
+                    message: String::new(),
+                };
+                self.used.push(Used { key: key(disk), at, volume });
+                let mounts = &self.mounts;
+                self.used.sort_by_key(|used| mounts.iter().position(|mount| *mount == used.at));
+            }
+            Err(error) => {
+                tracing::error!(disk = disk.name, device, error, "the footage disk cannot be used");
+                self.known.insert(key(disk), Known::Failed(error, RETRY_LOOKS));
+            }
+        }
+    }
+
+    fn format(&mut self, disk: &Disk, disks: &[Disk], tell: Tell<'_>) {
+        let Some(at) = self.free_mount() else { return };
+        self.tell(disks, &mut |volumes, mut views| {
+            for view in views.iter_mut().filter(|view| view.device == disk.name) {
+                view.state = DiskUse::Formatting;
+            }
+            tell(volumes, views);
+        });
+        let outcome = self.hands.format(&self.places.device(&disk.name), disk.bytes, &at);
         self.known.remove(&key(disk));
         match outcome {
             // Read again, as every other: what was written must read back as ours.
@@ -236,7 +289,7 @@ impl<H: Hands> Disks<H> {
     }
 
     /// There is nowhere to write; says why.
-    fn no_volume(&mut self, disks: &[Disk]) {
+    fn no_volume(&self, disks: &[Disk]) -> Volume {
         let failed = disks.iter().find_map(|disk| match self.known.get(&key(disk)) {
             Some(Known::Failed(error, _)) => Some(format!("The disk {} does not work: {error}", disk.name)),
             _ => None,
@@ -250,8 +303,7 @@ impl<H: Hands> Disks<H> {
                          or attach another.";
             (DiskState::Unformatted, words.to_owned())
         };
-        let generation = self.volume.generation;
-        self.volume = Volume { dir: None, generation, capacity_bytes: None, state, message };
+        Volume { generation: self.generation, state, message, ..Volume::default() }
     }
 
     fn views(&self, disks: &[Disk]) -> Vec<DiskView> {
@@ -260,7 +312,7 @@ impl<H: Hands> Disks<H> {
             model: disk.model.clone(),
             bytes: disk.bytes,
             state: match self.known.get(&key(disk)) {
-                _ if self.used.as_ref() == Some(&key(disk)) => DiskUse::Footage,
+                _ if self.is_used(disk) => DiskUse::Footage,
                 Some(Known::Is(Content::Ours { .. })) => DiskUse::Spare,
                 Some(Known::Is(Content::Blank | Content::Foreign)) => DiskUse::Unformatted,
                 Some(Known::Failed(..)) | None => DiskUse::Failed,

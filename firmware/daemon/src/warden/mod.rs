@@ -17,6 +17,7 @@ mod children;
 mod contacts;
 mod desk;
 mod devices;
+mod disk_hands;
 mod disks;
 mod flash_keeper;
 mod identity;

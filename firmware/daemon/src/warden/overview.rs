@@ -86,7 +86,10 @@ impl Overview {
             Role::Ingest => self.ingest.clear(),
             Role::Record => {
                 self.record.recording.clear();
-                self.record.write_bytes_per_sec = 0;
+                for volume in &mut self.record.volumes {
+                    volume.recording.clear();
+                    volume.write_bytes_per_sec = 0;
+                }
             }
             Role::Serve => {}
         }

@@ -54,6 +54,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), StartError> {
     println!("Candor {} on board {}", env!("CARGO_PKG_VERSION"), board.name);
     println!("Certificate fingerprint (SHA-256): {}", identity::fingerprint(&identity.certificate_pem)?);
 
+    // A folder a disk: one may come and go with its mount, the others go on.
+    let more = settings.storage.more_folders.iter().map(|folder| folder.join("candor"));
+    let folders = [data.join("volume")].into_iter().chain(more);
+    let volumes = folders.map(|dir| Volume { dir: Some(dir), ..Volume::default() }).collect();
     let desk = Arc::new(Desk::new(Opening {
         run_dir: run_dir.clone(),
         board: args.board.clone(),
@@ -61,7 +65,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), StartError> {
         identity,
         settings,
         accounts,
-        volume: Volume { dir: Some(data.join("volume")), ..Volume::default() },
+        volumes,
         ring_budget: None,
         clock: Arc::new(SystemClock::new()),
     }));

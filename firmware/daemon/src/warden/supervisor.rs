@@ -113,7 +113,7 @@ impl<'a> Life<'a> {
     /// Until it was asked to stop and did, or until it ended by itself: then why.
     async fn live(mut self, stop: &mut watch::Receiver<bool>) -> Result<(), String> {
         let mut settings = self.desk.watch_settings();
-        let mut volume = self.desk.watch_volume();
+        let mut volumes = self.desk.watch_volumes();
         let mut snapshot = self.desk.watch_snapshot();
         let mut console = self.desk.watch_console();
         // What was said before it started is still true.
@@ -142,7 +142,7 @@ impl<'a> Life<'a> {
                     }
                     Err(_) => Ok(()),
                 },
-                changed = volume.changed(), if is_record => match changed {
+                changed = volumes.changed(), if is_record => match changed {
                     Ok(()) => {
                         let config = self.desk.config_for(self.role);
                         self.order(&ToRole::Configure(Box::new(config))).await

@@ -29,8 +29,8 @@ pub(super) async fn watch(updater: Arc<Updater>) {
 
 /// Whether updates can be taken may depend on it.
 async fn follow_disk(updater: &Updater) {
-    let mut volume = updater.desk.watch_volume();
-    while volume.changed().await.is_ok() {
+    let mut volumes = updater.desk.watch_volumes();
+    while volumes.changed().await.is_ok() {
         updater.tell();
     }
 }

@@ -27,17 +27,17 @@ impl Log {
 }
 
 impl Hands for FakeHands {
-    fn mount(&mut self, device: &Path, _: &Path) -> Result<u64, String> {
+    fn mount(&mut self, device: &Path, at: &Path) -> Result<u64, String> {
         let name = device.strip_prefix(&self.dev).unwrap().display().to_string();
-        self.log.say(format!("mount {name}"));
+        self.log.say(format!("mount {name} at {}", at.file_name().unwrap().display()));
         if self.broken.contains(&name.as_str()) { Err("bad superblock".to_owned()) } else { Ok(1 << 30) }
     }
 
-    fn detach(&mut self, _: &Path) {
-        self.log.say("detach".to_owned());
+    fn detach(&mut self, at: &Path) {
+        self.log.say(format!("detach {}", at.file_name().unwrap().display()));
     }
 
-    fn format(&mut self, disk: &Path, _: u64) -> Result<(), String> {
+    fn format(&mut self, disk: &Path, _: u64, _: &Path) -> Result<(), String> {
         self.log.say(format!("format {}", disk.strip_prefix(&self.dev).unwrap().display()));
         fs::write(disk, ours()).map_err(|error| error.to_string())
     }
@@ -47,7 +47,7 @@ struct Bench {
     dir: tempfile::TempDir,
     disks: Disks<FakeHands>,
     log: Log,
-    told: Vec<(Volume, Vec<DiskView>)>,
+    told: Vec<(Vec<Volume>, Vec<DiskView>)>,
 }
 
 fn ours() -> Vec<u8> {
@@ -65,7 +65,7 @@ impl Bench {
         fs::create_dir(&places.dev).unwrap();
         let log = Log::default();
         let hands = FakeHands { log: log.clone(), dev: places.dev.clone(), broken: Vec::new() };
-        let disks = Disks::new(places, dir.path().join("data"), hands);
+        let disks = Disks::new(places, ["data", "2", "3"].map(|at| dir.path().join(at)).into(), hands);
         Self { dir, disks, log, told: Vec::new() }
     }
 
@@ -85,11 +85,16 @@ impl Bench {
     fn look(&mut self) -> Vec<String> {
         self.told.clear();
         let told = &mut self.told;
-        self.disks.look(&mut |volume, views| told.push((volume.clone(), views)));
+        self.disks.look(&mut |volumes, views| told.push((volumes, views)));
         self.log.take()
     }
 
+    /// The first volume.
     fn volume(&self) -> &Volume {
+        &self.volumes()[0]
+    }
+
+    fn volumes(&self) -> &[Volume] {
         &self.told.last().unwrap().0
     }
 
@@ -104,16 +109,16 @@ fn ours_is_mounted_once_and_let_go_of_when_pulled() {
     assert!(bench.look().is_empty());
     assert_eq!((bench.volume().dir.clone(), bench.volume().state), (None, DiskState::Missing));
     bench.plug("sda", 0, &ours());
-    assert_eq!(bench.look(), ["mount sda"]);
+    assert_eq!(bench.look(), ["mount sda at data"]);
     let first = bench.volume().clone();
     assert_eq!(first.dir.as_deref(), Some(bench.dir.path().join("data/volume").as_path()));
     assert_eq!(first.capacity_bytes, Some(1 << 30));
     assert!(bench.look().is_empty(), "once is enough");
     bench.pull("sda");
-    assert_eq!(bench.look(), ["detach"]);
+    assert_eq!(bench.look(), ["detach data"]);
     assert_eq!((bench.volume().dir.clone(), bench.volume().state), (None, DiskState::Missing));
     bench.plug("sda", 0, &ours());
-    assert_eq!(bench.look(), ["mount sda"]);
+    assert_eq!(bench.look(), ["mount sda at data"]);
     assert_ne!(bench.volume().generation, first.generation, "record must open it anew");
 }
 
@@ -127,9 +132,9 @@ fn a_replacement_in_the_same_moment_is_noticed() {
     bench.plug("sdx", 0, &ours());
     bench.pull("sda");
     fs::rename(bench.dir.path().join("block/sdx"), bench.dir.path().join("block/sda")).unwrap();
-    assert_eq!(bench.look(), ["detach", "mount sda"]);
+    assert_eq!(bench.look(), ["detach data", "mount sda at data"]);
     assert_ne!(bench.volume().generation, first);
-    assert!(bench.told[0].0.dir.is_none(), "record hears that the old one went");
+    assert!(bench.told[0].0[0].dir.is_none(), "record hears that the old one went");
 }
 
 #[test]
@@ -142,11 +147,11 @@ fn only_a_blank_fixed_disk_is_formatted_unasked() {
     assert_eq!(bench.volume().state, DiskState::Unformatted);
     assert_eq!(bench.uses(), [DiskUse::Unformatted, DiskUse::Unformatted]);
     bench.plug("sdc", 0, &blank);
-    assert_eq!(bench.look(), ["format sdc", "mount sdc"]);
+    assert_eq!(bench.look(), ["format sdc", "mount sdc at data"]);
     assert_eq!(bench.uses(), [DiskUse::Unformatted, DiskUse::Unformatted, DiskUse::Footage]);
     assert!(bench.told[0].1.iter().any(|view| view.state == DiskUse::Formatting));
     bench.plug("sdd", 0, &blank);
-    assert!(bench.look().is_empty(), "one disk is in use: another blank one is left alone");
+    assert_eq!(bench.look(), ["format sdd", "mount sdd at 2"], "a second disk shares the work");
 }
 
 #[test]
@@ -156,7 +161,7 @@ fn the_owner_has_a_foreign_disk_formatted_but_not_the_one_in_use() {
     bench.look();
     assert!(bench.disks.accept_format("sdz").is_err());
     bench.disks.accept_format("sda").unwrap();
-    assert_eq!(bench.look(), ["format sda", "mount sda"]);
+    assert_eq!(bench.look(), ["format sda", "mount sda at data"]);
     assert!(bench.disks.accept_format("sda").is_err());
 }
 
@@ -165,17 +170,43 @@ fn a_disk_that_does_not_mount_is_said_and_tried_again_and_another_is_taken() {
     let mut bench = Bench::new();
     bench.disks.hands.broken = vec!["sda"];
     bench.plug("sda", 0, &ours());
-    assert_eq!(bench.look(), ["mount sda"]);
+    assert_eq!(bench.look(), ["mount sda at data"]);
     assert_eq!(bench.volume().state, DiskState::Failed);
     assert!(bench.volume().message.contains("bad superblock"));
     bench.plug("sdb", 0, &ours());
-    assert_eq!(bench.look(), ["mount sdb"]);
+    assert_eq!(bench.look(), ["mount sdb at data"]);
     assert_eq!(bench.uses(), [DiskUse::Failed, DiskUse::Footage]);
+    assert_eq!(bench.volumes().len(), 1);
     bench.pull("sdb");
     bench.disks.hands.broken.clear();
     let mut done = Vec::new();
     for _ in 0..=RETRY_LOOKS {
         done.extend(bench.look());
     }
-    assert_eq!(done, ["detach", "mount sda"]);
+    assert_eq!(done, ["detach data", "mount sda at data"]);
+}
+
+#[test]
+fn several_disks_take_footage_and_one_that_goes_leaves_the_others_alone() {
+    let mut bench = Bench::new();
+    bench.plug("sda", 0, &ours());
+    bench.plug("sdb", 0, &ours());
+    bench.plug("sdc", 1, &ours());
+    assert_eq!(bench.look(), ["mount sda at data", "mount sdb at 2"]);
+    assert_eq!(bench.uses(), [DiskUse::Footage, DiskUse::Footage, DiskUse::Spare], "a stick is for exports");
+    let second = bench.volumes()[1].clone();
+    bench.pull("sda");
+    assert_eq!(bench.look(), ["detach data"]);
+    assert_eq!(bench.volumes(), std::slice::from_ref(&second), "it stays as it is, and where it is");
+    bench.plug("sdd", 0, &ours());
+    assert_eq!(bench.look(), ["mount sdd at data"]);
+    assert_eq!(bench.volumes()[1], second);
+    assert_eq!(bench.volumes()[0].device, "sdd");
+}
+
+#[test]
+fn a_removable_disk_takes_footage_while_there_is_no_other() {
+    let mut bench = Bench::new();
+    bench.plug("sda", 1, &ours());
+    assert_eq!(bench.look(), ["mount sda at data"]);
 }

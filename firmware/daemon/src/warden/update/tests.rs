@@ -130,7 +130,7 @@ fn open_board(
         identity: Identity { certificate_pem: String::new(), key_pem: String::new() },
         settings: Settings::new(),
         accounts: String::new(),
-        volume: Volume { dir: disk.then(|| data.join("volume")), ..Volume::default() },
+        volumes: vec![Volume { dir: disk.then(|| data.join("volume")), ..Volume::default() }],
         ring_budget: None,
         clock,
     }));
@@ -327,7 +327,7 @@ async fn a_disk_that_comes_makes_updates_possible() {
     let watching = tokio::spawn(update_start::watch(Arc::clone(&board.updater)));
     tokio::task::yield_now().await;
     let volume = board.dir.path().join("data/volume");
-    board.desk.set_volume(Volume { dir: Some(volume), ..Volume::default() });
+    board.desk.set_volumes(vec![Volume { dir: Some(volume), ..Volume::default() }]);
     board.until(|view| view.supported).await;
     board.send(&bundle(&GOOD), false).await.unwrap();
     watching.abort();

@@ -1,0 +1,259 @@
+//! One volume of the role `record`: its store, its recording thread, its reader.
+//!
+//! Does not belong here: which channels it takes (`record_volumes`).
+//!
+//! Invariant: while there is a folder and a disk under it, this goes on trying to record there.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use hal::{ByteCount, ChannelId, Clock, MonoTime, StreamKind, WallTime};
+use recorder::{Candidate, ChannelChoice, Channels, Recorder, RecorderStatus, StatusHandle, StopFlag};
+use store::{ErrorKind, Reader, Store, StoreError, StoreOptions};
+
+use crate::messages::{DiskState, Volume as Place, VolumeStatus};
+use crate::settings::Storage;
+
+/// A disk that could not be opened is tried again after this.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// A channel counts as recorded while its newest unit is not older than this: a frame a second and two drains.
+const FRESH: Duration = Duration::from_secs(2);
+/// A disk that is divided into at least so many segments loses a small part of what there is when the oldest goes.
+const MIN_SEGMENTS_ON_DISK: u64 = 16;
+/// Smaller ones do not take a large keyframe (an eighth of a segment is the most for one unit).
+const MIN_SEGMENT_BYTES: u64 = 4 << 20;
+/// Segments of a small disk are whole MiB.
+const ALIGN_BYTES: u64 = 1 << 20;
+/// Commits that fail for so long are not a moment's trouble: the channels go to another volume.
+const FAILING_FOR: Duration = Duration::from_secs(3);
+/// A commit that takes longer than this will not end soon. Rings hold more, so that nothing is lost by waiting so long.
+const STALLED_FOR: Duration = Duration::from_secs(6);
+/// A volume that was given up must be well for so long before channels come back: each move costs a gap in its runs.
+const WELL_FOR: Duration = Duration::from_secs(60);
+
+/// A volume and its recorder, whether they are well or not.
+pub(crate) struct RecordVolume {
+    place: Place,
+    run_dir: PathBuf,
+    storage: Storage,
+    clock: Arc<dyn Clock>,
+    choice: ChannelChoice,
+    running: Option<Running>,
+    disk: DiskState,
+    error: String,
+    retry_at: MonoTime,
+    /// It was given up, and not well since.
+    unwell_at: Option<MonoTime>,
+}
+
+struct Running {
+    thread: JoinHandle<Result<(), StoreError>>,
+    stop: StopFlag,
+    status: StatusHandle,
+    reader: Arc<Reader>,
+}
+
+impl RecordVolume {
+    pub(crate) fn new(place: Place, run_dir: &Path, storage: &Storage, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            place,
+            run_dir: run_dir.to_owned(),
+            storage: storage.clone(),
+            retry_at: clock.mono(),
+            clock,
+            choice: ChannelChoice::default(),
+            running: None,
+            disk: DiskState::Ok,
+            error: String::new(),
+            unwell_at: None,
+        }
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What can be read of it now.
+    pub(crate) fn reader(&self) -> Option<Arc<Reader>> {
+        self.running.as_ref().map(|running| Arc::clone(&running.reader))
+    }
+
+    /// It records these channels from now on.
+    pub(crate) fn set_channels(&self, channels: Channels) {
+        self.choice.set(channels);
+    }
+
+    /// How it stands where channels are shared out.
+    pub(crate) fn candidate(&mut self) -> Candidate {
+        let now = self.clock.mono();
+        if !self.is_well(now) {
+            self.unwell_at = Some(now);
+        }
+        let usable = self.unwell_at.is_none_or(|at| now.since(at) >= WELL_FOR);
+        if usable {
+            self.unwell_at = None;
+        }
+        Candidate { usable, capacity: self.options().max_bytes, channels: self.choice.get() }
+    }
+
+    fn is_well(&self, now: MonoTime) -> bool {
+        let Some(running) = &self.running else { return false };
+        let status = running.status.get();
+        let within = |since: Option<MonoTime>, limit| since.is_none_or(|since| now.since(since) < limit);
+        within(status.failing_since, FAILING_FOR) && within(status.committing_since, STALLED_FOR)
+    }
+
+    fn options(&self) -> StoreOptions {
+        let Storage { max_bytes, segment_bytes, .. } = self.storage;
+        let Some(capacity) = self.place.capacity_bytes else {
+            return StoreOptions { max_bytes: ByteCount(max_bytes), segment_bytes: ByteCount(segment_bytes) };
+        };
+        let small = (capacity / MIN_SEGMENTS_ON_DISK).max(MIN_SEGMENT_BYTES) / ALIGN_BYTES * ALIGN_BYTES;
+        StoreOptions {
+            max_bytes: ByteCount(max_bytes.min(capacity)),
+            segment_bytes: ByteCount(segment_bytes.min(small)),
+        }
+    }
+
+    fn open(&mut self) {
+        let Some(dir) = self.place.dir.clone() else {
+            self.disk = self.place.state;
+            self.error.clone_from(&self.place.message);
+            return;
+        };
+        match self.start(&dir) {
+            Ok(running) => {
+                self.running = Some(running);
+                self.error.clear();
+            }
+            Err(error) => {
+                let text = error.to_string();
+                if text != self.error {
+                    tracing::error!(%error, "the footage volume cannot be used");
+                }
+                self.disk = disk_state(error.downcast_ref().map_or(ErrorKind::Io, StoreError::kind));
+                self.error = text;
+                self.retry_at = self.clock.mono() + RETRY_AFTER;
+            }
+        }
+    }
+
+    fn start(&mut self, dir: &Path) -> Result<Running, Box<dyn Error + Send + Sync>> {
+        let (store, recovery) = Store::open(dir, self.options(), Arc::clone(&self.clock))?;
+        tracing::info!(?recovery, dir = %dir.display(), "volume open");
+        let reader = Arc::new(Reader::open(dir)?);
+        let recorder =
+            Recorder::new(&self.run_dir, store, Arc::clone(&self.clock)).choose(self.choice.clone());
+        let (status, stop) = (recorder.status(), StopFlag::new());
+        let flag = stop.clone();
+        let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || recorder.run(&flag))?;
+        Ok(Running { thread, stop, status, reader })
+    }
+
+    /// Begins again when the recorder ended, or when the disk could not be opened.
+    pub(crate) fn look_after(&mut self) {
+        if self.running.as_ref().is_some_and(|running| running.thread.is_finished())
+            && let Some(running) = self.running.take()
+        {
+            self.disk = DiskState::Failed;
+            self.error = match running.thread.join() {
+                Ok(Ok(())) => "The recorder ended by itself.".to_owned(),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "The recorder made a mistake. Its log has the details.".to_owned(),
+            };
+            tracing::error!(error = self.error, "recording ended and is begun again");
+            self.retry_at = self.clock.mono();
+        }
+        if self.running.is_none() && self.clock.mono() >= self.retry_at {
+            self.open();
+        }
+    }
+
+    pub(crate) fn status(&self) -> VolumeStatus {
+        let place = VolumeStatus {
+            device: self.place.device.clone(),
+            path: self.place.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default(),
+            ..VolumeStatus::default()
+        };
+        let Some(running) = &self.running else {
+            return VolumeStatus {
+                disk: self.disk,
+                error: self.error.clone(),
+                total_bytes: if self.place.dir.is_some() { self.options().max_bytes.0 } else { 0 },
+                ..place
+            };
+        };
+        let status = running.status.get();
+        let bounds = volume_bounds(&running.reader).unwrap_or_default();
+        VolumeStatus {
+            recording: recorded_channels(&status, self.clock.wall()),
+            disk: status.last_error_kind.map_or(DiskState::Ok, disk_state),
+            error: status.last_error.clone().unwrap_or_default(),
+            total_bytes: status.volume_max.0,
+            used_bytes: status.volume_used.0,
+            write_bytes_per_sec: status.write_bytes_per_sec,
+            oldest: bounds.map(|(oldest, _)| oldest),
+            newest: bounds.map(|(_, newest)| newest),
+            lost_gops: status.streams.values().map(|stream| stream.lost_gops).sum(),
+            ..place
+        }
+    }
+
+    /// Asks the recorder to make all of it durable and to end; [`RecordVolume::close`] waits for that.
+    pub(crate) fn begin_closing(&self) {
+        if let Some(running) = &self.running {
+            running.stop.stop();
+        }
+    }
+
+    /// What is in the rings and not yet durable by now goes to whoever takes the channels, as far back as the rings reach.
+    pub(crate) fn close(self) -> Result<(), StoreError> {
+        self.begin_closing();
+        let Some(running) = self.running else { return Ok(()) };
+        // Answers and files of the disk are let go of first, so that it can be unmounted.
+        drop(running.reader);
+        running.thread.join().unwrap_or_else(|_| {
+            tracing::error!("the recorder made a mistake while closing the volume");
+            Ok(())
+        })
+    }
+}
+
+fn volume_bounds(reader: &Reader) -> Result<Option<(WallTime, WallTime)>, StoreError> {
+    let mut all: Option<(WallTime, WallTime)> = None;
+    for stream in reader.streams()? {
+        if let Some((start, end)) = reader.bounds(stream)? {
+            all = Some(all.map_or((start, end), |(oldest, newest)| (oldest.min(start), newest.max(end))));
+        }
+    }
+    Ok(all)
+}
+
+fn recorded_channels(status: &RecorderStatus, now: WallTime) -> Vec<ChannelId> {
+    let fresh = i64::try_from(FRESH.as_micros()).unwrap_or(i64::MAX);
+    let is_fresh = |at: &WallTime| now.micros_since(*at).abs() <= fresh;
+    status
+        .streams
+        .iter()
+        .filter(|(id, stream)| id.kind == StreamKind::Main && stream.last_unit.as_ref().is_some_and(is_fresh))
+        .filter(|_| status.last_error.is_none())
+        .map(|(id, _)| id.channel)
+        .collect()
+}
+
+fn disk_state(kind: ErrorKind) -> DiskState {
+    match kind {
+        ErrorKind::DiskFull => DiskState::Full,
+        ErrorKind::Unwritable => DiskState::Unwritable,
+        _ => DiskState::Failed,
+    }
+}
+
+/// The volume in `dir`: a recorder's data folder holds it, or it is the volume itself.
+pub(crate) fn volume_in(dir: &Path) -> PathBuf {
+    let inside = dir.join("volume");
+    if inside.join("volume.toml").exists() { inside } else { dir.to_owned() }
+}

@@ -1,0 +1,212 @@
+//! All volumes of the role `record`, and which of them takes which channels.
+//!
+//! Does not belong here: one volume's life (`record_volume`), the rules of sharing out (`recorder::assign`).
+//!
+//! Invariant: a volume that fails, stalls or goes stops none of the others.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hal::{ChannelId, Clock};
+use recorder::{Candidate, Channels, assign};
+use store::StoreError;
+
+use crate::footage_server::SharedReaders;
+use crate::messages::{DiskState, RecordStatus, Volume as Place};
+use crate::record_volume::RecordVolume;
+use crate::settings::Storage;
+
+/// The volumes, in the order in which the warden names them.
+pub(crate) struct RecordVolumes {
+    volumes: Vec<RecordVolume>,
+    run_dir: PathBuf,
+    storage: Storage,
+    clock: Arc<dyn Clock>,
+    readers: SharedReaders,
+}
+
+impl RecordVolumes {
+    pub(crate) fn new(
+        run_dir: &Path,
+        storage: Storage,
+        clock: Arc<dyn Clock>,
+        readers: SharedReaders,
+    ) -> Self {
+        Self { volumes: Vec::new(), run_dir: run_dir.to_owned(), storage, clock, readers }
+    }
+
+    /// Footage goes to these places, and to no others any more.
+    pub(crate) fn move_to(&mut self, places: Vec<Place>) {
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            self.volumes.drain(..).partition(|volume| places.contains(volume.place()));
+        self.volumes = kept;
+        // First nobody reads there any more, and all are told to end before one is waited for: a disk that is gone takes long.
+        self.share_readers();
+        gone.iter().for_each(RecordVolume::begin_closing);
+        for volume in gone {
+            match volume.close() {
+                Ok(()) => tracing::info!("a volume is closed"),
+                Err(error) => tracing::warn!(%error, "a volume's end is not on its disk"),
+            }
+        }
+        let mut old = std::mem::take(&mut self.volumes);
+        for place in places {
+            let same = old.iter().position(|volume| *volume.place() == place);
+            self.volumes.push(match same {
+                Some(number) => old.swap_remove(number),
+                None => RecordVolume::new(place, &self.run_dir, &self.storage, Arc::clone(&self.clock)),
+            });
+        }
+    }
+
+    /// Opens what can be opened, and gives every channel of `wanted` a place.
+    pub(crate) fn look_after(&mut self, wanted: &Channels) {
+        self.volumes.iter_mut().for_each(RecordVolume::look_after);
+        let candidates: Vec<Candidate> = self.volumes.iter_mut().map(RecordVolume::candidate).collect();
+        let plan = assign(&candidates, wanted, self.storage.mirror);
+        for ((volume, before), channels) in self.volumes.iter().zip(candidates).zip(plan) {
+            if channels != before.channels {
+                let numbers: Vec<u16> = channels.iter().map(|channel| channel.get()).collect();
+                tracing::info!(volume = volume.place().title(), channels = ?numbers, "channels recorded here");
+                volume.set_channels(channels);
+            }
+        }
+        self.share_readers();
+    }
+
+    fn share_readers(&self) {
+        let readers = self.volumes.iter().filter_map(RecordVolume::reader).collect();
+        *self.readers.write().unwrap_or_else(std::sync::PoisonError::into_inner) = readers;
+    }
+
+    pub(crate) fn status(&self) -> RecordStatus {
+        let volumes: Vec<_> = self.volumes.iter().map(RecordVolume::status).collect();
+        let mut recording: Vec<ChannelId> =
+            volumes.iter().flat_map(|v| v.recording.iter().copied()).collect();
+        recording.sort_unstable();
+        recording.dedup();
+        let unwell = volumes.iter().find(|volume| volume.disk != DiskState::Ok);
+        RecordStatus {
+            recording,
+            disk: unwell.map_or(DiskState::Ok, |volume| volume.disk),
+            error: unwell.map(|volume| volume.error.clone()).unwrap_or_default(),
+            lost_gops: volumes.iter().map(|volume| volume.lost_gops).sum(),
+            volumes,
+        }
+    }
+
+    /// Makes everything durable; the first failure is told.
+    pub(crate) fn close(self) -> Result<(), StoreError> {
+        self.volumes.iter().for_each(RecordVolume::begin_closing);
+        let ends: Vec<_> = self.volumes.into_iter().map(RecordVolume::close).collect();
+        ends.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hal::SystemClock;
+
+    use super::*;
+
+    fn on_disk(dir: &Path, generation: u32) -> Place {
+        Place {
+            dir: Some(dir.join("volume")),
+            generation,
+            capacity_bytes: Some(256 << 20),
+            ..Place::default()
+        }
+    }
+
+    fn pulled(generation: u32) -> Place {
+        let message = "No disk is attached.".to_owned();
+        Place { generation, state: DiskState::Missing, message, ..Place::default() }
+    }
+
+    fn wanted(numbers: std::ops::RangeInclusive<u16>) -> Channels {
+        numbers.filter_map(ChannelId::new).collect()
+    }
+
+    struct Bench {
+        dir: tempfile::TempDir,
+        volumes: RecordVolumes,
+        readers: SharedReaders,
+    }
+
+    impl Bench {
+        fn new(mirror: bool) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let readers = SharedReaders::default();
+            let storage = Storage { mirror, ..Storage::default() };
+            let clock = Arc::new(SystemClock::new());
+            let volumes = RecordVolumes::new(&dir.path().join("run"), storage, clock, Arc::clone(&readers));
+            Self { dir, volumes, readers }
+        }
+
+        /// How many volumes run, how many can be read, and the status.
+        fn look(&mut self) -> (usize, usize, RecordStatus) {
+            self.volumes.look_after(&wanted(1..=4));
+            let running = self.volumes.volumes.iter().filter(|volume| volume.reader().is_some()).count();
+            (running, self.readers.read().unwrap().len(), self.volumes.status())
+        }
+
+        fn shares(&mut self) -> Vec<usize> {
+            self.volumes.volumes.iter_mut().map(|volume| volume.candidate().channels.len()).collect()
+        }
+    }
+
+    #[test]
+    fn a_disk_comes_goes_and_is_replaced() {
+        let mut bench = Bench::new(false);
+        let (first, second) = (bench.dir.path().join("first"), bench.dir.path().join("second"));
+        bench.volumes.move_to(vec![pulled(0)]);
+        let (runs, reads, status) = bench.look();
+        assert_eq!((runs, reads, status.disk), (0, 0, DiskState::Missing));
+        assert_eq!((status.error.as_str(), status.volumes[0].path.as_str()), ("No disk is attached.", ""));
+
+        bench.volumes.move_to(vec![on_disk(&first, 1)]);
+        let (runs, reads, status) = bench.look();
+        assert_eq!((runs, reads, status.disk), (1, 1, DiskState::Ok));
+        assert_eq!(status.volumes[0].total_bytes, 256 << 20, "the disk is the limit, not the settings");
+
+        bench.volumes.move_to(vec![pulled(1)]);
+        let (runs, reads, status) = bench.look();
+        assert_eq!((runs, reads, status.disk), (0, 0, DiskState::Missing));
+
+        bench.volumes.move_to(vec![on_disk(&second, 2)]);
+        assert_eq!(bench.look().0, 1);
+        // The same folder, but another disk in it: it is opened anew, which the first one's lock would not allow twice.
+        bench.volumes.move_to(vec![on_disk(&second, 3)]);
+        assert!(bench.volumes.volumes[0].reader().is_none());
+        assert_eq!(bench.look().0, 1);
+        bench.volumes.close().unwrap();
+        assert!(first.join("volume/volume.toml").exists() && second.join("volume/volume.toml").exists());
+    }
+
+    #[test]
+    fn two_disks_share_the_channels_and_one_takes_all_when_the_other_is_pulled() {
+        let mut bench = Bench::new(false);
+        let (first, second) = (bench.dir.path().join("first"), bench.dir.path().join("second"));
+        bench.volumes.move_to(vec![on_disk(&first, 1), on_disk(&second, 2)]);
+        assert_eq!(bench.look().1, 2);
+        assert_eq!(bench.shares(), [2, 2]);
+        bench.volumes.move_to(vec![on_disk(&second, 2)]);
+        assert_eq!(bench.look().1, 1, "the other one was not opened anew");
+        assert_eq!(bench.shares(), [4]);
+        bench.volumes.close().unwrap();
+    }
+
+    #[test]
+    fn a_disk_that_cannot_be_opened_stops_nobody() {
+        let mut bench = Bench::new(true);
+        let (first, second) = (bench.dir.path().join("first"), bench.dir.path().join("second"));
+        std::fs::create_dir_all(&second).unwrap();
+        std::fs::write(second.join("volume"), "no folder").unwrap();
+        bench.volumes.move_to(vec![on_disk(&first, 1), on_disk(&second, 2)]);
+        let (runs, reads, status) = bench.look();
+        assert_eq!((runs, reads), (1, 1));
+        assert_ne!(status.disk, DiskState::Ok, "it is said");
+        assert_eq!(bench.shares(), [4, 0]);
+        bench.volumes.close().unwrap();
+    }
+}
