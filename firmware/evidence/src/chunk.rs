@@ -151,6 +151,21 @@ impl ChunkHeader {
         out.put_u64(self.placement.writer);
         out.put_u16(self.placement.index);
         out.put_u16(self.placement.count);
+        self.put_meaning(&mut out);
+        out.put_u32(self.payload_crc);
+        out.put(&self.payload_hash);
+        out.put(&self.previous);
+        out.put(&self.key.unwrap_or_default());
+        out.put(&[0; 16]);
+        debug_assert_eq!(out.len(), FIXED_BYTES);
+        self.put_tables(&mut out);
+        out.resize(size - 4, 0);
+        out.put_u32(crc32c::crc32c(&out));
+        out
+    }
+
+    /// The fields from `channel` to `flags`: what the chunk is, wherever it lies.
+    pub(crate) fn put_meaning(&self, out: &mut Vec<u8>) {
         out.put_u16(self.stream.channel.get());
         out.put_u8(self.stream.kind.code());
         out.put_u8(if self.key.is_some() { CIPHER_CHACHA20_POLY1305 } else { CIPHER_NONE });
@@ -162,14 +177,13 @@ impl ChunkHeader {
         out.put_u32(self.frames.len() as u32);
         out.put_u32(self.entry.len() as u32);
         out.put_u32(self.flags);
-        out.put_u32(self.payload_crc);
-        out.put(&self.payload_hash);
-        out.put(&self.previous);
-        out.put(&self.key.unwrap_or_default());
-        out.put(&[0; 16]);
-        debug_assert_eq!(out.len(), FIXED_BYTES);
+    }
+
+    /// The sample entry and the frame table.
+    pub(crate) fn put_tables(&self, out: &mut Vec<u8>) {
+        let padding = align_up(self.entry.len() as u64, 4) as usize - self.entry.len();
         out.put(&self.entry);
-        out.resize(align_up(out.len() as u64, 4) as usize, 0);
+        out.put(&[0; 4][..padding]);
         for frame in &self.frames {
             out.put_u32(frame.size);
             out.put_i32(frame.pts_offset);
@@ -177,9 +191,6 @@ impl ChunkHeader {
             let discontinuity = if frame.discontinuity { FRAME_DISCONTINUITY } else { 0 };
             out.put_u32(key | discontinuity);
         }
-        out.resize(size - 4, 0);
-        out.put_u32(crc32c::crc32c(&out));
-        out
     }
 
     /// Reads the header at the beginning of `bytes`, which may go on behind it.

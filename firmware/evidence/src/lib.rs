@@ -9,6 +9,7 @@
 //! - What a header means is covered by its hash; where it lies is, too, but not by the cipher's tag.
 
 mod chunk;
+mod cipher;
 pub mod layout;
 mod sample;
 
@@ -16,4 +17,5 @@ pub use chunk::{
     CHUNK_DISCONTINUITY, CHUNK_KEYFRAME, CHUNK_UNHASHED, ChunkHeader, FIXED_BYTES, Frame, HeaderError, KeyId,
     MAX_HEADER_BYTES, Placement, TAG_BYTES, header_bytes, stream, stride, wall_at,
 };
+pub use cipher::{LifeKey, NotAuthentic, SECRET_BYTES, VolumeId, VolumeKey, derive};
 pub use sample::{MAX_ENTRY_BYTES, SampleFormat};
