@@ -284,7 +284,7 @@ fn print_table(figures: &[(String, ProcessFigures)], seconds: f64) {
 
 /// Units, their bytes, and how many are missing between the two moments.
 fn read_back(volume: &Path, from: WallTime, to: WallTime) -> Result<(u64, u64, u64), Failure> {
-    let reader = store::Reader::open(volume)?;
+    let reader = store::Reader::open(volume, &store::Keys::NONE)?;
     let (mut units, mut bytes, mut missing) = (0, 0, 0);
     let frame = hal::Pts90k::PER_SECOND / i64::from(FRAMES_PER_SEC);
     for channel in (1..=CHANNELS).filter_map(ChannelId::new) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use hal::{ChannelId, WallTime};
 use jiff::Timestamp;
-use store::{Movie, Reader};
+use store::{Keys, Movie, Reader};
 
 use crate::args::ExportArgs;
 use crate::record_volume::volume_in;
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<ExitCode, Box<dyn Error + Send + 
     if args.start >= args.end {
         return Err("the end must be after the start".into());
     }
-    let reader = Arc::new(Reader::open(&volume_in(&args.data))?);
+    let reader = Arc::new(Reader::open(&volume_in(&args.data), &Keys::NONE)?);
     let movie = Movie::plan(&reader, channel, wall(args.start), wall(args.end))?;
     // Not truncated: an export must not replace an older one by a slip of the hand.
     let mut file = OpenOptions::new()

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use hal::{ByteCount, ChannelId, Clock, MonoTime, StreamKind, WallTime};
 use recorder::{Candidate, ChannelChoice, Channels, Recorder, RecorderStatus, StatusHandle, StopFlag};
-use store::{ErrorKind, Reader, Store, StoreError, StoreOptions};
+use store::{ErrorKind, Keys, Reader, Store, StoreError, StoreOptions};
 
 use crate::messages::{DiskState, Volume as Place, VolumeStatus};
 use crate::settings::Storage;
@@ -109,12 +109,15 @@ impl RecordVolume {
     fn options(&self) -> StoreOptions {
         let Storage { max_bytes, segment_bytes, .. } = self.storage;
         let Some(capacity) = self.place.capacity_bytes else {
-            return StoreOptions { max_bytes: ByteCount(max_bytes), segment_bytes: ByteCount(segment_bytes) };
+            return StoreOptions {
+                segment_bytes: ByteCount(segment_bytes),
+                ..StoreOptions::with_max_bytes(ByteCount(max_bytes))
+            };
         };
         let small = (capacity / MIN_SEGMENTS_ON_DISK).max(MIN_SEGMENT_BYTES) / ALIGN_BYTES * ALIGN_BYTES;
         StoreOptions {
-            max_bytes: ByteCount(max_bytes.min(capacity)),
             segment_bytes: ByteCount(segment_bytes.min(small)),
+            ..StoreOptions::with_max_bytes(ByteCount(max_bytes.min(capacity)))
         }
     }
 
@@ -142,9 +145,9 @@ impl RecordVolume {
     }
 
     fn start(&mut self, dir: &Path) -> Result<Running, Box<dyn Error + Send + Sync>> {
-        let (store, recovery) = Store::open(dir, self.options(), Arc::clone(&self.clock))?;
+        let (store, recovery) = Store::open(dir, self.options(), &Keys::NONE, Arc::clone(&self.clock))?;
         tracing::info!(?recovery, dir = %dir.display(), "volume open");
-        let reader = Arc::new(Reader::open(dir)?);
+        let reader = Arc::new(Reader::open(dir, &Keys::NONE)?);
         let recorder =
             Recorder::new(&self.run_dir, store, Arc::clone(&self.clock)).choose(self.choice.clone());
         let (status, stop) = (recorder.status(), StopFlag::new());

@@ -13,7 +13,7 @@ use crate::record_volume::volume_in;
 pub(crate) fn run(command: &StoreCommand) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     match command {
         StoreCommand::Check { dir } => {
-            let report = store::check(&volume_in(dir))?;
+            let report = store::check(&volume_in(dir), &store::Keys::NONE)?;
             for damage in &report.damages {
                 let offset = damage.offset.map(|offset| format!(", byte {offset}")).unwrap_or_default();
                 println!("{}{offset}: {}", damage.file.display(), damage.what);

@@ -1,14 +1,18 @@
-//! Chunks while they fill: from access units to payloads and frame tables.
+//! Chunks while they fill: from access units to payloads and frame tables, sealed when they are full.
 //!
 //! Does not belong here: writing (`store`).
 //!
 //! Invariants
 //! - A chunk has one sample entry and one timeline: pts and wall time advance together within it.
-//! - Sequence numbers are given when a chunk closes, hashes and places when it is written.
+//! - Sequence numbers are given when a chunk closes, and it is sealed then, once; what links it to the chunk before, and
+//!   its place, come when it is written.
+
+use std::sync::Arc;
 
 use evidence::layout::{CLOSE_CHUNK_BYTES, MAX_CHUNK_UNITS, sha256};
 use evidence::{
-    CHUNK_DISCONTINUITY, CHUNK_KEYFRAME, ChunkHeader, Frame, MAX_ENTRY_BYTES, Placement, SampleFormat,
+    CHUNK_DISCONTINUITY, CHUNK_KEYFRAME, ChunkHeader, Frame, LifeKey, MAX_ENTRY_BYTES, Placement,
+    SampleFormat,
 };
 use hal::{AccessUnit, Pts90k, StreamFormat, StreamId, WallTime};
 use media::ParameterSets;
@@ -52,8 +56,16 @@ pub(crate) struct Builder {
     next_sequence: u64,
     /// Mean distance of units, kept for chunks of one unit.
     unit_ticks: i64,
+    how: Chunking,
+}
+
+/// How a volume wants its chunks.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunking {
     /// Payload bytes at which a chunk closes.
-    close_bytes: usize,
+    pub(crate) close_bytes: usize,
+    /// What payloads are sealed with.
+    pub(crate) key: Option<Arc<LifeKey>>,
 }
 
 struct OpenChunk {
@@ -72,18 +84,10 @@ impl Builder {
         stream: StreamId,
         format: Option<SampleFormat>,
         next_sequence: u64,
-        close_bytes: usize,
+        how: Chunking,
     ) -> Self {
         let entry = format.as_ref().map(SampleFormat::encode).unwrap_or_default();
-        Self {
-            stream,
-            format,
-            entry,
-            open: None,
-            next_sequence,
-            unit_ticks: FIRST_UNIT_TICKS,
-            close_bytes: close_bytes.min(CLOSE_CHUNK_BYTES),
-        }
+        Self { stream, format, entry, open: None, next_sequence, unit_ticks: FIRST_UNIT_TICKS, how }
     }
 
     /// Takes a unit; a chunk that is full, or that the unit does not fit, goes to `closed`.
@@ -107,7 +111,7 @@ impl Builder {
         if coded.is_empty() {
             return Ok(());
         }
-        if self.open.as_ref().is_some_and(|open| !open.takes(unit, coded.len(), self.close_bytes)) {
+        if self.open.as_ref().is_some_and(|open| !open.takes(unit, coded.len(), self.how.close_bytes)) {
             self.close(closed);
         }
         self.open.get_or_insert_with(|| OpenChunk::new(unit)).push(unit, &coded);
@@ -152,7 +156,8 @@ impl Builder {
         if let Some(gaps @ 1..) = open.frames.len().checked_sub(1) {
             self.unit_ticks = (span / gaps as i64).clamp(1, MAX_UNIT_TICKS);
         }
-        let header = ChunkHeader {
+        let mut payload = open.payload;
+        let mut header = ChunkHeader {
             placement: Placement::default(),
             stream: self.stream,
             sequence: self.next_sequence,
@@ -161,15 +166,19 @@ impl Builder {
             start_offset: open.min,
             end_offset: open.max.saturating_add(self.unit_ticks as i32),
             flags: open.flags,
-            payload_crc: crc32c::crc32c(&open.payload),
-            payload_hash: sha256(&open.payload),
+            payload_crc: 0,
+            payload_hash: sha256(&payload),
             previous: [0; 32],
             key: None,
             entry: self.entry.clone(),
             frames: open.frames,
-            payload_bytes: open.payload.len() as u32,
+            payload_bytes: payload.len() as u32,
         };
-        closed.push(ClosedChunk { header, payload: open.payload });
+        match &self.how.key {
+            Some(key) => key.seal(&mut header, &mut payload),
+            None => header.payload_crc = crc32c::crc32c(&payload),
+        }
+        closed.push(ClosedChunk { header, payload });
         self.next_sequence += 1;
     }
 
@@ -200,7 +209,7 @@ impl OpenChunk {
             && ticks.abs() < MAX_CHUNK_TICKS
             && strayed.abs() <= MAX_ANCHOR_ERROR_MICROS
             && self.frames.len() < MAX_CHUNK_UNITS
-            && self.payload.len() + coded <= close_bytes
+            && self.payload.len() + coded <= close_bytes.min(CLOSE_CHUNK_BYTES)
     }
 
     fn push(&mut self, unit: &AccessUnit<'_>, coded: &[u8]) {

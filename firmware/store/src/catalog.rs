@@ -17,6 +17,7 @@ use hal::{StreamId, WallTime};
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, SegmentRow, State};
+use crate::keys::Keys;
 use crate::runs::{SegmentRun, runs_of};
 use crate::scan::{Scan, read_chunk};
 use crate::segment::{Contents, Entry};
@@ -54,8 +55,9 @@ impl Catalog {
     ///
     /// # Errors
     /// `NotFound` when there is no volume, `Unsupported`, `Damaged`, `Io`.
-    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, StoreError> {
-        let volume = Volume::open(disk, dir)?;
+    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, keys: &Keys) -> Result<Self, StoreError> {
+        let mut volume = Volume::open(disk, dir)?;
+        volume.unlock_if_possible(keys)?;
         let index = match Index::open_read_only(&volume.index_path()) {
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unwritable | ErrorKind::Index) =>
@@ -215,11 +217,15 @@ fn recycled(volume: &Volume, segment: u64) -> StoreError {
     StoreError::new(ErrorKind::Recycled, &volume.path(segment), None, what)
 }
 
-/// Reads a chunk, verified.
+/// Reads a chunk's footage, verified.
 pub(crate) fn fetch(volume: &Volume, segment: u64, entry: &Entry) -> Result<Bytes, StoreError> {
     let file = open(volume, segment)?;
     match read_chunk(volume, segment, &*file, entry) {
-        Ok((_, payload)) => Ok(payload),
+        Ok((_, Some(footage))) => Ok(footage),
+        Ok((_, None)) => {
+            let what = "the footage is encrypted, and the volume's key is not at hand";
+            Err(StoreError::new(ErrorKind::NoKey, &volume.path(segment), Some(entry.offset), what))
+        }
         // The header is the first thing that goes when a file is recycled.
         Err(error) if error.kind() == ErrorKind::Damaged && volume.header(segment, &*file)?.is_none() => {
             Err(recycled(volume, segment))

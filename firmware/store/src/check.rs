@@ -10,14 +10,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use evidence::ChunkHeader;
-use evidence::layout::Hash;
+use evidence::layout::{Hash, sha256};
+use evidence::{CHUNK_UNHASHED, ChunkHeader};
 use hal::{ByteCount, StreamId, WallTime};
 
 use crate::catalog::index_in_memory;
 use crate::disk::{Access, Disk, DiskFile, RealDisk};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, State};
+use crate::keys::Keys;
 use crate::recover::{RecoveryReport, recover};
 use crate::runs::{Run, join, runs_of};
 use crate::scan::{Scan, read_chunk};
@@ -54,8 +55,10 @@ pub struct CheckReport {
     pub chunks: u64,
     /// Units in the chunks.
     pub units: u64,
-    /// Coded bytes in the chunks.
+    /// Bytes of their payloads on disk.
     pub bytes: ByteCount,
+    /// Encrypted chunks that no key at hand opens: of these everything was verified but the footage's own hash.
+    pub locked_chunks: u64,
     /// Everything that is wrong.
     pub damages: Vec<Damage>,
     /// What opening the volume for writing will put right by itself, after a crash.
@@ -102,18 +105,19 @@ pub struct VolumeInfo {
     pub runs: Vec<Run>,
 }
 
-/// Verifies everything: every header's CRC, every payload's SHA-256, every stream's hash chain, every footer, and
-/// that the index says the same.
+/// Verifies everything: every header's CRC, every payload's CRC and SHA-256, every stream's hash chain, every footer, and
+/// that the index says the same. Of an encrypted volume that `keys` do not open, everything but the SHA-256.
 ///
 /// # Errors
 /// When the volume cannot be read at all; single files that cannot are in the report.
-pub fn check(dir: &Path) -> Result<CheckReport, StoreError> {
-    check_on(Arc::new(RealDisk), dir)
+pub fn check(dir: &Path, keys: &Keys) -> Result<CheckReport, StoreError> {
+    check_on(Arc::new(RealDisk), dir, keys)
 }
 
 /// As [`check`], on another disk.
-pub(crate) fn check_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<CheckReport, StoreError> {
-    let volume = Volume::open(disk, dir)?;
+pub(crate) fn check_on(disk: Arc<dyn Disk>, dir: &Path, keys: &Keys) -> Result<CheckReport, StoreError> {
+    let mut volume = Volume::open(disk, dir)?;
+    volume.unlock_if_possible(keys)?;
     let numbers = volume.numbers()?;
     let mut check =
         Check { volume: &volume, index: None, chains: BTreeMap::new(), report: CheckReport::default() };
@@ -232,6 +236,15 @@ impl Check<'_> {
         match read_chunk(self.volume, segment, file, entry) {
             Ok((header, _)) if Entry::of(entry.offset, &header, entry.hash) != *entry => {
                 self.wrong(segment, entry.offset, "the footer tells something else than the chunk");
+            }
+            Ok((_, None)) => self.report.locked_chunks += 1,
+            // Reading trusts the tag of a sealed chunk for what its hash says.
+            Ok((header, Some(footage)))
+                if header.key.is_some()
+                    && header.flags & CHUNK_UNHASHED == 0
+                    && sha256(&footage) != header.payload_hash =>
+            {
+                self.wrong(segment, entry.offset, "the chunk's payload does not match its SHA-256");
             }
             Ok(_) => {}
             Err(error) => self.damage(&error),

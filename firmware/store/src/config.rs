@@ -17,7 +17,19 @@ pub const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 /// The fewest segments of a volume: one being written, one being read, one to recycle.
 pub const MIN_SEGMENTS: u64 = 3;
 
-/// How large a volume may become.
+/// How a volume's payloads lie on disk; for its whole life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cipher {
+    /// As they are.
+    #[default]
+    #[serde(rename = "none")]
+    None,
+    /// Sealed with ChaCha20-Poly1305 (RFC 8439).
+    #[serde(rename = "chacha20-poly1305")]
+    ChaCha20Poly1305,
+}
+
+/// How large a volume may become, and what a new one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
     /// All segments together take no more than this; at least [`MIN_SEGMENTS`] segments are kept.
@@ -26,13 +38,15 @@ pub struct StoreOptions {
     /// [`MAX_SEGMENT_BYTES`], rounded up to whole blocks of 4096. Units larger than an eighth of it are refused,
     /// so a volume for real cameras wants at least 32 MiB.
     pub segment_bytes: ByteCount,
+    /// Of a new volume; an existing volume keeps its own.
+    pub cipher: Cipher,
 }
 
 impl StoreOptions {
-    /// A volume of `max_bytes` with segments of 64 MiB: 8 s of 16 channels at 4 Mbit/s, scanned in a moment.
+    /// A plain volume of `max_bytes` with segments of 64 MiB: 8 s of 16 channels at 4 Mbit/s, scanned in a moment.
     #[must_use]
     pub const fn with_max_bytes(max_bytes: ByteCount) -> Self {
-        Self { max_bytes, segment_bytes: ByteCount(64 << 20) }
+        Self { max_bytes, segment_bytes: ByteCount(64 << 20), cipher: Cipher::None }
     }
 }
 
@@ -46,4 +60,7 @@ pub(crate) struct VolumeFile {
     pub(crate) id: String,
     pub(crate) segment_bytes: u64,
     pub(crate) max_bytes: u64,
+    /// Volumes from before there was a cipher are plain.
+    #[serde(default)]
+    pub(crate) cipher: Cipher,
 }

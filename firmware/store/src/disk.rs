@@ -208,7 +208,7 @@ impl Disk for RealDisk {
     }
 
     fn replace_text(&self, path: &Path, text: &str) -> io::Result<()> {
-        let fresh = path.with_extension("new");
+        let fresh = path.with_added_extension("new");
         let mut file = File::create(&fresh)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;

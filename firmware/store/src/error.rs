@@ -12,6 +12,8 @@ pub enum ErrorKind {
     NotFound,
     /// Another writer has the volume.
     Locked,
+    /// The volume is encrypted, and no key at hand opens it; nothing on it was changed.
+    NoKey,
     /// The file system is full; footage continues when there is room again.
     DiskFull,
     /// The folder does not allow writing, or the file system is mounted read-only.

@@ -28,7 +28,7 @@ pub struct ChunkInfo {
     pub start: WallTime,
     /// The end of the last presentation.
     pub end: WallTime,
-    /// The coded bytes.
+    /// The bytes of its payload on disk.
     pub payload: ByteCount,
     /// SHA-256 of its header, which names its payload, its place and the chunk before it.
     pub hash: [u8; 32],

@@ -218,7 +218,7 @@ impl Movie {
     /// Reads at `offset` until `into` is full or the file ends; returns how many bytes.
     ///
     /// # Errors
-    /// `Recycled` when newer footage has taken the place, `Damaged`, `Io`.
+    /// `Recycled` when newer footage has taken the place, `NoKey`, `Damaged`, `Io`.
     pub fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize, StoreError> {
         let mut done = 0;
         while done < into.len() {

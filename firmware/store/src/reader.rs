@@ -14,6 +14,7 @@ use hal::{Pts90k, StreamId, WallTime};
 use crate::catalog::{Catalog, fetch};
 use crate::disk::{Disk, RealDisk};
 use crate::error::StoreError;
+use crate::keys::Keys;
 use crate::runs::{Run, join};
 use crate::select::{Selected, Selection};
 
@@ -43,20 +44,21 @@ pub struct Reader {
 
 impl Reader {
     /// Opens the volume in `dir`. Works beside the writer, from any process, and without a writer; where the index
-    /// cannot be used, what the segments themselves say is taken, as of now.
+    /// cannot be used, what the segments themselves say is taken, as of now. Of an encrypted volume that `keys` do not open
+    /// everything is told but the footage: that is `NoKey`.
     ///
     /// # Errors
     /// `NotFound` when there is no volume, `Unsupported`, `Damaged`, `Io`.
-    pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        Self::open_on(Arc::new(RealDisk), dir)
+    pub fn open(dir: &Path, keys: &Keys) -> Result<Self, StoreError> {
+        Self::open_on(Arc::new(RealDisk), dir, keys)
     }
 
     /// As [`Reader::open`], on another disk.
     ///
     /// # Errors
     /// As [`Reader::open`].
-    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, StoreError> {
-        Ok(Self { catalog: Catalog::open(disk, dir)? })
+    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, keys: &Keys) -> Result<Self, StoreError> {
+        Ok(Self { catalog: Catalog::open(disk, dir, keys)? })
     }
 
     /// The streams with footage, in order.
@@ -88,7 +90,7 @@ impl Reader {
     /// the footage goes on from there, and ends with the last unit needed for a presentation before `to`.
     ///
     /// # Errors
-    /// `Index`, `Io`; the iterator also has `Damaged` and `Recycled`, and ends after an error.
+    /// `Index`, `Io`; the iterator also has `Damaged`, `Recycled` and `NoKey`, and ends after an error.
     pub fn units(&self, stream: StreamId, from: WallTime, to: WallTime) -> Result<Units<'_>, StoreError> {
         let selection = Selection::new(&self.catalog, stream, from, to)?;
         Ok(Units { reader: self, selection: Some(selection), ready: VecDeque::new() })

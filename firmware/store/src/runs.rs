@@ -27,7 +27,7 @@ pub struct Run {
     pub start: WallTime,
     /// The end of the last presentation.
     pub end: WallTime,
-    /// The coded bytes.
+    /// The bytes of its payloads on disk.
     pub bytes: ByteCount,
 }
 

@@ -201,7 +201,8 @@ fn names_segment(bytes: &[u8], segment: u64) -> bool {
     bytes.len() >= FIXED_BYTES && bytes[16..24] == segment.to_le_bytes()
 }
 
-/// Reads the chunk that `entry` tells of, and verifies its header and payload.
+/// Reads the chunk that `entry` tells of, and verifies its header and payload; the footage is `None` where it is sealed and
+/// the volume's key is not at hand. Then its CRC is all that can be verified.
 ///
 /// # Errors
 /// `Damaged`, `Unsupported`, `Io`.
@@ -210,7 +211,7 @@ pub(crate) fn read_chunk(
     segment: u64,
     file: &dyn DiskFile,
     entry: &Entry,
-) -> Result<(ChunkHeader, Bytes), StoreError> {
+) -> Result<(ChunkHeader, Option<Bytes>), StoreError> {
     let damaged = |what| Err(volume.damaged(segment, entry.offset, what));
     let size = entry.header_bytes as usize + entry.payload_bytes as usize;
     let mut bytes = vec![0; size];
@@ -233,13 +234,24 @@ pub(crate) fn read_chunk(
     {
         return damaged("the chunk is not the one that the index tells of");
     }
-    let payload = Bytes::from(bytes).slice(header_bytes..);
-    if crc32c::crc32c(&payload) != header.payload_crc {
+    let payload = &mut bytes[header_bytes..];
+    if crc32c::crc32c(payload) != header.payload_crc {
         return damaged("the chunk's payload does not match its CRC");
     }
     let hashed = header.flags & CHUNK_UNHASHED == 0;
-    if hashed && header.key.is_none() && sha256(&payload) != header.payload_hash {
-        return damaged("the chunk's payload does not match its SHA-256");
+    match header.key {
+        None if hashed && sha256(payload) != header.payload_hash => {
+            return damaged("the chunk's payload does not match its SHA-256");
+        }
+        None => {}
+        Some(id) => {
+            let Some(key) = volume.life_key(id, header.placement.writer) else { return Ok((header, None)) };
+            // In place. Whoever sealed it hashed it: the tag vouches for what the SHA-256 does, and for the header.
+            if key.open(&header, payload).is_err() {
+                return damaged("the chunk's payload and header are not as they were sealed");
+            }
+        }
     }
-    Ok((header, payload))
+    let footage = header_bytes..header_bytes + header.footage_bytes();
+    Ok((header, Some(Bytes::from(bytes).slice(footage))))
 }

@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use evidence::layout::{Fields, Hash, PutFields, align_up};
-use evidence::{ChunkHeader, stream, wall_at};
+use evidence::{ChunkHeader, VolumeId, stream, wall_at};
 use hal::{Pts90k, StreamId, WallTime};
 
 use crate::layout::{BLOCK_BYTES, FORMAT_VERSION};
@@ -28,9 +28,6 @@ pub(crate) const ENTRY_BYTES: usize = 112;
 
 /// The most footer entries believed: 256 MiB of the smallest chunks.
 const MAX_ENTRIES: u32 = 1 << 20;
-
-/// A volume's identity, in every segment of it.
-pub(crate) type VolumeId = [u8; 16];
 
 /// The first block of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

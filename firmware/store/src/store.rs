@@ -17,13 +17,15 @@ use std::time::Duration;
 use evidence::layout::Hash;
 use hal::{AccessUnit, ByteCount, Clock, MAX_UNIT_BYTES, Pts90k, StreamFormat, StreamId, WallTime};
 
-use crate::builder::{Builder, ClosedChunk, Refused};
-use crate::config::StoreOptions;
+use crate::builder::{Builder, Chunking, ClosedChunk, Refused};
+use crate::config::{Cipher, StoreOptions};
 use crate::disk::{Disk, RealDisk};
 use crate::error::{ErrorKind, StoreError};
+use crate::keys::Keys;
+use crate::random::random;
 use crate::recover::{RecoveryReport, recover};
 use crate::scrub::{ScrubReport, Scrubber};
-use crate::volume::{Volume, random};
+use crate::volume::Volume;
 use crate::writer::{Failure, Writer};
 
 /// What is kept in memory while commits fail. On a board the whole recorder has 48 MB beside the rings, and the
@@ -77,6 +79,10 @@ pub struct VolumeStatus {
     pub used_bytes: ByteCount,
     /// Bytes appended, not yet committed.
     pub pending_bytes: ByteCount,
+    /// How payloads lie on disk.
+    pub cipher: Cipher,
+    /// The volume opens with the owner's recovery key.
+    pub recoverable: bool,
 }
 
 struct StreamState {
@@ -93,23 +99,26 @@ pub struct Store {
     clock: Arc<dyn Clock>,
     streams: BTreeMap<StreamId, StreamState>,
     closed: Vec<ClosedChunk>,
-    close_bytes: usize,
+    how: Chunking,
+    recoverable: bool,
     /// Held for the volume's writer.
     _lock: File,
 }
 
 impl Store {
-    /// Opens the volume in `dir`, or makes it, and recovers it from whatever happened.
+    /// Opens the volume in `dir`, or makes it, and recovers it from whatever happened. An encrypted volume opens for the
+    /// device and the owner in `keys` from then on.
     ///
     /// # Errors
-    /// `Locked` when another writer has it, `DiskFull`, `Unwritable`, `Io` as the system answers, `Unsupported`
+    /// `NoKey` when `keys` do not open it, `Locked` when another writer has it, `DiskFull`, `Unwritable`, `Io` as the system answers, `Unsupported`
     /// and `Damaged` for a `volume.toml` or footage that this program must not touch.
     pub fn open(
         dir: &Path,
         options: StoreOptions,
+        keys: &Keys,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, RecoveryReport), StoreError> {
-        Self::open_on(Arc::new(RealDisk), dir, options, clock)
+        Self::open_on(Arc::new(RealDisk), dir, options, keys, clock)
     }
 
     /// As [`Store::open`], on another disk.
@@ -120,28 +129,34 @@ impl Store {
         disk: Arc<dyn Disk>,
         dir: &Path,
         options: StoreOptions,
+        keys: &Keys,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, RecoveryReport), StoreError> {
-        let volume = Volume::open_or_create(disk, dir, options)?;
+        let volume = Volume::open_or_create(disk, dir, options, keys)?;
         let lock = volume.lock()?;
+        let recoverable = renew_keys(&volume, keys);
         let mut recovered = recover(&volume)?;
         for damage in &recovered.report.damages {
             tracing::warn!(%damage, "found while opening the volume");
         }
-        let close_bytes = usize::try_from(volume.segment_bytes / CHUNKS_PER_SEGMENT).unwrap_or(usize::MAX);
+        let nonce = u64::from_le_bytes(random(dir)?);
+        let how = Chunking {
+            close_bytes: usize::try_from(volume.segment_bytes / CHUNKS_PER_SEGMENT).unwrap_or(usize::MAX),
+            key: volume.key.as_ref().map(|key| Arc::new(key.life(nonce))),
+        };
         let streams = std::mem::take(&mut recovered.streams)
             .into_iter()
             .map(|(stream, end)| {
                 let last = LastUnit { pts: end.run.last_pts, wall: end.run.last_wall };
-                let builder = Builder::new(stream, end.format, end.run.last_sequence + 1, close_bytes);
+                let builder = Builder::new(stream, end.format, end.run.last_sequence + 1, how.clone());
                 (stream, StreamState { builder, chain: end.run.last_hash, last: Some(last) })
             })
             .collect();
         let report = recovered.report.clone();
-        let nonce = u64::from_le_bytes(random(dir)?);
         let scrubber = Scrubber::new(volume.clone());
         let writer = Writer::new(volume, nonce, recovered)?;
-        let store = Self { writer, scrubber, clock, streams, closed: Vec::new(), close_bytes, _lock: lock };
+        let store =
+            Self { writer, scrubber, clock, streams, closed: Vec::new(), how, recoverable, _lock: lock };
         Ok((store, report))
     }
 
@@ -156,7 +171,7 @@ impl Store {
             let dir = &self.writer.volume().dir;
             Err(StoreError::new(ErrorKind::Invalid, dir, None, format!("{}: {what}", unit.stream)))
         };
-        let limit = MAX_UNIT_BYTES.min(self.close_bytes);
+        let limit = MAX_UNIT_BYTES.min(self.how.close_bytes);
         if unit.data.is_empty() || unit.data.len() > limit {
             return invalid(format!("a unit of {} bytes, the limit is {limit}", unit.data.len()));
         }
@@ -168,9 +183,9 @@ impl Store {
             let what = format!("{}: {} bytes wait to be written", unit.stream, self.pending_bytes());
             return Err(StoreError::new(ErrorKind::DiskFull, &self.writer.volume().dir, None, what));
         }
-        let close_bytes = self.close_bytes;
+        let how = &self.how;
         let state = self.streams.entry(unit.stream).or_insert_with(|| StreamState {
-            builder: Builder::new(unit.stream, None, 1, close_bytes),
+            builder: Builder::new(unit.stream, None, 1, how.clone()),
             chain: [0; 32],
             last: None,
         });
@@ -240,7 +255,7 @@ impl Store {
                     for chunk in self.closed.drain(..count) {
                         report.chunks += 1;
                         report.units += chunk.header.frames.len() as u64;
-                        report.payload.0 += chunk.payload.len() as u64;
+                        report.payload.0 += chunk.header.footage_bytes() as u64;
                     }
                 }
                 Err(Failure::Segment(error)) => {
@@ -297,6 +312,8 @@ impl Store {
             max_bytes: ByteCount(self.writer.volume().max_bytes),
             used_bytes: ByteCount(self.writer.used_bytes()),
             pending_bytes: ByteCount(self.pending_bytes() as u64),
+            cipher: self.writer.volume().cipher,
+            recoverable: self.recoverable,
         }
     }
 
@@ -315,4 +332,16 @@ impl Store {
         report.index_error = self.writer.update_index().err().map(|error| error.to_string());
         Ok(report)
     }
+}
+
+/// Lets the device and the owner into an encrypted volume; whether the owner's recovery key opens it.
+fn renew_keys(volume: &Volume, keys: &Keys) -> bool {
+    if volume.cipher == Cipher::None {
+        return false;
+    }
+    // Footage matters more: it is recorded, and the status says what does not open.
+    if let Err(error) = volume.key_file().renew(keys) {
+        tracing::error!(%error, "the volume's key file stays as it was");
+    }
+    volume.key_file().opens_for_owner(keys)
 }

@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use evidence::layout::align_up;
+use evidence::{KeyId, LifeKey, VolumeId, VolumeKey};
 
-use crate::config::{MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, StoreOptions, VOLUME_VERSION, VolumeFile};
+use crate::config::{Cipher, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, StoreOptions, VOLUME_VERSION, VolumeFile};
 use crate::disk::{Access, Disk, DiskFile, read_full};
 use crate::error::{ErrorKind, StoreError};
+use crate::key_file::KeyFile;
+use crate::keys::Keys;
 use crate::layout::BLOCK_BYTES;
-use crate::segment::{
-    self, Contents, HEADER_BYTES, SegmentHeader, TRAILER_BYTES, Trailer, VolumeId, decode_footer,
-};
+use crate::random::random;
+use crate::segment::{self, Contents, HEADER_BYTES, SegmentHeader, TRAILER_BYTES, Trailer, decode_footer};
 
 /// The folder of a volume, and how to reach it.
 #[derive(Clone)]
@@ -25,6 +27,9 @@ pub(crate) struct Volume {
     pub(crate) id: VolumeId,
     pub(crate) segment_bytes: u64,
     pub(crate) max_bytes: u64,
+    pub(crate) cipher: Cipher,
+    /// Of an encrypted volume, once it was unlocked.
+    pub(crate) key: Option<Arc<VolumeKey>>,
 }
 
 /// What a segment file is.
@@ -42,13 +47,13 @@ pub(crate) enum Probe {
 }
 
 impl Volume {
-    /// Opens the volume in `dir`, or makes it.
+    /// Opens the volume in `dir` for writing, or makes it. One that `keys` do not open is left as it is.
     pub(crate) fn open_or_create(
         disk: Arc<dyn Disk>,
         dir: &Path,
         options: StoreOptions,
+        keys: &Keys,
     ) -> Result<Self, StoreError> {
-        let file = dir.join("volume.toml");
         let segments = dir.join("segments");
         disk.create_dir(&segments)
             .map_err(|error| StoreError::io(dir, None, "the volume's folder cannot be made", error))?;
@@ -60,15 +65,33 @@ impl Volume {
                     return Err(StoreError::new(ErrorKind::Invalid, dir, None, what));
                 }
                 let id = random(dir)?;
-                let volume = Self { disk, dir: dir.to_owned(), segments, id, segment_bytes, max_bytes: 0 };
+                let mut volume = Self {
+                    disk,
+                    dir: dir.to_owned(),
+                    segments,
+                    id,
+                    segment_bytes,
+                    max_bytes: 0,
+                    cipher: options.cipher,
+                    key: None,
+                };
+                volume.refuse_to_hide_footage()?;
                 // The folder's own name must be as durable as what is in it.
                 if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
                     let synced = volume.disk.sync_dir(parent).and_then(|()| volume.disk.sync_dir(dir));
                     synced.map_err(|error| StoreError::io(dir, None, "the folder cannot be made", error))?;
                 }
+                // Before there is a volume: what has a name has its key.
+                if volume.cipher == Cipher::ChaCha20Poly1305 {
+                    volume.key = Some(Arc::new(volume.key_file().create(keys)?));
+                }
                 volume
             }
-            other => other?,
+            other => {
+                let mut volume = other?;
+                volume.unlock(keys)?;
+                volume
+            }
         };
         if volume.max_bytes != options.max_bytes.0 {
             volume.max_bytes = options.max_bytes.0;
@@ -77,7 +100,9 @@ impl Volume {
                 id: hex(&volume.id),
                 segment_bytes: volume.segment_bytes,
                 max_bytes: volume.max_bytes,
+                cipher: volume.cipher,
             };
+            let file = volume.file();
             let text = toml::to_string(&text)
                 .map_err(|error| StoreError::new(ErrorKind::Invalid, &file, None, error.to_string()))?;
             volume
@@ -113,7 +138,51 @@ impl Volume {
             id: unhex(&parsed.id).ok_or_else(|| damaged("id is not 32 hexadecimal digits"))?,
             segment_bytes: parsed.segment_bytes,
             max_bytes: parsed.max_bytes,
+            cipher: parsed.cipher,
+            key: None,
         })
+    }
+
+    /// A key file and segments without `volume.toml`: a new volume here would take the place of the key.
+    fn refuse_to_hide_footage(&self) -> Result<(), StoreError> {
+        if !self.key_file().exists() || self.numbers()?.is_empty() {
+            return Ok(());
+        }
+        let what = "is missing, but there is a key file and footage that belong to it";
+        Err(StoreError::new(ErrorKind::Damaged, &self.file(), None, what))
+    }
+
+    /// Takes the volume's key from its key file; nothing to do for a plain volume.
+    ///
+    /// # Errors
+    /// `NoKey` when none of `keys` opens it; `Damaged`, `Unsupported`, `Io`.
+    pub(crate) fn unlock(&mut self, keys: &Keys) -> Result<(), StoreError> {
+        if self.cipher != Cipher::None && self.key.is_none() {
+            self.key = Some(Arc::new(self.key_file().open(keys)?));
+        }
+        Ok(())
+    }
+
+    /// As [`Volume::unlock`], for who can do without: of a locked volume everything but the footage can be read.
+    pub(crate) fn unlock_if_possible(&mut self, keys: &Keys) -> Result<(), StoreError> {
+        match self.unlock(keys) {
+            Err(error) if error.kind() == ErrorKind::NoKey => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The key of a writer's life, if the volume's key is at hand and has this name.
+    pub(crate) fn life_key(&self, id: KeyId, writer: u64) -> Option<LifeKey> {
+        self.key.as_ref().filter(|key| key.id() == id).map(|key| key.life(writer))
+    }
+
+    pub(crate) fn key_file(&self) -> KeyFile<'_> {
+        KeyFile::new(&*self.disk, &self.dir, self.id)
+    }
+
+    /// `volume.toml`.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.dir.join("volume.toml")
     }
 
     /// Takes the volume for one writer, until the file is dropped or the process ends.
@@ -205,14 +274,6 @@ impl Volume {
     pub(crate) fn damaged(&self, segment: u64, at: u64, what: &str) -> StoreError {
         StoreError::new(ErrorKind::Damaged, &self.path(segment), Some(at), what)
     }
-}
-
-/// Random bytes for identities.
-pub(crate) fn random<const N: usize>(dir: &Path) -> Result<[u8; N], StoreError> {
-    let mut bytes = [0; N];
-    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
-        .map_err(|_| StoreError::new(ErrorKind::Io, dir, None, "the system has no random numbers"))?;
-    Ok(bytes)
 }
 
 /// Lower-case hexadecimal digits.

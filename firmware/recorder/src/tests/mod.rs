@@ -12,7 +12,7 @@ use hal::{
     StreamKind, SystemClock, VideoCodec, WallTime,
 };
 use store::faults::{Fault, FaultDisk, Loss};
-use store::{ErrorKind, Reader, Store, StoreError, StoreOptions};
+use store::{ErrorKind, Keys, Reader, Store, StoreError, StoreOptions};
 
 use crate::{Recorder, RecorderStatus, StatusHandle, StopFlag};
 
@@ -20,7 +20,7 @@ use crate::{Recorder, RecorderStatus, StatusHandle, StopFlag};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const OPTIONS: StoreOptions =
-    StoreOptions { max_bytes: ByteCount(256 << 20), segment_bytes: ByteCount(1 << 20) };
+    StoreOptions { segment_bytes: ByteCount(1 << 20), ..StoreOptions::with_max_bytes(ByteCount(256 << 20)) };
 
 const BEGINNING: WallTime = WallTime::from_unix_micros(0);
 const END: WallTime = WallTime::from_unix_micros(i64::MAX / 4);
@@ -103,7 +103,7 @@ fn start(bus: &Path, store: Store) -> Running {
 }
 
 fn open(dir: &Path) -> Store {
-    Store::open(dir, OPTIONS, Arc::new(SystemClock::new())).unwrap().0
+    Store::open(dir, OPTIONS, &Keys::NONE, Arc::new(SystemClock::new())).unwrap().0
 }
 
 impl Running {
@@ -135,7 +135,7 @@ fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 /// Every unit from number 0 on is there once, bit-exact and in order.
 #[track_caller]
 fn assert_all(volume: &Path, stream: StreamId, count: i64) {
-    let reader = Reader::open(volume).unwrap();
+    let reader = Reader::open(volume, &Keys::NONE).unwrap();
     let units: Vec<_> = reader.units(stream, BEGINNING, END).unwrap().map(Result::unwrap).collect();
     for (number, unit) in units.iter().enumerate() {
         assert_eq!(unit.pts, Pts90k(number as i64 * 9_000), "{stream}: unit {number}");
@@ -178,7 +178,7 @@ fn records_rings_as_they_appear_and_seals_at_the_end() {
     assert_all(volume.path(), front.stream, 131);
     assert_all(volume.path(), sound.stream, 100);
     assert_all(volume.path(), sub_main(7), 50);
-    let report = store::check(volume.path()).unwrap();
+    let report = store::check(volume.path(), &Keys::NONE).unwrap();
     assert!(report.is_clean() && report.notes.is_empty(), "{report:#?}");
     assert!(store::list(volume.path()).unwrap().segments.iter().all(|segment| segment.sealed));
 
@@ -201,7 +201,8 @@ fn a_failing_disk_is_told_and_loses_nothing_that_the_rings_keep() {
         let (bus, volume) = (scratch(), scratch());
         let disk = FaultDisk::new(Loss::Everything);
         let clock = Arc::new(SystemClock::new());
-        let (store, _) = Store::open_on(Arc::new(disk.clone()), volume.path(), OPTIONS, clock).unwrap();
+        let (store, _) =
+            Store::open_on(Arc::new(disk.clone()), volume.path(), OPTIONS, &Keys::NONE, clock).unwrap();
         let mut camera = Camera::new(bus.path(), 1, StreamKind::Main);
         camera.publish(60);
         let running = start(bus.path(), store);
@@ -228,8 +229,12 @@ fn what_a_ring_lost_is_counted() {
     camera.publish(20);
     let disk = FaultDisk::new(Loss::Everything);
     let clock = Arc::new(SystemClock::new());
-    let options = StoreOptions { max_bytes: ByteCount(256 << 20), segment_bytes: ByteCount(64 << 20) };
-    let (store, _) = Store::open_on(Arc::new(disk.clone()), volume.path(), options, clock).unwrap();
+    let options = StoreOptions {
+        segment_bytes: ByteCount(64 << 20),
+        ..StoreOptions::with_max_bytes(ByteCount(256 << 20))
+    };
+    let (store, _) =
+        Store::open_on(Arc::new(disk.clone()), volume.path(), options, &Keys::NONE, clock).unwrap();
     let running = start(bus.path(), store);
     running.until("the first commit", |status| status.committed.0 > 0);
     // Far more than the ring holds, in one go.
@@ -239,7 +244,7 @@ fn what_a_ring_lost_is_counted() {
     assert!(status.streams[&camera.stream].lost_units > 100);
     disk.heal();
     running.end();
-    assert!(store::check(volume.path()).unwrap().is_clean());
+    assert!(store::check(volume.path(), &Keys::NONE).unwrap().is_clean());
 }
 
 const BUS: &str = "CANDOR_RECORDER_TEST_BUS";
@@ -273,7 +278,7 @@ fn a_killed_recorder_loses_nothing_that_is_still_in_the_rings() {
         // Something of this life is durable; what comes after it is in memory or in the ring at the kill.
         let already = camera.next - 40;
         wait_until("a commit", || {
-            let (_, end) = Reader::open(volume.path()).ok()?.bounds(camera.stream).ok()??;
+            let (_, end) = Reader::open(volume.path(), &Keys::NONE).ok()?.bounds(camera.stream).ok()??;
             (end.as_unix_micros() > 1_795_168_800_000_000 + already * 100_000).then_some(())
         });
         camera.publish(25 + life);
@@ -286,5 +291,5 @@ fn a_killed_recorder_loses_nothing_that_is_still_in_the_rings() {
     running.end();
     assert_all(volume.path(), camera.stream, camera.next);
     assert_all(volume.path(), sound.stream, sound.next);
-    assert!(store::check(volume.path()).unwrap().is_clean());
+    assert!(store::check(volume.path(), &Keys::NONE).unwrap().is_clean());
 }

@@ -7,7 +7,7 @@ use hal::StreamKind;
 use proptest::prelude::*;
 
 use super::support::{
-    BEGINNING, END, Made, Source, assert_clean, assert_stretch, clock, noise, read_all, scratch, small,
+    BEGINNING, END, Made, Source, assert_clean, assert_stretch, clock, keys, noise, read_all, scratch, small,
     stream,
 };
 use crate::faults::{Fault, FaultDisk, Loss};
@@ -55,7 +55,7 @@ impl Story {
 
     /// Runs until the end, or until the power goes.
     fn run(&mut self, disk: &FaultDisk, dir: &Path) {
-        let opened = Store::open_on(Arc::new(disk.clone()), dir, small(SEGMENTS), clock());
+        let opened = Store::open_on(Arc::new(disk.clone()), dir, small(SEGMENTS), &keys(), clock());
         let Ok((mut store, _)) = opened else { return };
         for _ in 0..COMMITS {
             self.feed(&mut store);
@@ -94,11 +94,11 @@ fn undisturbed() -> (Vec<Vec<usize>>, u64) {
     let mut story = story();
     let mut begins = vec![vec![0; 3]];
     let (mut store, _) =
-        Store::open_on(Arc::new(disk.clone()), dir.path(), small(SEGMENTS), clock()).unwrap();
+        Store::open_on(Arc::new(disk.clone()), dir.path(), small(SEGMENTS), &keys(), clock()).unwrap();
     for _ in 0..COMMITS {
         story.feed(&mut store);
         assert!(story.commit(&mut store));
-        let reader = Reader::open(dir.path()).unwrap();
+        let reader = Reader::open(dir.path(), &keys()).unwrap();
         let begin =
             |(source, made): (&Source, &Vec<Made>)| assert_stretch(made, &read_all(&reader, source.stream)).0;
         begins.push(story.sources.iter().zip(&story.made).map(begin).collect());
@@ -152,14 +152,14 @@ fn crash_at(operation: u64, loss: Loss, fate: IndexFate, begins: &[Vec<usize>]) 
     }
     // Before anybody repairs anything, a reader tells no untruth.
     if matches!(fate, IndexFate::Kept)
-        && let Ok(reader) = Reader::open(dir.path())
+        && let Ok(reader) = Reader::open(dir.path(), &keys())
     {
         story.assert_kept(&reader, None);
     }
-    let (mut store, _) = Store::open(dir.path(), small(SEGMENTS), clock())
+    let (mut store, _) = Store::open(dir.path(), small(SEGMENTS), &keys(), clock())
         .unwrap_or_else(|error| panic!("operation {operation}, {loss:?}, {fate:?}: {error}"));
     let kept_from = &begins[(story.commits + 1).min(COMMITS)];
-    story.assert_kept(&Reader::open(dir.path()).unwrap(), Some(kept_from));
+    story.assert_kept(&Reader::open(dir.path(), &keys()).unwrap(), Some(kept_from));
     assert_clean(dir.path());
 
     // And it goes on: with what the store does not have yet, as a recorder does from its rings.
@@ -176,7 +176,7 @@ fn crash_at(operation: u64, loss: Loss, fate: IndexFate, begins: &[Vec<usize>]) 
     assert!(story.commit(&mut store));
     store.finish().unwrap();
     assert_clean(dir.path());
-    let reader = Reader::open(dir.path()).unwrap();
+    let reader = Reader::open(dir.path(), &keys()).unwrap();
     for (number, source) in story.sources.iter().enumerate() {
         let (_, end) = assert_stretch(&story.made[number], &read_all(&reader, source.stream));
         assert_eq!(end, story.made[number].len(), "{} after {operation}, {loss:?}, {fate:?}", source.stream);
@@ -190,7 +190,7 @@ fn remove_index(dir: &Path) {
 }
 
 fn run_with_copy(story: &mut Story, disk: &FaultDisk, dir: &Path, commits: usize) {
-    let opened = Store::open_on(Arc::new(disk.clone()), dir, small(SEGMENTS), clock());
+    let opened = Store::open_on(Arc::new(disk.clone()), dir, small(SEGMENTS), &keys(), clock());
     let Ok((mut store, _)) = opened else { return };
     for commit in 0..COMMITS {
         if commit == commits {
@@ -259,9 +259,9 @@ fn a_device_error_at_any_operation_loses_nothing_that_was_handed_in() {
                 // Only the very last commit may be refused: nobody came after it to try again.
                 assert!(story.commits >= COMMITS - 1, "{fault:?} at {operation}");
             }
-            let (store, _) = Store::open(dir.path(), small(SEGMENTS), clock()).unwrap();
+            let (store, _) = Store::open(dir.path(), small(SEGMENTS), &keys(), clock()).unwrap();
             drop(store);
-            let reader = Reader::open(dir.path()).unwrap();
+            let reader = Reader::open(dir.path(), &keys()).unwrap();
             for (number, source) in story.sources.iter().enumerate() {
                 let (_, end) = assert_stretch(&story.made[number], &read_all(&reader, source.stream));
                 assert!(end >= story.acknowledged[number], "{fault:?} at {operation}");
@@ -281,7 +281,8 @@ fn a_dead_device_is_an_error_until_it_works_again() {
         let dir = scratch();
         let disk = FaultDisk::new(Loss::Everything);
         let mut story = story();
-        let (mut store, _) = Store::open_on(Arc::new(disk.clone()), dir.path(), small(40), clock()).unwrap();
+        let (mut store, _) =
+            Store::open_on(Arc::new(disk.clone()), dir.path(), small(40), &keys(), clock()).unwrap();
         story.feed(&mut store);
         assert!(story.commit(&mut store));
         disk.fail_next(u64::MAX, fault);
@@ -290,7 +291,7 @@ fn a_dead_device_is_an_error_until_it_works_again() {
             let error = store.commit().unwrap_err();
             assert_eq!(error.kind(), kind, "{error}");
             assert!(error.file().starts_with(dir.path()), "{error}");
-            let reader = Reader::open(dir.path()).unwrap();
+            let reader = Reader::open(dir.path(), &keys()).unwrap();
             for (number, source) in story.sources.iter().enumerate() {
                 assert_eq!(read_all(&reader, source.stream).len(), story.acknowledged[number]);
             }
@@ -298,7 +299,7 @@ fn a_dead_device_is_an_error_until_it_works_again() {
         disk.heal();
         assert!(story.commit(&mut store));
         store.finish().unwrap();
-        story.assert_kept(&Reader::open(dir.path()).unwrap(), Some(&[0, 0, 0]));
+        story.assert_kept(&Reader::open(dir.path(), &keys()).unwrap(), Some(&[0, 0, 0]));
         assert_clean(dir.path());
     }
 }
@@ -308,13 +309,14 @@ fn a_device_that_refuses_writes_does_not_eat_old_footage() {
     let dir = scratch();
     let disk = FaultDisk::new(Loss::Everything);
     let mut story = story();
-    let (mut store, _) = Store::open_on(Arc::new(disk.clone()), dir.path(), small(12), clock()).unwrap();
+    let (mut store, _) =
+        Store::open_on(Arc::new(disk.clone()), dir.path(), small(12), &keys(), clock()).unwrap();
     for _ in 0..COMMITS * 4 {
         story.feed(&mut store);
         assert!(story.commit(&mut store));
     }
     let begin = |story: &Story| {
-        let read = read_all(&Reader::open(dir.path()).unwrap(), story.sources[0].stream);
+        let read = read_all(&Reader::open(dir.path(), &keys()).unwrap(), story.sources[0].stream);
         assert_stretch(&story.made[0], &read).0
     };
     let before = begin(&story);
@@ -330,7 +332,7 @@ fn a_device_that_refuses_writes_does_not_eat_old_footage() {
     assert!(story.commit(&mut store));
     store.finish().unwrap();
     assert_clean(dir.path());
-    let read = read_all(&Reader::open(dir.path()).unwrap(), story.sources[0].stream);
+    let read = read_all(&Reader::open(dir.path(), &keys()).unwrap(), story.sources[0].stream);
     assert_eq!(assert_stretch(&story.made[0], &read).1, story.made[0].len());
 }
 
@@ -348,9 +350,9 @@ fn a_disk_that_lies_loses_footage_but_nothing_untrue_is_told() {
         story.run(&disk, dir.path());
         assert!(disk.is_off());
         // The index is newer than what is on disk.
-        let (store, _) = Store::open(dir.path(), small(SEGMENTS), clock()).unwrap();
+        let (store, _) = Store::open(dir.path(), small(SEGMENTS), &keys(), clock()).unwrap();
         drop(store);
-        let reader = Reader::open(dir.path()).unwrap();
+        let reader = Reader::open(dir.path(), &keys()).unwrap();
         for (number, source) in story.sources.iter().enumerate() {
             // A commit that was lost under a seal is an error at reading, as any damage.
             let units = reader.units(source.stream, BEGINNING, END).unwrap();
@@ -382,8 +384,8 @@ proptest! {
         let mut story = story();
         story.run(&disk, dir.path());
         disk.cut_power();
-        drop(Store::open(dir.path(), small(SEGMENTS), clock()).unwrap());
-        let reader = Reader::open(dir.path()).unwrap();
+        drop(Store::open(dir.path(), small(SEGMENTS), &keys(), clock()).unwrap());
+        let reader = Reader::open(dir.path(), &keys()).unwrap();
         for (number, source) in story.sources.iter().enumerate() {
             let (_, end) = assert_stretch(&story.made[number], &read_all(&reader, source.stream));
             prop_assert!(end >= story.acknowledged[number]);

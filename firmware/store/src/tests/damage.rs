@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use hal::{ByteCount, StreamKind};
 
 use super::support::{
-    BEGINNING, END, Made, Source, assert_clean, assert_stretch, clock, open, read_all, scratch, small, stream,
+    BEGINNING, END, Made, Source, assert_clean, assert_stretch, clock, keys, open, read_all, scratch, small,
+    stream,
 };
 use crate::{ErrorKind, Reader, Store, check, rebuild_index};
 
@@ -46,14 +47,14 @@ fn check_names_the_file_and_the_byte_of_every_kind_of_damage() {
         let dir = scratch();
         let (source, made) = filled(dir.path());
         flip(&segment(dir.path(), 2), at);
-        let report = check(dir.path()).unwrap();
+        let report = check(dir.path(), &keys()).unwrap();
         assert_eq!(report.damages.len(), 1, "{:#?}", report.damages);
         let damage = &report.damages[0];
         assert_eq!(damage.file, segment(dir.path(), 2));
         assert_eq!(damage.offset, Some(4096));
         assert!(damage.what.contains(what), "{damage}");
         // Reading gives all before it, then the error; from behind it all after it.
-        let reader = Reader::open(dir.path()).unwrap();
+        let reader = Reader::open(dir.path(), &keys()).unwrap();
         let mut units = reader.units(source.stream, BEGINNING, END).unwrap();
         let before: Vec<_> = units.by_ref().map_while(Result::ok).collect();
         assert!(before.len() >= 40);
@@ -70,13 +71,13 @@ fn a_damaged_footer_is_found_and_made_anew() {
     let (source, made) = filled(dir.path());
     let last = std::fs::read_dir(dir.path().join("segments")).unwrap().count() as u64;
     flip(&segment(dir.path(), last), (64 << 10) - 300);
-    let report = check(dir.path()).unwrap();
+    let report = check(dir.path(), &keys()).unwrap();
     assert!(report.damages.iter().any(|damage| damage.what.contains("footer")), "{:#?}", report.damages);
-    let (_, report) = Store::open(dir.path(), small(40), clock()).unwrap();
+    let (_, report) = Store::open(dir.path(), small(40), &keys(), clock()).unwrap();
     assert_eq!((report.scanned, report.sealed), (1, 1));
     assert!(report.damages[0].contains("footer is damaged"), "{:?}", report.damages);
     assert_clean(dir.path());
-    let units = read_all(&Reader::open(dir.path()).unwrap(), source.stream);
+    let units = read_all(&Reader::open(dir.path(), &keys()).unwrap(), source.stream);
     assert_eq!(assert_stretch(&made, &units), (0, made.len()));
 }
 
@@ -93,15 +94,15 @@ fn a_damaged_commit_in_an_unsealed_segment_costs_only_itself() {
     drop(store);
     // Each commit takes one block; this is the third.
     flip(&segment(dir.path(), 1), 3 * 4096 + 10);
-    let (mut store, report) = Store::open(dir.path(), small(40), clock()).unwrap();
+    let (mut store, report) = Store::open(dir.path(), small(40), &keys(), clock()).unwrap();
     assert!(report.damages[0].contains("at byte 12288: a commit is damaged"), "{:?}", report.damages);
     made.extend(source.feed(&mut store, 4));
     store.commit().unwrap();
     drop(store);
-    let units = read_all(&Reader::open(dir.path()).unwrap(), source.stream);
+    let units = read_all(&Reader::open(dir.path(), &keys()).unwrap(), source.stream);
     made.drain(4..6);
     assert_eq!(assert_stretch(&made, &units), (0, made.len()));
-    let damages = check(dir.path()).unwrap().damages;
+    let damages = check(dir.path(), &keys()).unwrap().damages;
     assert_eq!(damages.len(), 1, "{damages:#?}");
     assert!(damages[0].what.contains("footage between them is lost"), "{}", damages[0]);
 }
@@ -125,18 +126,18 @@ fn a_truncated_segment_keeps_what_it_has() {
         };
         let number = if sealed { 4 } else { 1 };
         OpenOptions::new().write(true).open(segment(dir.path(), number)).unwrap().set_len(30_000).unwrap();
-        let report = check(dir.path()).unwrap();
+        let report = check(dir.path(), &keys()).unwrap();
         assert!(
             report.damages.iter().any(|damage| damage.what.contains("truncated")),
             "{:#?}",
             report.damages
         );
-        let (mut store, report) = Store::open(dir.path(), small(40), clock()).unwrap();
+        let (mut store, report) = Store::open(dir.path(), small(40), &keys(), clock()).unwrap();
         assert!(report.damages.iter().any(|damage| damage.contains("truncated")), "{:?}", report.damages);
         let mut more = Source::new(stream(2, StreamKind::Main), 10, 1000);
         let fresh = more.feed(&mut store, 10);
         store.commit().unwrap();
-        let reader = Reader::open(dir.path()).unwrap();
+        let reader = Reader::open(dir.path(), &keys()).unwrap();
         assert_eq!(read_all(&reader, more.stream).len(), fresh.len());
         let units = read_all(&reader, source.stream);
         let before = made.iter().zip(&units).take_while(|(made, read)| made.is(read)).count();
@@ -151,7 +152,7 @@ fn an_index_that_lies_is_found_and_put_right() {
     let index = dir.path().join("index.db");
     let lie = |sql: &str| rusqlite::Connection::open(&index).unwrap().execute_batch(sql).unwrap();
     lie("UPDATE run SET end_wall_us = end_wall_us + 1 WHERE segment = 2");
-    let report = check(dir.path()).unwrap();
+    let report = check(dir.path(), &keys()).unwrap();
     assert!(report.damages[0].what.contains("other runs"), "{:#?}", report.damages);
     assert!(rebuild_index(dir.path()).unwrap() > 0);
     assert_clean(dir.path());
@@ -160,12 +161,12 @@ fn an_index_that_lies_is_found_and_put_right() {
          INSERT INTO run SELECT channel, kind, 9999, 9999, 99, units, payload_bytes, start_wall_us + 900000000,
          end_wall_us + 900000000, format_crc32c, 0, 0, 0, 0, last_chunk_sha256 FROM run WHERE segment = 2");
     let told = |reader: &Reader| reader.runs(source.stream, BEGINNING, END).unwrap().len();
-    assert_eq!(told(&Reader::open(dir.path()).unwrap()), 1, "a reader does not tell of it");
-    let (store, report) = Store::open(dir.path(), small(40), clock()).unwrap();
+    assert_eq!(told(&Reader::open(dir.path(), &keys()).unwrap()), 1, "a reader does not tell of it");
+    let (store, report) = Store::open(dir.path(), small(40), &keys(), clock()).unwrap();
     assert_eq!(report.dropped_rows, 2);
     drop(store);
     assert_clean(dir.path());
-    assert_eq!(read_all(&Reader::open(dir.path()).unwrap(), source.stream).len(), made.len());
+    assert_eq!(read_all(&Reader::open(dir.path(), &keys()).unwrap(), source.stream).len(), made.len());
 }
 
 #[test]
@@ -175,10 +176,10 @@ fn reading_works_without_an_index() {
     for name in ["index.db", "index.db-wal", "index.db-shm"] {
         let _ = std::fs::remove_file(dir.path().join(name));
     }
-    let reader = Reader::open(dir.path()).unwrap();
+    let reader = Reader::open(dir.path(), &keys()).unwrap();
     assert_eq!(read_all(&reader, source.stream).len(), made.len());
-    assert!(!check(dir.path()).unwrap().is_clean());
-    let (_, report) = Store::open(dir.path(), small(40), clock()).unwrap();
+    assert!(!check(dir.path(), &keys()).unwrap().is_clean());
+    let (_, report) = Store::open(dir.path(), small(40), &keys(), clock()).unwrap();
     assert!(report.rebuilt_index);
     assert_clean(dir.path());
 }
@@ -190,14 +191,14 @@ fn what_is_unknown_is_refused_and_left_alone() {
     let toml = dir.path().join("volume.toml");
     let text = std::fs::read_to_string(&toml).unwrap();
     std::fs::write(&toml, text.replace("version = 1", "version = 2")).unwrap();
-    let error = Store::open(dir.path(), small(40), clock()).map(drop).unwrap_err();
+    let error = Store::open(dir.path(), small(40), &keys(), clock()).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(error.file(), toml);
     std::fs::write(&toml, "version = [").unwrap();
-    let error = Reader::open(dir.path()).map(drop).unwrap_err();
+    let error = Reader::open(dir.path(), &keys()).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
     std::fs::remove_file(&toml).unwrap();
-    assert_eq!(Reader::open(dir.path()).map(drop).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(Reader::open(dir.path(), &keys()).map(drop).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[test]

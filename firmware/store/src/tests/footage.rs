@@ -9,7 +9,7 @@ use hal::{
 };
 use media::annexb::nal_units;
 
-use super::support::{START_MICROS, assert_clean, clock, scratch, stream};
+use super::support::{START_MICROS, assert_clean, clock, keys, scratch, stream};
 use crate::{Movie, Reader, Store, StoreOptions};
 
 /// A packet as FFmpeg tells of it, with its bytes.
@@ -145,8 +145,11 @@ fn wall(micros: i64) -> WallTime {
 
 /// Records the clip as a recorder would: interleaved, with a commit each second.
 fn record(clip: &Clip, dir: &Path) {
-    let options = StoreOptions { max_bytes: ByteCount(64 << 20), segment_bytes: ByteCount(1 << 20) };
-    let (mut store, _) = Store::open(dir, options, clock()).unwrap();
+    let options = StoreOptions {
+        segment_bytes: ByteCount(1 << 20),
+        ..StoreOptions::with_max_bytes(ByteCount(64 << 20))
+    };
+    let (mut store, _) = Store::open(dir, options, &keys(), clock()).unwrap();
     let mut audio = clip.audio.iter().peekable();
     let mut committed = 0;
     let unit = |kind, packet: &Packet, data| AccessUnit {
@@ -220,7 +223,7 @@ fn whole_clip(name: &str, b_frames: bool) {
     let volume = scratch();
     record(&clip, volume.path());
     assert_clean(volume.path());
-    let reader = Reader::open(volume.path()).unwrap();
+    let reader = Reader::open(volume.path(), &keys()).unwrap();
     let first = clip.video.iter().map(|packet| packet.pts_micros).min().unwrap();
     let channel = stream(1, StreamKind::Main).channel;
     let movie = Movie::plan(&reader, channel, wall(first), wall(200_000_000)).unwrap();
@@ -258,7 +261,7 @@ fn part_of_clip(name: &str, b_frames: bool) {
     let (clip, made) = clip(name, b_frames);
     let volume = scratch();
     record(&clip, volume.path());
-    let reader = Reader::open(volume.path()).unwrap();
+    let reader = Reader::open(volume.path(), &keys()).unwrap();
     let channel = stream(1, StreamKind::Main).channel;
     for (from, to) in [(7_345_678, 18_901_234), (12_000_000, 12_400_000), (3_000, 29_000_000)] {
         let movie = Movie::plan(&reader, channel, wall(from), wall(to)).unwrap();
@@ -346,7 +349,7 @@ fn across_a_gap_media_time_stays_wall_time() {
     }
     let volume = scratch();
     record(&clip, volume.path());
-    let reader = Reader::open(volume.path()).unwrap();
+    let reader = Reader::open(volume.path(), &keys()).unwrap();
     let channel = stream(1, StreamKind::Main).channel;
     let movie = Movie::plan(&reader, channel, wall(0), wall(100_000_000)).unwrap();
     let pieces = movie.pieces();

@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt;
 
 use hal::StreamKind;
 
-use super::support::{Source, assert_clean, clock, open, scratch, small, stream};
+use super::support::{Source, assert_clean, clock, keys, open, scratch, small, stream};
 use crate::{ErrorKind, Store, chunks, recover_volume};
 
 /// More than fit into the volume, so that the first segments are recycled.
@@ -43,7 +43,7 @@ fn a_torn_tail_is_not_listed_and_putting_right_changes_no_chunk() {
     assert_clean(dir.path());
     assert_eq!(chunks(dir.path()).unwrap(), whole);
     // And the recorder goes on from there.
-    let (mut store, _) = Store::open(dir.path(), small(SEGMENTS), clock()).unwrap();
+    let (mut store, _) = Store::open(dir.path(), small(SEGMENTS), &keys(), clock()).unwrap();
     source.feed(&mut store, 5);
     store.commit().unwrap();
     drop(store);

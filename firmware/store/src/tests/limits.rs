@@ -7,7 +7,9 @@ use std::process::Command;
 
 use hal::StreamKind;
 
-use super::support::{Source, assert_clean, assert_stretch, clock, open, read_all, scratch, small, stream};
+use super::support::{
+    Source, assert_clean, assert_stretch, clock, keys, open, read_all, scratch, small, stream,
+};
 use crate::{ErrorKind, Reader, Store};
 
 fn is_root() -> bool {
@@ -39,7 +41,7 @@ fn a_full_disk_recycles_early_or_says_so_and_goes_on_when_there_is_room() {
     let dir = at.path().join("volume");
     let ballast = at.path().join("ballast");
     // The volume may take 64 MiB, but there are 16 MiB.
-    let (mut store, _) = Store::open(&dir, small(1024), clock()).unwrap();
+    let (mut store, _) = Store::open(&dir, small(1024), &keys(), clock()).unwrap();
     let mut source = Source::new(stream(1, StreamKind::Main), 30, 5000);
     let mut made = Vec::new();
     let mut early = false;
@@ -50,7 +52,7 @@ fn a_full_disk_recycles_early_or_says_so_and_goes_on_when_there_is_room() {
         early |= report.recycled_early;
     }
     assert!(early, "the oldest footage made room");
-    let units = read_all(&Reader::open(&dir).unwrap(), source.stream);
+    let units = read_all(&Reader::open(&dir, &keys()).unwrap(), source.stream);
     let (begin, end) = assert_stretch(&made, &units);
     assert!(begin > 0 && end == made.len());
     store.finish().unwrap();
@@ -58,7 +60,7 @@ fn a_full_disk_recycles_early_or_says_so_and_goes_on_when_there_is_room() {
     fs::remove_dir_all(&dir).unwrap();
 
     // Nothing of its own to give up: somebody else has filled the disk.
-    let (mut store, _) = Store::open(&dir, small(1024), clock()).unwrap();
+    let (mut store, _) = Store::open(&dir, small(1024), &keys(), clock()).unwrap();
     let mut made = source.feed(&mut store, 10);
     let _ = fs::write(&ballast, vec![1; 20 << 20]);
     for _ in 0..3 {
@@ -70,7 +72,7 @@ fn a_full_disk_recycles_early_or_says_so_and_goes_on_when_there_is_room() {
     fs::remove_file(&ballast).unwrap();
     store.commit().unwrap();
     store.finish().unwrap();
-    let units = read_all(&Reader::open(&dir).unwrap(), source.stream);
+    let units = read_all(&Reader::open(&dir, &keys()).unwrap(), source.stream);
     assert_eq!(units.len(), made.iter().skip_while(|made| !made.keyframe).count());
     assert_clean(&dir);
 }
@@ -80,7 +82,7 @@ fn a_folder_that_cannot_be_written_is_a_clear_error() {
     let dir = scratch();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = Store::open(&file, small(3), clock()).map(drop).unwrap_err();
+    let error = Store::open(&file, small(3), &keys(), clock()).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unwritable, "{error}");
     assert!(error.to_string().contains("file"), "{error}");
 
@@ -96,7 +98,7 @@ fn a_folder_that_cannot_be_written_is_a_clear_error() {
             assert!(Command::new("mount").args(["-o", &option]).arg(&mounted).status().unwrap().success());
         };
         remount("ro");
-        let error = Store::open(&volume, small(3), clock()).map(drop).unwrap_err();
+        let error = Store::open(&volume, small(3), &keys(), clock()).map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unwritable, "{error}");
         remount("rw");
         drop(open(&volume, 3));
@@ -104,7 +106,7 @@ fn a_folder_that_cannot_be_written_is_a_clear_error() {
         let closed = dir.path().join("closed");
         fs::create_dir(&closed).unwrap();
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o500)).unwrap();
-        let error = Store::open(&closed.join("volume"), small(3), clock()).map(drop).unwrap_err();
+        let error = Store::open(&closed.join("volume"), small(3), &keys(), clock()).map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unwritable, "{error}");
     }
 }
@@ -113,7 +115,7 @@ fn a_folder_that_cannot_be_written_is_a_clear_error() {
 fn a_second_writer_is_refused() {
     let dir = scratch();
     let store = open(dir.path(), 3);
-    let error = Store::open(dir.path(), small(3), clock()).map(drop).unwrap_err();
+    let error = Store::open(dir.path(), small(3), &keys(), clock()).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Locked);
     assert!(error.to_string().contains("another writer"), "{error}");
     assert_eq!(crate::rebuild_index(dir.path()).unwrap_err().kind(), ErrorKind::Locked);

@@ -4,6 +4,7 @@ mod support;
 
 mod crash;
 mod damage;
+mod encryption;
 mod footage;
 mod inventory;
 mod limits;

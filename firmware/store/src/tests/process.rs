@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use hal::StreamKind;
 
-use super::support::{Source, assert_clean, assert_stretch, open, read_all, scratch, stream};
+use super::support::{Source, assert_clean, assert_stretch, keys, open, read_all, scratch, stream};
 use crate::Reader;
 
 const FOLDER: &str = "CANDOR_STORE_TEST_FOLDER";
@@ -69,7 +69,7 @@ fn a_killed_writer_loses_nothing_durable_and_readers_go_on() {
             pace.write_all(b"\n").unwrap();
             told = durable(&line).unwrap();
             if told % 50 == 0 {
-                let reader = reader.get_or_insert_with(|| Reader::open(dir.path()).unwrap());
+                let reader = reader.get_or_insert_with(|| Reader::open(dir.path(), &keys()).unwrap());
                 let last = made[told - 1].wall;
                 let units = reader.units(source.stream, last.offset_micros(-900_000), last.offset_micros(1));
                 // The writer may be faster than this reader; what is there must be right.
@@ -83,7 +83,8 @@ fn a_killed_writer_loses_nothing_durable_and_readers_go_on() {
         drop(pace);
         told = out.lines().map_while(Result::ok).filter_map(|line| durable(&line)).last().unwrap_or(told);
         drop(open(dir.path(), 6));
-        let (_, end) = assert_stretch(&made, &read_all(&Reader::open(dir.path()).unwrap(), source.stream));
+        let (_, end) =
+            assert_stretch(&made, &read_all(&Reader::open(dir.path(), &keys()).unwrap(), source.stream));
         assert!(end >= told, "life {life}: {told} were durable, {end} are there");
         assert!(end <= told + 40, "life {life}: {told} were durable, {end} are there");
         assert_clean(dir.path());

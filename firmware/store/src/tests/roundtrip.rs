@@ -3,7 +3,7 @@
 use hal::{ByteCount, StreamKind, WallTime};
 
 use super::support::{
-    BEGINNING, END, START_MICROS, Source, assert_clean, assert_stretch, clock, open, read_all, scratch,
+    BEGINNING, END, START_MICROS, Source, assert_clean, assert_stretch, clock, keys, open, read_all, scratch,
     small, stream,
 };
 use crate::{ErrorKind, Reader, Store, StoreOptions, list, rebuild_index};
@@ -28,13 +28,13 @@ fn units_come_back_bit_exact_after_each_commit_and_a_reopening() {
         let report = store.commit().unwrap();
         assert_eq!(report.index_error, None);
         assert_eq!(report.units, 25 + 50 + 12);
-        let reader = reader.get_or_insert_with(|| Reader::open(dir.path()).unwrap());
+        let reader = reader.get_or_insert_with(|| Reader::open(dir.path(), &keys()).unwrap());
         for (source, made) in sources.iter().zip(&made) {
             assert_eq!(assert_stretch(made, &read_all(reader, source.stream)), (0, made.len()));
         }
         if second == 5 {
             drop(store);
-            let (reopened, report) = Store::open(dir.path(), small(40), clock()).unwrap();
+            let (reopened, report) = Store::open(dir.path(), small(40), &keys(), clock()).unwrap();
             assert_eq!((report.scanned, report.torn_bytes, report.dropped_rows), (1, 0, 0));
             store = reopened;
         }
@@ -53,7 +53,7 @@ fn units_come_back_bit_exact_after_each_commit_and_a_reopening() {
     let volume = list(dir.path()).unwrap();
     assert!(volume.segments.iter().all(|segment| segment.sealed));
     assert_eq!(volume.runs.len(), 3);
-    let (_, report) = Store::open(dir.path(), small(40), clock()).unwrap();
+    let (_, report) = Store::open(dir.path(), small(40), &keys(), clock()).unwrap();
     assert_eq!(report.scanned, 0, "what is sealed is not scanned");
 }
 
@@ -67,7 +67,7 @@ fn a_stretch_begins_at_the_keyframe_before_and_ends_in_time() {
         made.extend(source.feed(&mut store, 10));
         store.commit().unwrap();
     }
-    let reader = Reader::open(dir.path()).unwrap();
+    let reader = Reader::open(dir.path(), &keys()).unwrap();
     // Keyframes are 2 s apart: at unit 0, 20, 40 and so on.
     for (from, to, begin, end) in [(57, 63, 40, 64), (60, 61, 60, 62), (0, 5, 0, 6), (195, 900, 180, 200)] {
         let at = |unit: i64| WallTime::from_unix_micros(START_MICROS + unit * 100_000);
@@ -88,7 +88,7 @@ fn the_oldest_segment_is_recycled_and_files_never_go() {
     let mut store = open(dir.path(), 5);
     let mut source = Source::new(stream(1, StreamKind::Main), 10, 1000);
     let mut made = Vec::new();
-    let reader_at = |dir: &std::path::Path| Reader::open(dir).unwrap();
+    let reader_at = |dir: &std::path::Path| Reader::open(dir, &keys()).unwrap();
     let mut files = std::collections::BTreeSet::new();
     for _ in 0..60 {
         made.extend(source.feed(&mut store, 10));
@@ -111,7 +111,7 @@ fn the_oldest_segment_is_recycled_and_files_never_go() {
     assert_clean(dir.path());
     drop(store);
     // Smaller: the oldest go at once.
-    let (store, _) = Store::open(dir.path(), small(3), clock()).unwrap();
+    let (store, _) = Store::open(dir.path(), small(3), &keys(), clock()).unwrap();
     assert_eq!(store.status().used_bytes, ByteCount(3 * (64 << 10)));
     assert_clean(dir.path());
 }
@@ -123,7 +123,7 @@ fn a_reader_is_told_when_its_footage_is_recycled() {
     let mut source = Source::new(stream(1, StreamKind::Main), 10, 1000);
     source.feed(&mut store, 10);
     store.commit().unwrap();
-    let reader = Reader::open(dir.path()).unwrap();
+    let reader = Reader::open(dir.path(), &keys()).unwrap();
     let mut units = reader.units(source.stream, BEGINNING, END).unwrap();
     for _ in 0..40 {
         source.feed(&mut store, 10);
@@ -161,16 +161,16 @@ fn runs_break_at_gaps_formats_and_wall_jumps_only() {
     source.discontinuity = true;
     source.wall_shift_micros -= 3_600_000_000;
     second(&mut source, &mut store);
-    let reader = Reader::open(dir.path()).unwrap();
+    let reader = Reader::open(dir.path(), &keys()).unwrap();
     let runs = reader.runs(source.stream, BEGINNING, END).unwrap();
     let seconds: Vec<i64> = runs.iter().map(|run| run.end.micros_since(run.start) / 100_000).collect();
     assert_eq!(seconds, [72, 20, 20, 20], "{runs:?}");
     assert_eq!(runs[1].start.micros_since(runs[0].end), 4_000_000);
     store.finish().unwrap();
-    let sealed = Reader::open(dir.path()).unwrap().runs(source.stream, BEGINNING, END).unwrap();
+    let sealed = Reader::open(dir.path(), &keys()).unwrap().runs(source.stream, BEGINNING, END).unwrap();
     assert_eq!(sealed, runs);
     rebuild_index(dir.path()).unwrap();
-    let rebuilt = Reader::open(dir.path()).unwrap().runs(source.stream, BEGINNING, END).unwrap();
+    let rebuilt = Reader::open(dir.path(), &keys()).unwrap().runs(source.stream, BEGINNING, END).unwrap();
     assert_eq!(rebuilt, runs);
 }
 
@@ -186,7 +186,7 @@ fn a_stream_begins_at_its_first_parameter_sets_and_goes_on_after_reopening_witho
     let mut store = open(dir.path(), 40);
     made.extend(source.feed(&mut store, 5));
     store.commit().unwrap();
-    let reader = Reader::open(dir.path()).unwrap();
+    let reader = Reader::open(dir.path(), &keys()).unwrap();
     // Unit 20 is the first keyframe, the 16th that was handed in.
     assert_eq!(assert_stretch(&made, &read_all(&reader, source.stream)), (15, 35));
 }
@@ -194,8 +194,9 @@ fn a_stream_begins_at_its_first_parameter_sets_and_goes_on_after_reopening_witho
 #[test]
 fn options_that_cannot_be_are_refused() {
     let dir = scratch();
-    let options = StoreOptions { max_bytes: ByteCount(1 << 30), segment_bytes: ByteCount(1000) };
-    let error = Store::open(dir.path(), options, clock()).map(drop).unwrap_err();
+    let options =
+        StoreOptions { segment_bytes: ByteCount(1000), ..StoreOptions::with_max_bytes(ByteCount(1 << 30)) };
+    let error = Store::open(dir.path(), options, &keys(), clock()).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
 
     let mut store = open(dir.path(), 3);
@@ -212,8 +213,11 @@ fn options_that_cannot_be_are_refused() {
 #[test]
 fn what_is_written_beside_the_footage_is_less_than_two_percent() {
     let dir = scratch();
-    let options = StoreOptions { max_bytes: ByteCount(64 << 20), segment_bytes: ByteCount(8 << 20) };
-    let (mut store, _) = Store::open(dir.path(), options, clock()).unwrap();
+    let options = StoreOptions {
+        segment_bytes: ByteCount(8 << 20),
+        ..StoreOptions::with_max_bytes(ByteCount(64 << 20))
+    };
+    let (mut store, _) = Store::open(dir.path(), options, &keys(), clock()).unwrap();
     // Four cameras of 2 Mbit/s.
     let mut sources: Vec<Source> =
         (1..=4).map(|channel| Source::new(stream(channel, StreamKind::Main), 25, 10_000)).collect();

@@ -9,7 +9,7 @@ use hal::{
     StreamId, StreamKind, VideoCodec, WallTime,
 };
 
-use crate::{Reader, Store, StoreOptions, StoredUnit};
+use crate::{Cipher, DeviceKey, Keys, Reader, Store, StoreOptions, StoredUnit};
 
 /// 2026-11-20T10:00:00Z.
 pub(crate) const START_MICROS: i64 = 1_795_168_800_000_000;
@@ -42,11 +42,24 @@ pub(crate) fn scratch() -> tempfile::TempDir {
 
 /// Segments of 64 KiB, so that a test sees many of them.
 pub(crate) fn small(segments: u64) -> StoreOptions {
-    StoreOptions { max_bytes: ByteCount(segments * (64 << 10)), segment_bytes: ByteCount(64 << 10) }
+    StoreOptions {
+        segment_bytes: ByteCount(64 << 10),
+        ..StoreOptions::with_max_bytes(ByteCount(segments * (64 << 10)))
+    }
+}
+
+/// As [`small`], encrypted.
+pub(crate) fn small_sealed(segments: u64) -> StoreOptions {
+    StoreOptions { cipher: Cipher::ChaCha20Poly1305, ..small(segments) }
+}
+
+/// What all tests' recorders have.
+pub(crate) fn keys() -> Keys {
+    Keys::of_device(DeviceKey::from_bytes([0x5a; 32]))
 }
 
 pub(crate) fn open(dir: &Path, segments: u64) -> Store {
-    Store::open(dir, small(segments), clock()).unwrap().0
+    Store::open(dir, small(segments), &keys(), clock()).unwrap().0
 }
 
 pub(crate) fn stream(channel: u16, kind: StreamKind) -> StreamId {
@@ -202,7 +215,7 @@ pub(crate) fn assert_stretch(made: &[Made], read: &[StoredUnit]) -> (usize, usiz
 /// Asserts that everything in the volume is as it was written, and that nothing waits for repair.
 #[track_caller]
 pub(crate) fn assert_clean(dir: &Path) {
-    let report = crate::check(dir).unwrap();
+    let report = crate::check(dir, &keys()).unwrap();
     assert!(report.is_clean(), "{:#?}", report.damages);
     assert!(report.notes.is_empty(), "{:#?}", report.notes);
 }

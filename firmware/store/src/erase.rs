@@ -1,0 +1,49 @@
+//! Crypto-erasing a volume: its key goes, then what it was for.
+//!
+//! Does not belong here: plain volumes. Overwriting terabytes is the job of whoever wipes disks.
+//!
+//! Invariant: the key goes first. Whatever stops it after that, the footage is gone, and doing it again ends it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::Cipher;
+use crate::disk::{Disk, RealDisk};
+use crate::error::{ErrorKind, StoreError};
+use crate::index::Index;
+use crate::volume::Volume;
+
+/// Makes all footage of an encrypted volume unreadable for ever, and leaves a folder in which a new volume can be made.
+///
+/// The key file is overwritten in place and synced before anything else. What that cannot reach (a copy in a file system's
+/// journal, blocks that flash has set aside) is in docs/storage.md, "Keys".
+///
+/// # Errors
+/// `Invalid` for a plain volume, `Locked` while a writer has it, `NotFound` when there is none; else as the system answers.
+pub fn erase(dir: &Path) -> Result<(), StoreError> {
+    erase_on(Arc::new(RealDisk), dir)
+}
+
+/// As [`erase`], on another disk.
+///
+/// # Errors
+/// As [`erase`].
+pub fn erase_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<(), StoreError> {
+    let volume = Volume::open(disk, dir)?;
+    if volume.cipher == Cipher::None {
+        let what = "the volume is not encrypted, so there is no key to erase";
+        return Err(StoreError::new(ErrorKind::Invalid, dir, None, what));
+    }
+    let _lock = volume.lock()?;
+    volume.key_file().erase()?;
+    // From here on it is only about the room. The name of the volume goes last: until then this can be called again.
+    let removed = |path: &Path| {
+        volume.disk.remove(path).map_err(|error| StoreError::io(path, None, "cannot be removed", error))
+    };
+    for segment in volume.numbers()? {
+        removed(&volume.path(segment))?;
+    }
+    Index::remove_files(&volume.index_path())?;
+    removed(&volume.file())?;
+    volume.disk.sync_dir(dir).map_err(|error| StoreError::io(dir, None, "cannot be made durable", error))
+}
