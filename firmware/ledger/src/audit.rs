@@ -1,7 +1,7 @@
 //! Looking at everything: each kept leaf, each hash, the last checkpoint.
 //!
-//! Opening looks at the end only, so that it takes as long after ten years as on the first day. This reads all files once, in
-//! order, and needs no more memory for a large ledger than for a small one.
+//! Opening looks at the end only, so that it takes as long after ten years as on the first day. This reads
+//! all files once, in order, and needs no more memory for a large ledger than for a small one.
 //!
 //! Does not belong here: mending. A ledger that is not what was signed is evidence.
 

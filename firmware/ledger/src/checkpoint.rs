@@ -1,6 +1,7 @@
 //! Checkpoints: signed statements of how large a ledger is, and its root.
 //!
-//! As C2SP tlog-checkpoint and tlog-cosignature have them. Does not belong here: whether one checkpoint continues another (`proof`).
+//! As C2SP tlog-checkpoint and tlog-cosignature have them. Does not belong here: whether one checkpoint
+//! continues another (`proof`).
 //!
 //! Invariants
 //! - Nothing of a [`SignedCheckpoint`] counts before [`SignedCheckpoint::verify`].
@@ -21,8 +22,8 @@ use crate::tree::MAX_TREE_SIZE;
 /// What a checkpoint says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Which ledger: `candor/` and the recorder's ID, for a second ledger of the same recorder `/2` behind it, and so on. The name of the key
-    /// that signs it.
+    /// Which ledger, and the name of the key that signs it: `candor/` and the recorder's ID; for the next
+    /// ledger of the same recorder `/2` behind it, and so on.
     pub origin: String,
     /// The number of leaves.
     pub size: u64,
@@ -101,10 +102,12 @@ impl SignedCheckpoint {
         &self.note
     }
 
-    /// Verifies that it is by `ledger` and about its ledger, and whatever is by one of `cosigners`; tells who of them saw it.
+    /// Verifies that it is by `ledger` and about its ledger, and whatever is by one of `cosigners`; tells who
+    /// of them saw it.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`] when the ledger's signature is missing or any signature by one of these keys does not hold.
+    /// [`ErrorKind::Refused`] when the ledger's signature is missing or any signature by one of these keys
+    /// does not hold.
     pub fn verify(
         &self,
         ledger: &VerifierKey,
@@ -156,7 +159,8 @@ impl SignedCheckpoint {
     /// Adds a co-signer's line, instead of an earlier one by the same key.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`] when it is not a signature of this by `cosigner`, [`ErrorKind::Invalid`] when there are too many.
+    /// [`ErrorKind::Refused`] when it is not a signature of this by `cosigner`, [`ErrorKind::Invalid`] when
+    /// there are too many.
     pub fn add_cosignature(
         &mut self,
         line: SignatureLine,

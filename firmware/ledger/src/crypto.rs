@@ -1,6 +1,7 @@
 //! SHA-256 and Ed25519, by ring.
 //!
-//! The one file of this crate that knows which library does it. Does not belong here: what is hashed or signed.
+//! The one file of this crate that knows which library does it. Does not belong here: what is hashed or
+//! signed.
 
 use ring::digest::{Context, SHA256};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};

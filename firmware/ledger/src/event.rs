@@ -1,7 +1,8 @@
 //! What is written down: the kinds of events.
 //!
-//! In JSON an event is one flat object; `kind` says which one. Fields are only ever added to a kind; a reader passes over
-//! fields and kinds that it does not know. Times are the recorder's wall time; a channel is 1 to 64.
+//! In JSON an event is one flat object; `kind` says which one. Fields are only ever added to a kind; a reader
+//! passes over fields and kinds that it does not know. Times are the recorder's wall time; a channel is 1 to
+//! 64.
 //!
 //! Does not belong here: when something is written (crates `store`, `recorder`, `candor`).
 
@@ -31,8 +32,8 @@ pub struct StreamRange {
     /// When the last presentation ends.
     #[serde(with = "moment")]
     pub end: WallTime,
-    /// SHA-256 of the last chunk's header, which through the hash chain vouches for all before it (docs/storage.md). Left
-    /// out where the footage is gone.
+    /// SHA-256 of the last chunk's header, which through the hash chain vouches for all before it
+    /// (docs/storage.md). Left out where the footage is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Hash>,
 }

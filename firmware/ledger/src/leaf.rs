@@ -1,10 +1,10 @@
 //! A leaf: an event and when it was written, as one line of JSON.
 //!
-//! The bytes as they are stored are the leaf; reading and writing it again need not give the same bytes, so hashes are always
-//! taken from what is stored.
+//! The bytes as they are stored are the leaf; reading and writing it again need not give the same bytes, so
+//! hashes are always taken from what is stored.
 //!
-//! Invariant: a leaf is one JSON object in UTF-8 without control characters, at most [`MAX_LEAF_BYTES`] long. So it is one
-//! line, and a line that a crash tore is told from a whole one.
+//! Invariant: a leaf is one JSON object in UTF-8 without control characters, at most [`MAX_LEAF_BYTES`] long.
+//! So it is one line, and a line that a crash tore is told from a whole one.
 
 use hal::WallTime;
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,8 @@ impl Leaf {
     /// The bytes to be stored.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when it is too long, has a time outside the years of four digits or is of an unknown kind.
+    /// [`ErrorKind::Invalid`] when it is too long, has a time outside the years of four digits or is of an
+    /// unknown kind.
     pub fn encode(&self) -> Result<Vec<u8>, LedgerError> {
         let bytes = serde_json::to_vec(self).map_err(|error| {
             LedgerError::new(ErrorKind::Invalid, format!("no leaf can be made of it: {error}"))

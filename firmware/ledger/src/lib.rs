@@ -1,14 +1,15 @@
 //! The ledger: a tamper-evident, append-only Merkle log, and its proofs.
 //!
-//! What happens to footage, who looks at it and who changes the recorder is written down as leaves of one tree (RFC 9162), whose
-//! root the recorder signs from time to time (C2SP tlog-checkpoint). Whoever keeps one such checkpoint can prove later that
-//! nothing before it was changed or taken away. docs/ledger.md has every byte, and says what this does not prove.
+//! What happens to footage, who looks at it and who changes the recorder is written down as leaves of one
+//! tree (RFC 9162), whose root the recorder signs from time to time (C2SP tlog-checkpoint). Whoever keeps one
+//! such checkpoint can prove later that nothing before it was changed or taken away. docs/ledger.md has every
+//! byte, and says what this does not prove.
 //!
-//! - [`Log`] writes: `open`, `append`, `checkpoint`, `add_cosignature`; [`Reader`] reads: `leaf`, `leaves`, `inclusion`, `consistency`,
-//!   `root_at`; [`audit`] looks at everything.
+//! - [`Log`] writes: `open`, `append`, `checkpoint`, `add_cosignature`; [`Reader`] reads: `leaf`, `leaves`,
+//!   `inclusion`, `consistency`, `root_at`; [`audit`] looks at everything.
 //! - [`Leaf`] and [`Event`] are the vocabulary.
-//! - [`SignedCheckpoint`], [`VerifierKey`], [`Signer`], [`verify_inclusion`], [`verify_consistency`] are pure, and all that a
-//!   verifier needs; they are there without the feature `log`, in a browser too.
+//! - [`SignedCheckpoint`], [`VerifierKey`], [`Signer`], [`verify_inclusion`], [`verify_consistency`] are
+//!   pure, and all that a verifier needs; they are there without the feature `log`, in a browser too.
 //!
 //! Does not belong here: footage and its hash chain, when something is written, where the key is kept.
 //!

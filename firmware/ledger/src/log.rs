@@ -1,8 +1,9 @@
 //! Writing a ledger.
 //!
-//! A batch of leaves is one write behind the end of the last leaf file and one `fdatasync`. When a leaf file is full, its hashes
-//! are written behind the others and synced, and only then the next file is made: so hashes are never missing
-//! for a file that is not the last. docs/ledger.md has the format and what a crash leaves.
+//! A batch of leaves is one write behind the end of the last leaf file and one `fdatasync`. When a leaf file
+//! is full, its hashes are written behind the others and synced, and only then the next file is made: so
+//! hashes are never missing for a file that is not the last. docs/ledger.md has the format and what a crash
+//! leaves.
 //!
 //! Does not belong here: what is worth a leaf, and how often a checkpoint is signed.
 //!
@@ -24,7 +25,8 @@ use crate::reader::{CHECKPOINT, HASH_BYTES, HASHES, Reader, Recovery, Tail, dama
 use crate::storage::{Storage, StorageFile, replace};
 use crate::tree::{MAX_TREE_SIZE, empty_root, stored_hashes};
 
-/// Bytes of leaves that are kept unless told otherwise. With 16 channels a full disk of 4 TB asks for half of it.
+/// Bytes of leaves that are kept unless told otherwise. With 16 channels a full disk of 4 TB asks for half of
+/// it.
 pub const DEFAULT_LEAF_BYTES: u64 = 1 << 30;
 /// Leaf files that are kept whatever the limit says: the one that is written, and the one before.
 const MIN_FILES: usize = 2;
@@ -49,12 +51,12 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the ledger of `signer`'s key, or begins it, with a signed checkpoint of the empty tree. Keeps the newest
-    /// leaves of at most `max_leaf_bytes`, but not less than the last two files (2 MiB).
+    /// Opens the ledger of `signer`'s key, or begins it, with a signed checkpoint of the empty tree. Keeps
+    /// the newest leaves of at most `max_leaf_bytes`, but not less than the last two files (2 MiB).
     ///
     /// # Errors
-    /// [`ErrorKind::Locked`] when another writer has it, and as [`Reader::open`]. A ledger that is truncated or damaged is left as
-    /// it is: it is evidence. The way on is another ledger, with another origin.
+    /// [`ErrorKind::Locked`] when another writer has it, and as [`Reader::open`]. A ledger that is truncated
+    /// or damaged is left as it is: it is evidence. The way on is another ledger, with another origin.
     pub fn open(
         storage: Arc<dyn Storage>,
         signer: &Signer,
@@ -84,8 +86,8 @@ impl Log {
         Ok((log, recovery))
     }
 
-    /// Cuts what is torn, and makes durable what counts: a sync that failed in an earlier life may have left pages that
-    /// look written and are not, and only writing them again changes that.
+    /// Cuts what is torn, and makes durable what counts: a sync that failed in an earlier life may have left
+    /// pages that look written and are not, and only writing them again changes that.
     fn settle(&mut self, content: &[u8]) -> std::io::Result<()> {
         let Some(last) = self.reader.files.last().copied() else { return Ok(()) };
         self.reader.storage.sync_names()?;
@@ -107,11 +109,12 @@ impl Log {
         &self.reader
     }
 
-    /// Appends a batch, durably, and returns its indices. At most 1 MiB and 8192 leaves; see [`crate::Leaf::encode`].
+    /// Appends a batch, durably, and returns its indices. At most 1 MiB and 8192 leaves; see
+    /// [`crate::Leaf::encode`].
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for what cannot be a leaf, and the system's: then nothing was appended, and it can be
-    /// tried again. Only a crash right then may leave some of the first of them.
+    /// [`ErrorKind::Invalid`] for what cannot be a leaf, and the system's: then nothing was appended, and it
+    /// can be tried again. Only a crash right then may leave some of the first of them.
     pub fn append(&mut self, batch: &[Vec<u8>]) -> Result<Range<u64>, LedgerError> {
         let lines = to_lines(batch)?;
         let from = self.reader.size();
@@ -141,8 +144,8 @@ impl Log {
         Ok(from..self.reader.size())
     }
 
-    /// Takes back what a failed append may have left, before something else is written in its place: what was never
-    /// acknowledged must not come back behind it.
+    /// Takes back what a failed append may have left, before something else is written in its place: what was
+    /// never acknowledged must not come back behind it.
     fn mend(&mut self) -> Result<(), LedgerError> {
         if let (true, Some(file), Some(last)) = (self.torn, &self.file, self.reader.files.last()) {
             let mended = file.set_size(last.bytes).and_then(|()| file.sync_data());
@@ -186,7 +189,8 @@ impl Log {
                 break;
             }
             reader.files.remove(0);
-            // Before the next goes: a cut of the power must not bring back this one without the one behind it.
+            // Before the next goes: a cut of the power must not bring back this one without the one behind
+            // it.
             if reader.storage.sync_names().is_err() {
                 break;
             }
@@ -196,8 +200,8 @@ impl Log {
     /// Signs a checkpoint of all leaves and keeps it. Gives the last one when nothing was appended since.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when the key is not the ledger's, [`ErrorKind::Damaged`] when the ledger no longer continues
-    /// its last checkpoint, and the system's.
+    /// [`ErrorKind::Invalid`] when the key is not the ledger's, [`ErrorKind::Damaged`] when the ledger no
+    /// longer continues its last checkpoint, and the system's.
     pub fn checkpoint(&mut self, signer: &Signer) -> Result<&SignedCheckpoint, LedgerError> {
         let last = self.reader.checkpoint.checkpoint();
         let (size, root) = (self.reader.size(), self.reader.root());

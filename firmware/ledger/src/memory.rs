@@ -1,7 +1,7 @@
 //! A ledger's folder in memory that fails on order.
 //!
-//! For tests of this crate and of whoever writes a ledger. It remembers what was not synced; a power cut takes that away, all of it or some sectors and names. Does not belong
-//! here: deciding what to test.
+//! For tests of this crate and of whoever writes a ledger. It remembers what was not synced; a power cut
+//! takes that away, all of it or some sectors and names. Does not belong here: deciding what to test.
 //!
 //! Invariants
 //! - What `sync_data` and `sync_names` promised stays.
@@ -20,7 +20,8 @@ const SECTOR_BYTES: usize = 512;
 /// What an operation does instead of working.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The power goes in the middle of it: this and every later operation fails, until [`MemoryStorage::restart`].
+    /// The power goes in the middle of it: this and every later operation fails, until
+    /// [`MemoryStorage::restart`].
     PowerCut,
     /// The device fails: half of a write is done, and a sync loses what was written since the last one.
     Io,
@@ -95,7 +96,8 @@ impl MemoryStorage {
         })))
     }
 
-    /// Operation number `operation` fails, from 0: writes, sizes, syncs, creations, renames and removals count.
+    /// Operation number `operation` fails, from 0: writes, sizes, syncs, creations, renames and removals
+    /// count.
     pub fn fail_at(&self, operation: u64, fault: Fault) {
         lock(&self.0).faults.insert(operation, fault);
     }
@@ -393,7 +395,8 @@ impl StorageFile for MemoryFile {
         let contents = &mut files[self.file];
         match fault {
             None => contents.sync(),
-            // What a failed sync does on Linux: the pages count as clean, and the medium never got some of them.
+            // What a failed sync does on Linux: the pages count as clean, and the medium never got some of
+            // them.
             Some(Fault::Io | Fault::Full) => contents.lose_quietly(coin),
             Some(Fault::PowerCut) => {}
         }

@@ -2,7 +2,8 @@
 //!
 //! Does not belong here: what the text says (`checkpoint`).
 //!
-//! Invariant: what is parsed is written again byte for byte, and is never trusted before a signature is verified.
+//! Invariant: what is parsed is written again byte for byte, and is never trusted before a signature is
+//! verified.
 
 use std::fmt;
 use std::str::FromStr;

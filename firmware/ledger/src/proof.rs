@@ -2,7 +2,8 @@
 //!
 //! Those of RFC 9162 section 2.1. Does not belong here: where the kept hashes lie, and who signed the root.
 //!
-//! Invariant: a proof has at most [`MAX_PROOF_HASHES`] hashes, and a verifier looks at no more of them than the sizes ask for.
+//! Invariant: a proof has at most [`MAX_PROOF_HASHES`] hashes, and a verifier looks at no more of them than
+//! the sizes ask for.
 
 use std::ops::Range;
 
@@ -13,8 +14,8 @@ use crate::tree::{MAX_TREE_SIZE, Subtree, empty_root, join, node_hash, subtrees}
 /// The most hashes in a proof: one for each level of the largest tree, and one more for consistency.
 pub const MAX_PROOF_HASHES: usize = MAX_TREE_SIZE.ilog2() as usize + 1;
 
-/// The hashes that lead from leaf `index` to the root of the tree of the first `size` leaves. `node` gives the hash of a
-/// complete subtree within them, and is asked at most twice as often as the tree has levels.
+/// The hashes that lead from leaf `index` to the root of the tree of the first `size` leaves. `node` gives
+/// the hash of a complete subtree within them, and is asked at most twice as often as the tree has levels.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`] when there is no such leaf, and those of `node`.
@@ -41,8 +42,8 @@ pub fn inclusion_proof<E: From<LedgerError>>(
     hashes_of(ranges, node)
 }
 
-/// The hashes that show that the tree of the first `new` leaves begins with the tree of the first `old`. Empty from the
-/// empty tree, which every tree begins with. `node` as in [`inclusion_proof`].
+/// The hashes that show that the tree of the first `new` leaves begins with the tree of the first `old`.
+/// Empty from the empty tree, which every tree begins with. `node` as in [`inclusion_proof`].
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`] when `old` is larger than `new`, and those of `node`.
@@ -75,7 +76,8 @@ pub fn consistency_proof<E: From<LedgerError>>(
     hashes_of(ranges, node)
 }
 
-/// Where the RFC cuts a tree of more than one leaf in two: behind the largest power of two that is less than its size.
+/// Where the RFC cuts a tree of more than one leaf in two: behind the largest power of two that is less than
+/// its size.
 fn split(tree: &Range<u64>) -> u64 {
     tree.start + (1 << (tree.end - tree.start - 1).ilog2())
 }
@@ -95,8 +97,8 @@ fn hashes_of<E>(
         .collect()
 }
 
-/// Whether `proof` leads from the leaf with hash `leaf` at `index` to `root`, the root of a tree of `size` leaves (RFC 9162,
-/// 2.1.3.2).
+/// Whether `proof` leads from the leaf with hash `leaf` at `index` to `root`, the root of a tree of `size`
+/// leaves (RFC 9162, 2.1.3.2).
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] when it does not.
@@ -123,8 +125,8 @@ pub fn verify_inclusion(
     if edge.last == 0 && hash == *root { Ok(()) } else { Err(refused()) }
 }
 
-/// Whether `proof` shows that the tree of `new` leaves with root `new_root` begins with the tree of `old` leaves with root
-/// `old_root` (RFC 9162, 2.1.4.2).
+/// Whether `proof` shows that the tree of `new` leaves with root `new_root` begins with the tree of `old`
+/// leaves with root `old_root` (RFC 9162, 2.1.4.2).
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] when it does not.
@@ -194,8 +196,8 @@ impl Edge {
             return None;
         }
         let side = if self.inner & 1 == 1 || self.inner == self.last {
-            // A right child, or the last one without a sibling: the levels on which it has none are passed over.
-            // It is not 0, or it would be the root.
+            // A right child, or the last one without a sibling: the levels on which it has none are passed
+            // over. It is not 0, or it would be the root.
             self.up(self.inner.trailing_zeros());
             Side::Left
         } else {

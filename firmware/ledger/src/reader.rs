@@ -1,7 +1,8 @@
 //! Reading a ledger's files: leaves, roots and proofs.
 //!
-//! The hashes of all leaf files but the last lie in `hashes`; those of the last file are made from its leaves when the
-//! ledger is opened, and kept in memory. So opening reads the last leaf file, and a logarithmic number of hashes.
+//! The hashes of all leaf files but the last lie in `hashes`; those of the last file are made from its leaves
+//! when the ledger is opened, and kept in memory. So opening reads the last leaf file, and a logarithmic
+//! number of hashes.
 //!
 //! Does not belong here: writing (`log`), and looking at everything (`audit`).
 //!
@@ -76,9 +77,10 @@ impl Reader {
     /// Opens the ledger of `key` to read it, also while another process writes it.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is none, [`ErrorKind::Truncated`] when leaves that the last checkpoint counts are
-    /// missing, [`ErrorKind::Refused`] when that checkpoint is not by `key`, [`ErrorKind::Damaged`] when it does not fit the
-    /// hashes or files are not what was written, and the system's.
+    /// [`ErrorKind::NotFound`] when there is none, [`ErrorKind::Truncated`] when leaves that the last
+    /// checkpoint counts are missing, [`ErrorKind::Refused`] when that checkpoint is not by `key`,
+    /// [`ErrorKind::Damaged`] when it does not fit the hashes or files are not what was written, and the
+    /// system's.
     pub fn open(storage: Arc<dyn Storage>, key: &VerifierKey) -> Result<Self, LedgerError> {
         Self::open_with_tail(storage, key).map(|(reader, _, _)| reader)
     }
@@ -187,8 +189,8 @@ impl Reader {
     /// The proof that leaf `index` is among the first `size` leaves. Works for dropped leaves too.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when there is no such leaf, [`ErrorKind::Damaged`] when no proof can be made that holds, and
-    /// the system's.
+    /// [`ErrorKind::Invalid`] when there is no such leaf, [`ErrorKind::Damaged`] when no proof can be made
+    /// that holds, and the system's.
     pub fn inclusion(&self, index: u64, size: u64) -> Result<Vec<Hash>, LedgerError> {
         self.reaches(size)?;
         let proof = inclusion_proof(index, size, |subtree| self.hash(subtree))?;
@@ -201,8 +203,8 @@ impl Reader {
     /// The proof that the first `old` leaves are the beginning of the first `new`.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when there are not so many, [`ErrorKind::Damaged`] when no proof can be made that holds, and
-    /// the system's.
+    /// [`ErrorKind::Invalid`] when there are not so many, [`ErrorKind::Damaged`] when no proof can be made
+    /// that holds, and the system's.
     pub fn consistency(&self, old: u64, new: u64) -> Result<Vec<Hash>, LedgerError> {
         self.reaches(new)?;
         let proof = consistency_proof(old, new, |subtree| self.hash(subtree))?;
@@ -339,7 +341,8 @@ pub(crate) fn leaf_files(storage: &dyn Storage) -> Result<Vec<LeafFile>, LedgerE
     Ok(files)
 }
 
-/// The last checkpoint. A ledger begins with one, so that other files without one are what is left of a ledger.
+/// The last checkpoint. A ledger begins with one, so that other files without one are what is left of a
+/// ledger.
 fn read_checkpoint(storage: &dyn Storage, key: &VerifierKey) -> Result<SignedCheckpoint, LedgerError> {
     let file = match storage.open(CHECKPOINT) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -1,6 +1,7 @@
 //! The ledger's folder: its file operations, behind a trait.
 //!
-//! So that tests can break them. //! [`Folder`] is one of the file system; `MemoryStorage` loses power on order. Does not belong here: what the bytes mean.
+//! So that tests can break them. [`Folder`] is one of the file system; `MemoryStorage` loses power on order.
+//! Does not belong here: what the bytes mean.
 //!
 //! Invariant: nothing is durable before `sync_data` on the file, and before `sync_names` for its name.
 
@@ -122,15 +123,24 @@ impl Folder {
     /// # Errors
     /// The system's.
     pub fn create(path: &Path) -> io::Result<Self> {
-        if !path.is_dir() {
-            fs::create_dir_all(path)?;
-            // The folder's own name must be as durable as what is in it.
-            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                File::open(parent)?.sync_all()?;
-            }
-        }
+        make(path)?;
         Ok(Self::new(path))
     }
+}
+
+/// Makes a folder whose name, and its parents', are as durable as what will be in it.
+fn make(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Err(io::ErrorKind::NotFound.into()),
+    };
+    make(parent)?;
+    fs::create_dir(path)?;
+    File::open(parent)?.sync_all()
 }
 
 struct FolderFile(File);

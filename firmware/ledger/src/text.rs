@@ -1,6 +1,7 @@
 //! Words from outside that are written down: names of users, reasons, versions.
 //!
-//! Invariant: no longer than [`MAX_TEXT_BYTES`], so that nobody fills the ledger by what they type into a login form.
+//! Invariant: no longer than [`MAX_TEXT_BYTES`], so that nobody fills the ledger by what they type into a
+//! login form.
 
 use std::fmt;
 

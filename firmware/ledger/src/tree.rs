@@ -1,15 +1,17 @@
 //! The Merkle tree of RFC 9162 (as RFC 6962): hashes, and where each is kept.
 //!
-//! A tree of n leaves is the list of its *complete* subtrees (a power of two of leaves) plus a rule to join them,
-//! so only hashes of complete subtrees are ever kept: they never change when the tree grows. They are numbered in the order in
-//! which they become complete: a leaf's own first, then those of the ever larger subtrees that it closes.
+//! A tree of n leaves is the list of its *complete* subtrees (a power of two of leaves) plus a rule to join
+//! them, so only hashes of complete subtrees are ever kept: they never change when the tree grows. They are
+//! numbered in the order in which they become complete: a leaf's own first, then those of the ever larger
+//! subtrees that it closes.
 //!
 //! Does not belong here: proofs (`proof`), files.
 
 use crate::crypto::sha256;
 use crate::hex::{Hash, Hex};
 
-/// The most leaves of one tree: ten years of 100 leaves a second are 2^35. Keeps all arithmetic far from overflow.
+/// The most leaves of one tree: ten years of 100 leaves a second are 2^35. Keeps all arithmetic far from
+/// overflow.
 pub const MAX_TREE_SIZE: u64 = 1 << 48;
 
 /// The hash of a leaf: SHA-256 of a zero byte and the leaf.
@@ -60,8 +62,8 @@ pub const fn stored_hashes(size: u64) -> u64 {
     2 * size - size.count_ones() as u64
 }
 
-/// The largest complete subtrees that make up the leaves `from..to`, from left to right. For the ranges of the RFC:
-/// `from` is a multiple of a power of two that is not less than the length.
+/// The largest complete subtrees that make up the leaves `from..to`, from left to right. For the ranges of
+/// the RFC: `from` is a multiple of a power of two that is not less than the length.
 pub fn subtrees(from: u64, to: u64) -> impl Iterator<Item = Subtree> {
     let mut at = from;
     std::iter::from_fn(move || {
@@ -77,8 +79,8 @@ pub(crate) fn join(hashes: &[Hash]) -> Option<Hash> {
     hashes.iter().rev().copied().reduce(|right, left| node_hash(&left, &right))
 }
 
-/// The right edge of a tree: enough to append to it and to know its root, with a hash for each one in the binary
-/// number of its leaves.
+/// The right edge of a tree: enough to append to it and to know its root, with a hash for each one in the
+/// binary number of its leaves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frontier {
     size: u64,
@@ -86,7 +88,8 @@ pub struct Frontier {
 }
 
 impl Frontier {
-    /// The edge of a tree with `size` leaves whose [`subtrees`] have these hashes; `None` when their number is wrong.
+    /// The edge of a tree with `size` leaves whose [`subtrees`] have these hashes; `None` when their number
+    /// is wrong.
     #[must_use]
     pub fn new(size: u64, peaks: Vec<Hash>) -> Option<Self> {
         (peaks.len() == size.count_ones() as usize).then_some(Self { size, peaks })

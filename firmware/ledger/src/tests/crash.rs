@@ -1,8 +1,8 @@
 //! Cuts of the power and failing devices at every operation.
 //!
-//! A script is run on a folder that fails on order. Whatever fails is tried again, by the same writer or by the next one;
-//! after a cut the ledger is opened again. At every opening, what was acknowledged must be there, and nothing else but
-//! the beginning of the batch that was on its way.
+//! A script is run on a folder that fails on order. Whatever fails is tried again, by the same writer or by
+//! the next one; after a cut the ledger is opened again. At every opening, what was acknowledged must be
+//! there, and nothing else but the beginning of the batch that was on its way.
 
 use std::sync::Arc;
 
@@ -25,7 +25,8 @@ enum Step {
     Reopen,
 }
 
-/// Fills files in the middle of batches and at their ends, with and without checkpoints between; drops the oldest.
+/// Fills files in the middle of batches and at their ends, with and without checkpoints between; drops the
+/// oldest.
 const SCRIPT: &[Step] = {
     use Step::{Append, Checkpoint, Reopen};
     &[

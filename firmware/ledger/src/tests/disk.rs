@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::support::{Definition, ORIGIN, key, leaf, leaves, open, signer};
 use crate::log::Limits;
 use crate::{
-    ErrorKind, Folder, KeyKind, LedgerError, Log, Loss, MAX_LEAF_BYTES, MemoryStorage, Progress, Reader,
-    Recovery, Signer, Storage, audit, empty_root, leaf_hash, verify_consistency, verify_inclusion,
+    ErrorKind, Folder, KeyKind, Leaf, LedgerError, Log, Loss, MAX_LEAF_BYTES, MemoryStorage, Progress,
+    Reader, Recovery, Signer, Storage, audit, empty_root, leaf_hash, verify_consistency, verify_inclusion,
 };
 
 const SMALL: Limits = Limits { leaf_bytes: 6_000, file_bytes: 2_000, file_leaves: 16 };
@@ -350,4 +350,40 @@ fn opening_a_ledger_of_a_million_leaves_reads_its_end_only() {
     log.reader().inclusion(123_456, LEAVES).unwrap();
     let proven = storage.bytes_read() - before;
     assert!(proven <= 32 * 64, "{proven} bytes");
+}
+
+/// docs/ledger.md, section 8: what another program can be tested against.
+#[test]
+fn the_document_has_the_ledger_that_we_write() {
+    let document = include_str!("../../../../docs/ledger.md");
+    let seed = |first: u8| std::array::from_fn(|at| first + at as u8);
+    let signer = Signer::from_seed(ORIGIN, KeyKind::Note, &seed(0)).unwrap();
+    let phone = Signer::from_seed("phone/4711", KeyKind::Cosignature, &seed(32)).unwrap();
+    let leaves: Vec<_> = document.lines().filter(|line| line.starts_with(r#"{"time":"2030-"#)).collect();
+    let leaves: Vec<_> = leaves.iter().map(|line| line.as_bytes().to_vec()).collect();
+    assert_eq!(leaves.len(), 3);
+    for leaf in &leaves {
+        assert_eq!(&Leaf::decode(leaf).unwrap().encode().unwrap(), leaf);
+    }
+    let storage = Arc::new(MemoryStorage::new(Loss::Everything));
+    let (mut log, _) = Log::open(storage, &signer, u64::MAX).unwrap();
+    log.append(&leaves).unwrap();
+    log.checkpoint(&signer).unwrap();
+    let time = hal::WallTime::from_unix_micros(1_900_000_000_000_000);
+    let line = log.reader().last_checkpoint().cosign(&phone, time).unwrap();
+    let checkpoint = log.add_cosignature(line, phone.verifier()).unwrap().to_string();
+    let mut expected = vec![signer.verifier().to_string(), phone.verifier().to_string(), checkpoint];
+    expected.extend(log.reader().inclusion(1, 3).unwrap().iter().map(ToString::to_string));
+    expected.push(log.reader().root().to_string());
+    for text in expected {
+        assert!(document.contains(&text), "the document lacks\n{text}");
+    }
+}
+
+/// Roles share a ledger between threads.
+#[test]
+fn a_ledger_can_be_sent_and_shared() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Log>();
+    shared::<Reader>();
 }

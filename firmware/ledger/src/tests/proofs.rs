@@ -8,7 +8,8 @@ use crate::{
     leaf_hash, verify_consistency, verify_inclusion,
 };
 
-/// The inputs of Certificate Transparency's reference tests (google/certificate-transparency, merkle_tree_test.cc).
+/// The inputs of Certificate Transparency's reference tests (google/certificate-transparency,
+/// merkle_tree_test.cc).
 fn reference_leaves() -> Vec<Vec<u8>> {
     ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
         .map(|hex| data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap())
