@@ -169,6 +169,9 @@ impl Log {
             }
             reader.hashes = Some(hashes);
         }
+        // From here on the next file may exist, and whoever opens the ledger would look for new leaves there alone: even
+        // if this fails, nothing goes into the last one any more.
+        self.file = None;
         let next = LeafFile { first: reader.size(), bytes: 0 };
         let file = reader.storage.open_to_write(&next.name()).map_err(cannot)?;
         // An earlier try may have left something.
