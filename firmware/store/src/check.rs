@@ -199,7 +199,13 @@ impl Check<'_> {
                 (contents, end, false)
             }
             Probe::Footless(header) => {
-                self.wrong(segment, self.volume.segment_bytes, "the footer is damaged");
+                let row = self.index.as_ref().map(|index| index.segment(segment)).transpose()?;
+                // The index hears of a seal when it is durable.
+                if row.is_some_and(|row| row.is_none_or(|row| row.state != State::Sealed)) {
+                    self.report.notes.push(format!("segment {segment}: its seal was not finished"));
+                } else {
+                    self.wrong(segment, self.volume.segment_bytes, "the footer is damaged");
+                }
                 let (contents, end) = self.scan(&header, &*file, void_from)?;
                 (contents, end, false)
             }

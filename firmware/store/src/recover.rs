@@ -200,9 +200,12 @@ impl<'a> Recovery<'a> {
                     unsealed.push(Unsealed { segment, file, header, closed: false });
                 }
                 Probe::Footless(header) => {
-                    let error =
-                        self.volume.damaged(segment, self.volume.segment_bytes, "the footer is damaged");
-                    self.report.damages.push(error.to_string());
+                    // The index hears of a seal when it is durable. Before that a power cut may leave any part of it.
+                    if self.rows.get(&segment).is_some_and(|row| row.state == State::Sealed) {
+                        let end = self.volume.segment_bytes;
+                        let error = self.volume.damaged(segment, end, "the footer is damaged");
+                        self.report.damages.push(error.to_string());
+                    }
                     unsealed.push(Unsealed { segment, file, header, closed: true });
                 }
                 Probe::Sealed(header, trailer, contents) => {
