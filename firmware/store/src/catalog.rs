@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use hal::{StreamId, WallTime};
 
+use crate::coverage::{Beside, Coverage, Question};
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, SegmentRow, State};
@@ -102,14 +103,14 @@ impl Catalog {
     /// `Index`, `Io`.
     pub(crate) fn bounds(&self, stream: StreamId) -> Result<Option<(WallTime, WallTime)>, StoreError> {
         let mut known = self.known();
-        let ends = [known.index.first(stream)?, known.index.last(stream)?];
-        let mut runs: Vec<SegmentRun> = ends.into_iter().flatten().collect();
+        let mut bounds = known.index.bounds(stream)?;
         for (segment, contents) in known.open_contents(&self.volume)? {
-            runs.extend(runs_of(segment, &contents.entries).into_iter().filter(|run| run.stream == stream));
+            for run in runs_of(segment, &contents.entries).iter().filter(|run| run.stream == stream) {
+                let (start, end) = bounds.unwrap_or((run.start, run.end));
+                bounds = Some((start.min(run.start), end.max(run.end)));
+            }
         }
-        let start = runs.iter().map(|run| run.start).min();
-        let end = runs.iter().map(|run| run.end).max();
-        Ok(start.zip(end))
+        Ok(bounds)
     }
 
     /// The runs that touch `from`..`to`, as far as they lie in one segment each, in recording order.
@@ -136,6 +137,20 @@ impl Catalog {
         }
         runs.sort_by_key(|run| run.first_sequence);
         Ok(runs)
+    }
+
+    /// When streams have footage.
+    pub(crate) fn coverage(&self, question: &Question<'_>) -> Result<Vec<Coverage>, StoreError> {
+        let mut known = self.known();
+        let mut beside = Beside::default();
+        // The open segments first: should one be sealed in between, its runs come twice and not never.
+        for (segment, contents) in known.open_contents(&self.volume)? {
+            beside.open.extend(runs_of(segment, &contents.entries));
+        }
+        for &segment in &known.missing {
+            beside.missing.extend(known.index.runs_in(segment)?);
+        }
+        known.index.coverage(question, &beside)
     }
 
     /// Where the chunks of a segment are.

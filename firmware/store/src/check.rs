@@ -143,6 +143,7 @@ pub(crate) fn check_on(disk: Arc<dyn Disk>, dir: &Path, keys: &Keys) -> Result<C
             check.damage(&error);
         }
     }
+    check.timeline();
     Ok(check.report)
 }
 
@@ -177,6 +178,17 @@ impl Check<'_> {
         for row in rows.iter().filter(|row| numbers.binary_search(&row.segment).is_err()) {
             self.report.notes.push(format!("the index has segment {}, which is recycled", row.segment));
         }
+    }
+
+    /// Spans and days are made of the index's own rows, whether or not those are right.
+    fn timeline(&mut self) {
+        let what = match self.index.as_ref().map(Index::timeline_agrees) {
+            Some(Ok(Err(what))) => what,
+            Some(Err(error)) => return self.damage(&error),
+            Some(Ok(Ok(()))) | None => return,
+        };
+        let error = StoreError::new(ErrorKind::Index, &self.volume.index_path(), None, what);
+        self.damage(&error);
     }
 
     fn segment(&mut self, segment: u64, void_from: Option<u64>) -> Result<(), StoreError> {

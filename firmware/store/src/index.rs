@@ -1,24 +1,27 @@
 //! The index: which run of which stream lies in which segment.
 //!
 //! SQLite in WAL mode, written after the footage is durable and without waiting for the medium: whatever a power
-//! cut takes from it is found again in the segments. Does not belong here: single chunks; footers have those.
+//! cut takes from it is found again in the segments. Does not belong here: single chunks, footers have those; the
+//! statements for runs (`rows`) and for what goes on across segments (`spans`).
 //!
 //! Invariants
-//! - Rows of a segment are there when it is sealed (or given up), all or none.
+//! - Rows of a segment are there when it is sealed (or given up), all or none, and so are its share in spans and days.
 //! - Until then only its committed bytes are known, and readers scan it that far.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use evidence::stream;
-use hal::{Pts90k, StreamId, WallTime};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, params};
+use hal::{StreamId, WallTime};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
 
+use crate::coverage::{Beside, Coverage, Question, coverage};
 use crate::error::{ErrorKind, StoreError};
-use crate::runs::{MAX_ROW_MICROS, SegmentRun};
+use crate::rows;
+use crate::runs::SegmentRun;
+use crate::spans::{self, Changes};
 
 /// `PRAGMA user_version` of this schema.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -153,87 +156,81 @@ impl Index {
     /// Notes how far the open segment is committed.
     pub(crate) fn set_open(&self, segment: u64, committed_bytes: u64) -> Result<(), StoreError> {
         self.run(|db| {
-            db.prepare_cached(UPSERT_SEGMENT)?.execute(params![
-                segment as i64,
-                State::Open.code(),
-                committed_bytes as i64
-            ])
-        })
-        .map(drop)
-    }
-
-    /// Replaces everything known of a segment.
-    pub(crate) fn close(&mut self, row: SegmentRow, runs: &[SegmentRun]) -> Result<(), StoreError> {
-        self.write(|tx| {
-            delete(tx, row.segment)?;
-            tx.prepare_cached(UPSERT_SEGMENT)?.execute(params![
-                row.segment as i64,
-                row.state.code(),
-                row.committed_bytes as i64
-            ])?;
-            let mut insert = tx.prepare_cached(INSERT_RUN)?;
-            for run in runs {
-                insert.execute(params![
-                    run.stream.channel.get(),
-                    run.stream.kind.code(),
-                    run.first_sequence as i64,
-                    run.last_sequence as i64,
-                    run.segment as i64,
-                    run.units as i64,
-                    run.payload_bytes as i64,
-                    run.start.as_unix_micros(),
-                    run.end.as_unix_micros(),
-                    run.format,
-                    run.discontinuity,
-                    run.last_pts.0,
-                    run.last_wall.as_unix_micros(),
-                    run.last_offset as i64,
-                    run.last_hash,
-                ])?;
+            // Not the state, which would write to the index of unsealed segments too, each second.
+            let known = db
+                .prepare_cached("UPDATE segment SET committed_bytes = ?2 WHERE seq = ?1 AND state = ?3")?
+                .execute(params![segment as i64, committed_bytes as i64, State::Open.code()])?;
+            if known == 0 {
+                upsert(db, SegmentRow { segment, state: State::Open, committed_bytes })?;
             }
             Ok(())
         })
     }
 
-    /// Forgets segments; returns how many rows went.
-    pub(crate) fn forget(&mut self, segments: &[u64]) -> Result<u64, StoreError> {
-        self.write(|tx| segments.iter().map(|&segment| delete(tx, segment)).sum())
-    }
-
-    /// Streams that have runs.
-    pub(crate) fn streams(&self) -> Result<Vec<StreamId>, StoreError> {
-        // The primary key begins with both, but SQLite would walk all of it for a DISTINCT: ask by steps.
-        let mut streams = Vec::new();
-        let mut after: (u16, u8) = (0, 0);
-        while let Some((channel, kind)) = self.run(|db| {
-            db.prepare_cached(
-                "SELECT channel, kind FROM run WHERE (channel, kind) > (?1, ?2) ORDER BY channel, kind LIMIT 1",
-            )?
-            .query_row(params![after.0, after.1], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()
-        })? {
-            streams.extend(stream(channel, kind));
-            after = (channel, kind);
-        }
-        Ok(streams)
-    }
-
-    /// A stream's last run as far as it is indexed.
-    pub(crate) fn last(&self, stream: StreamId) -> Result<Option<SegmentRun>, StoreError> {
-        self.one(stream, "ORDER BY first_sequence DESC LIMIT 1")
-    }
-
-    /// A stream's first run.
-    pub(crate) fn first(&self, stream: StreamId) -> Result<Option<SegmentRun>, StoreError> {
-        self.one(stream, "ORDER BY first_sequence LIMIT 1")
-    }
-
-    fn one(&self, of: StreamId, order: &str) -> Result<Option<SegmentRun>, StoreError> {
-        self.run(|db| {
-            db.prepare_cached(&format!("{SELECT_RUN} WHERE channel = ?1 AND kind = ?2 {order}"))?
-                .query_row(params![of.channel.get(), of.kind.code()], |row| run_row(row, of))
-                .optional()
+    /// Replaces everything known of a segment.
+    pub(crate) fn close(&mut self, row: SegmentRow, runs: &[SegmentRun]) -> Result<(), StoreError> {
+        self.write(|db| {
+            let mut changes = Changes::default();
+            delete(db, row.segment, &mut changes)?;
+            upsert(db, row)?;
+            rows::insert(db, row.segment, runs)?;
+            runs.iter().try_for_each(|run| changes.add(db, run))?;
+            changes.finish(db)
         })
+    }
+
+    /// Forgets segments; returns how many rows went, of segments and runs.
+    pub(crate) fn forget(&mut self, segments: &[u64]) -> Result<u64, StoreError> {
+        self.write(|db| {
+            let mut changes = Changes::default();
+            let mut gone = 0;
+            for &segment in segments {
+                gone += delete(db, segment, &mut changes)?;
+            }
+            changes.finish(db)?;
+            Ok(gone)
+        })
+    }
+
+    /// Streams that have runs, in order.
+    pub(crate) fn streams(&self) -> Result<Vec<StreamId>, StoreError> {
+        self.run(spans::streams)
+    }
+
+    /// A stream's last run in recording order, as far as it is indexed.
+    pub(crate) fn last(&self, stream: StreamId) -> Result<Option<SegmentRun>, StoreError> {
+        self.run(|db| {
+            let Some(span) = spans::last(db, stream)? else { return Ok(None) };
+            let rows = rows::touching(db, stream, span.end.offset_micros(-1), span.end.offset_micros(1))?;
+            Ok(rows.into_iter().rfind(|row| row.last_sequence == span.last_sequence))
+        })
+    }
+
+    /// The first moment of a stream's footage and the last one, as far as it is indexed.
+    pub(crate) fn bounds(&self, stream: StreamId) -> Result<Option<(WallTime, WallTime)>, StoreError> {
+        self.run(|db| spans::bounds(db, stream))
+    }
+
+    /// When streams have footage.
+    pub(crate) fn coverage(
+        &self,
+        question: &Question<'_>,
+        beside: &Beside,
+    ) -> Result<Vec<Coverage>, StoreError> {
+        self.run(|db| {
+            // One state of the index for all of it.
+            let snapshot = db.unchecked_transaction()?;
+            coverage(&snapshot, question, beside)
+        })
+    }
+
+    /// Whether what is told of a timeline is what the runs make of it, for people if not.
+    pub(crate) fn timeline_agrees(&self) -> Result<Result<(), String>, StoreError> {
+        let audit = self.run(|db| spans::audit(&*db.unchecked_transaction()?))?;
+        Ok(audit.map_err(|at| match at {
+            Some((stream, day)) => format!("its timeline of {stream} on the day from {day:?} is wrong"),
+            None => "its timeline leaves runs out".to_owned(),
+        }))
     }
 
     /// Runs of a stream that touch `from`..`to`, in recording order.
@@ -243,78 +240,53 @@ impl Index {
         from: WallTime,
         to: WallTime,
     ) -> Result<Vec<SegmentRun>, StoreError> {
-        self.run(|db| {
-            db.prepare_cached(&format!(
-                "{SELECT_RUN} WHERE channel = ?1 AND kind = ?2 AND start_wall_us >= ?3 AND start_wall_us < ?4
-                 AND end_wall_us > ?5 ORDER BY first_sequence"
-            ))?
-            .query_map(
-                params![
-                    of.channel.get(),
-                    of.kind.code(),
-                    from.offset_micros(-MAX_ROW_MICROS).as_unix_micros(),
-                    to.as_unix_micros(),
-                    from.as_unix_micros()
-                ],
-                |row| run_row(row, of),
-            )?
-            .collect()
-        })
+        self.run(|db| rows::touching(db, of, from, to))
     }
 
-    /// The runs in one segment, in recording order.
+    /// The runs in one segment, in order of stream and recording.
     pub(crate) fn runs_in(&self, segment: u64) -> Result<Vec<SegmentRun>, StoreError> {
-        self.run(|db| {
-            db.prepare_cached(&format!(
-                "{SELECT_RUN} WHERE segment = ?1 ORDER BY channel, kind, first_sequence"
-            ))?
-            .query_map([segment as i64], |row| {
-                let of = stream(row.get("channel")?, row.get("kind")?)
-                    .ok_or(rusqlite::Error::IntegralValueOutOfRange(0, row.get("channel")?))?;
-                run_row(row, of)
-            })?
-            .collect()
-        })
+        self.run(|db| rows::in_segment(db, segment))
     }
 
     /// How many runs there are rows for.
     pub(crate) fn count(&self) -> Result<u64, StoreError> {
-        self.run(|db| db.query_row("SELECT count(*) FROM run", [], |row| row.get::<_, i64>(0)))
-            .map(|count| count as u64)
+        self.run(rows::count)
     }
 
     fn run<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         work(&self.db).map_err(|error| failed(&self.path, &error))
     }
 
-    fn write<T>(
-        &mut self,
-        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
-        let done = self.db.transaction().and_then(|tx| {
-            let done = work(&tx)?;
-            tx.commit()?;
+    fn write<T>(&mut self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let done = self.db.transaction().and_then(|transaction| {
+            let done = work(&transaction)?;
+            transaction.commit()?;
             Ok(done)
         });
         done.map_err(|error| failed(&self.path, &error))
     }
 }
 
-const UPSERT_SEGMENT: &str = "INSERT INTO segment (seq, state, committed_bytes) VALUES (?1, ?2, ?3)
-    ON CONFLICT (seq) DO UPDATE SET state = ?2, committed_bytes = ?3";
+fn upsert(db: &Connection, row: SegmentRow) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO segment (seq, state, committed_bytes) VALUES (?1, ?2, ?3)
+         ON CONFLICT (seq) DO UPDATE SET state = ?2, committed_bytes = ?3",
+    )?
+    .execute(params![row.segment as i64, row.state.code(), row.committed_bytes as i64])
+    .map(drop)
+}
 
-const INSERT_RUN: &str = "INSERT OR REPLACE INTO run (channel, kind, first_sequence, last_sequence, segment, units,
-    payload_bytes, start_wall_us, end_wall_us, format_crc32c, discontinuity, last_pts_90k, last_wall_us,
-    last_chunk_offset_bytes, last_chunk_sha256) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
-
-const SELECT_RUN: &str = "SELECT channel, kind, first_sequence, last_sequence, segment, units, payload_bytes,
-    start_wall_us, end_wall_us, format_crc32c, discontinuity, last_pts_90k, last_wall_us, last_chunk_offset_bytes,
-    last_chunk_sha256 FROM run";
-
-fn delete(tx: &Transaction<'_>, segment: u64) -> rusqlite::Result<u64> {
-    let runs = tx.prepare_cached("DELETE FROM run WHERE segment = ?1")?.execute([segment as i64])?;
-    let segments = tx.prepare_cached("DELETE FROM segment WHERE seq = ?1")?.execute([segment as i64])?;
-    Ok((runs + segments) as u64)
+/// Takes out all rows of a segment; how many.
+fn delete(db: &Connection, segment: u64, changes: &mut Changes) -> rusqlite::Result<u64> {
+    let runs = rows::in_segment(db, segment)?;
+    for run in &runs {
+        // One by one: what is left of a span begins or ends at a row that is still there.
+        rows::delete(db, run)?;
+        changes.remove(db, run)?;
+    }
+    rows::delete_slices(db, segment, &runs)?;
+    let segments = db.prepare_cached("DELETE FROM segment WHERE seq = ?1")?.execute([segment as i64])?;
+    Ok((runs.len() + segments) as u64)
 }
 
 fn segment_row(row: &Row<'_>) -> rusqlite::Result<SegmentRow> {
@@ -322,25 +294,6 @@ fn segment_row(row: &Row<'_>) -> rusqlite::Result<SegmentRow> {
         segment: row.get::<_, i64>(0)? as u64,
         state: State::from_code(row.get(1)?),
         committed_bytes: row.get::<_, i64>(2)? as u64,
-    })
-}
-
-fn run_row(row: &Row<'_>, stream: StreamId) -> rusqlite::Result<SegmentRun> {
-    Ok(SegmentRun {
-        segment: row.get::<_, i64>("segment")? as u64,
-        stream,
-        first_sequence: row.get::<_, i64>("first_sequence")? as u64,
-        last_sequence: row.get::<_, i64>("last_sequence")? as u64,
-        units: row.get::<_, i64>("units")? as u64,
-        payload_bytes: row.get::<_, i64>("payload_bytes")? as u64,
-        start: WallTime::from_unix_micros(row.get("start_wall_us")?),
-        end: WallTime::from_unix_micros(row.get("end_wall_us")?),
-        format: row.get("format_crc32c")?,
-        discontinuity: row.get("discontinuity")?,
-        last_pts: Pts90k(row.get("last_pts_90k")?),
-        last_wall: WallTime::from_unix_micros(row.get("last_wall_us")?),
-        last_offset: row.get::<_, i64>("last_chunk_offset_bytes")? as u64,
-        last_hash: row.get("last_chunk_sha256")?,
     })
 }
 

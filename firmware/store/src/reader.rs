@@ -12,6 +12,7 @@ use evidence::SampleFormat;
 use hal::{Pts90k, StreamId, WallTime};
 
 use crate::catalog::{Catalog, fetch};
+use crate::coverage::{Coverage, Question};
 use crate::disk::{Disk, RealDisk};
 use crate::error::StoreError;
 use crate::keys::Keys;
@@ -84,6 +85,22 @@ impl Reader {
     /// `Index`, `Io`.
     pub fn runs(&self, stream: StreamId, from: WallTime, to: WallTime) -> Result<Vec<Run>, StoreError> {
         Ok(join(self.catalog.segment_runs(stream, from, to)?).iter().map(Run::from).collect())
+    }
+
+    /// When `streams` have footage in `from`..`to`, for a timeline: one answer a stream, in their order, of at most
+    /// `at_most` runs. Where there are more, gaps no longer than that part of the asked time are left out. Takes
+    /// milliseconds for 16 streams and a year.
+    ///
+    /// # Errors
+    /// `Index`, `Io`.
+    pub fn coverage(
+        &self,
+        streams: &[StreamId],
+        from: WallTime,
+        to: WallTime,
+        at_most: usize,
+    ) -> Result<Vec<Coverage>, StoreError> {
+        self.catalog.coverage(&Question { streams, from, to, at_most })
     }
 
     /// The units presented in `from`..`to`, in decoding order. It begins at the last keyframe before `from` when

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use evidence::SampleFormat;
+use evidence::ChunkHeader;
+use evidence::layout::Hash;
 use hal::StreamId;
 
 use crate::disk::{Access, DiskFile, write_full};
@@ -48,8 +49,9 @@ pub struct RecoveryReport {
 
 /// Where a stream goes on.
 pub(crate) struct StreamEnd {
-    pub(crate) run: SegmentRun,
-    pub(crate) format: Option<SampleFormat>,
+    pub(crate) last_sequence: u64,
+    /// The last chunk's header and its hash; `None` when neither it nor its copy in the footer can be read.
+    pub(crate) last: Option<(ChunkHeader, Hash)>,
 }
 
 /// A volume, ready to be written.
@@ -342,28 +344,47 @@ impl<'a> Recovery<'a> {
         self.note(SegmentRow { segment, state, committed_bytes: scan.end }, &scan.contents.entries)
     }
 
-    fn stream_ends(&self) -> Result<BTreeMap<StreamId, StreamEnd>, StoreError> {
-        let mut runs = BTreeMap::new();
+    fn stream_ends(&mut self) -> Result<BTreeMap<StreamId, StreamEnd>, StoreError> {
+        let mut runs = Vec::new();
         for stream in self.index.streams()? {
-            runs.extend(self.index.last(stream)?.map(|run| (stream, run)));
+            runs.extend(self.index.last(stream)?);
         }
         if let Some((_, scan)) = &self.resume {
-            runs.extend(
-                runs_of(scan.segment, &scan.contents.entries).into_iter().map(|run| (run.stream, run)),
-            );
+            runs.extend(runs_of(scan.segment, &scan.contents.entries));
         }
-        let ends = runs.into_iter().map(|(stream, run)| {
-            let format = self.format_of(&run);
-            (stream, StreamEnd { run, format })
+        let mut last: BTreeMap<StreamId, SegmentRun> = BTreeMap::new();
+        for run in runs {
+            if last.get(&run.stream).is_none_or(|last| last.last_sequence < run.last_sequence) {
+                last.insert(run.stream, run);
+            }
+        }
+        let ends = last.into_iter().map(|(stream, run)| {
+            let last = self.last_header(&run);
+            if last.is_none() {
+                // It goes on with the next number, at its next keyframe, and with a hash chain of its own.
+                let what = format!("{stream}: the last chunk, {}, cannot be read", run.last_sequence);
+                let error = self.volume.damaged(run.segment, run.last_offset, &what);
+                self.report.damages.push(error.to_string());
+            }
+            (stream, StreamEnd { last_sequence: run.last_sequence, last })
         });
         Ok(ends.collect())
     }
 
-    /// The sample entry of a stream's last chunk; without it the stream waits for its next keyframe.
-    fn format_of(&self, run: &SegmentRun) -> Option<SampleFormat> {
+    /// The header of a run's last chunk, where it lies or from the footer.
+    fn last_header(&self, run: &SegmentRun) -> Option<(ChunkHeader, Hash)> {
         let file = self.volume.open_segment(run.segment, Access::Read).ok()?;
         let limit = self.volume.segment_bytes;
-        let (header, _) = read_header(self.volume, run.segment, &*file, run.last_offset, limit).ok()??;
-        SampleFormat::decode(&header.entry).ok()
+        let there = read_header(self.volume, run.segment, &*file, run.last_offset, limit).ok().flatten();
+        let is_it =
+            |header: &ChunkHeader| header.stream == run.stream && header.sequence == run.last_sequence;
+        if let Some((header, encoded)) = there.filter(|(header, _)| is_it(header)) {
+            return Some((header, ChunkHeader::hash_of(&encoded)));
+        }
+        let Probe::Sealed(_, _, contents) = self.volume.probe(run.segment, &*file).ok()? else { return None };
+        contents.iter().find_map(|(_, copy)| {
+            let header = ChunkHeader::decode(copy).ok().filter(is_it)?;
+            Some((header, ChunkHeader::hash_of(copy)))
+        })
     }
 }

@@ -1,10 +1,13 @@
 //! Runs: footage of one stream without a gap.
 //!
-//! Does not belong here: where they are kept (`index`).
+//! Does not belong here: where they are kept (`index`), what a timeline shows of them (`coverage`).
+//!
+//! Invariants
+//! - Whether a run goes on in the next is told from these two alone, so that runs may be joined in any order.
+//! - Ends never go back within a run, so that it ends with its last chunk.
 
 use evidence::CHUNK_DISCONTINUITY;
-use evidence::layout::Hash;
-use hal::{ByteCount, Pts90k, StreamId, WallTime};
+use hal::{ByteCount, StreamId, WallTime};
 
 use crate::segment::Entry;
 
@@ -17,6 +20,9 @@ pub(crate) const DISCONTINUITY_GAP_MICROS: i64 = 500_000;
 
 /// A row of the index covers no more than this, so that a search need not look farther back.
 pub(crate) const MAX_ROW_MICROS: i64 = 3_600_000_000;
+
+/// A day of UTC: rows of the index and the spans made of them are broken at its end.
+pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Footage of one stream without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,24 +37,21 @@ pub struct Run {
     pub bytes: ByteCount,
 }
 
-/// A run as far as it lies in one segment: a row of the index.
+/// A run as far as it lies in one segment and one day: a row of the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentRun {
     pub(crate) segment: u64,
     pub(crate) stream: StreamId,
     pub(crate) first_sequence: u64,
     pub(crate) last_sequence: u64,
-    pub(crate) units: u64,
     pub(crate) payload_bytes: u64,
     pub(crate) start: WallTime,
     pub(crate) end: WallTime,
     pub(crate) format: u32,
     /// The first chunk begins a new timeline.
     pub(crate) discontinuity: bool,
-    pub(crate) last_pts: Pts90k,
-    pub(crate) last_wall: WallTime,
+    /// Where the last chunk begins in the segment.
     pub(crate) last_offset: u64,
-    pub(crate) last_hash: Hash,
 }
 
 impl SegmentRun {
@@ -58,41 +61,79 @@ impl SegmentRun {
             stream: entry.stream,
             first_sequence: entry.sequence,
             last_sequence: entry.sequence,
-            units: u64::from(entry.units),
             payload_bytes: u64::from(entry.payload_bytes),
             start: entry.start(),
-            end: entry.end(),
+            // A chunk of one unit may have no length that is known.
+            end: entry.end().max(entry.start()),
             format: entry.format,
             discontinuity: entry.flags & CHUNK_DISCONTINUITY != 0,
-            last_pts: Pts90k(entry.pts.0.wrapping_add(i64::from(entry.last_offset))),
-            last_wall: evidence::wall_at(entry.wall, entry.last_offset),
             last_offset: entry.offset,
-            last_hash: entry.hash,
         }
     }
 
+    /// What there is of it on a timeline.
+    pub(crate) fn span(&self) -> Span {
+        Span {
+            stream: self.stream,
+            first_sequence: self.first_sequence,
+            last_sequence: self.last_sequence,
+            start: self.start,
+            first_end: self.end,
+            end: self.end,
+            format: self.format,
+            discontinuity: self.discontinuity,
+        }
+    }
+
+    fn extend(&mut self, next: &Self) {
+        self.last_sequence = next.last_sequence;
+        self.payload_bytes += next.payload_bytes;
+        self.end = next.end;
+        self.last_offset = next.last_offset;
+    }
+}
+
+/// Footage of one stream without a gap, whichever segments it lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) stream: StreamId,
+    pub(crate) first_sequence: u64,
+    pub(crate) last_sequence: u64,
+    pub(crate) start: WallTime,
+    /// The end of the first run in it.
+    pub(crate) first_end: WallTime,
+    pub(crate) end: WallTime,
+    pub(crate) format: u32,
+    /// The first chunk begins a new timeline.
+    pub(crate) discontinuity: bool,
+}
+
+impl Span {
     /// Whether `next` goes on where this one ends.
     pub(crate) fn continues_with(&self, next: &Self) -> bool {
         let gap = next.start.micros_since(self.end).abs();
         let limit = if next.discontinuity { DISCONTINUITY_GAP_MICROS } else { RUN_GAP_MICROS };
-        next.format == self.format && next.sequence_follows(self) && gap <= limit
+        next.stream == self.stream
+            && next.first_sequence == self.last_sequence.wrapping_add(1)
+            && next.format == self.format
+            && next.first_end >= self.end
+            && gap <= limit
     }
 
-    fn sequence_follows(&self, earlier: &Self) -> bool {
-        self.first_sequence > earlier.last_sequence
+    /// Whether `next` goes on where this one ends, within the same day.
+    pub(crate) fn joins(&self, next: &Self) -> bool {
+        self.continues_with(next) && day_of(self.start) == day_of(next.start)
     }
 
     pub(crate) fn extend(&mut self, next: &Self) {
         self.last_sequence = next.last_sequence;
-        self.units += next.units;
-        self.payload_bytes += next.payload_bytes;
-        self.start = self.start.min(next.start);
-        self.end = self.end.max(next.end);
-        self.last_pts = next.last_pts;
-        self.last_wall = next.last_wall;
-        self.last_offset = next.last_offset;
-        self.last_hash = next.last_hash;
+        self.end = next.end;
     }
+}
+
+/// The day of UTC, counted from 1970-01-01.
+pub(crate) fn day_of(wall: WallTime) -> i64 {
+    wall.as_unix_micros().div_euclid(DAY_MICROS)
 }
 
 /// The runs of a segment, in the order in which they begin on disk.
@@ -102,8 +143,7 @@ pub(crate) fn runs_of(segment: u64, entries: &[Entry]) -> Vec<SegmentRun> {
         let fresh = SegmentRun::of(segment, entry);
         match runs.iter_mut().rev().find(|run| run.stream == entry.stream) {
             Some(run)
-                if run.continues_with(&fresh)
-                    && run.end.max(fresh.end).micros_since(run.start) <= MAX_ROW_MICROS =>
+                if run.span().joins(&fresh.span()) && fresh.end.micros_since(run.start) <= MAX_ROW_MICROS =>
             {
                 run.extend(&fresh);
             }
@@ -118,11 +158,23 @@ pub(crate) fn join(rows: impl IntoIterator<Item = SegmentRun>) -> Vec<SegmentRun
     let mut runs: Vec<SegmentRun> = Vec::new();
     for row in rows {
         match runs.last_mut() {
-            Some(run) if run.continues_with(&row) => run.extend(&row),
+            Some(run) if run.span().continues_with(&row.span()) => run.extend(&row),
             _ => runs.push(row),
         }
     }
     runs
+}
+
+/// Joins what goes on; `spans` of one stream in recording order.
+pub(crate) fn join_spans(spans: impl IntoIterator<Item = Span>) -> Vec<Span> {
+    let mut joined: Vec<Span> = Vec::new();
+    for span in spans {
+        match joined.last_mut() {
+            Some(last) if last.continues_with(&span) => last.extend(&span),
+            _ => joined.push(span),
+        }
+    }
+    joined
 }
 
 impl From<&SegmentRun> for Run {

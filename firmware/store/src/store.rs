@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evidence::layout::Hash;
+use evidence::{ChunkHeader, SampleFormat};
 use hal::{AccessUnit, ByteCount, Clock, MAX_UNIT_BYTES, Pts90k, StreamFormat, StreamId, WallTime};
 
 use crate::builder::{Builder, Chunking, ClosedChunk, Refused};
@@ -45,6 +46,14 @@ pub struct LastUnit {
     pub pts: Pts90k,
     /// The wall time of that, to within 0.1 s of what the source said.
     pub wall: WallTime,
+}
+
+impl LastUnit {
+    /// The last unit in decoding order.
+    fn of(chunk: &ChunkHeader) -> Option<Self> {
+        let offset = chunk.frames.last()?.pts_offset;
+        Some(Self { pts: Pts90k(chunk.pts.0.wrapping_add(i64::from(offset))), wall: chunk.wall_of(offset) })
+    }
 }
 
 /// What a commit wrote.
@@ -147,9 +156,13 @@ impl Store {
         let streams = std::mem::take(&mut recovered.streams)
             .into_iter()
             .map(|(stream, end)| {
-                let last = LastUnit { pts: end.run.last_pts, wall: end.run.last_wall };
-                let builder = Builder::new(stream, end.format, end.run.last_sequence + 1, how.clone());
-                (stream, StreamState { builder, chain: end.run.last_hash, last: Some(last) })
+                let format = end.last.as_ref().and_then(|(last, _)| SampleFormat::decode(&last.entry).ok());
+                let state = StreamState {
+                    builder: Builder::new(stream, format, end.last_sequence + 1, how.clone()),
+                    chain: end.last.as_ref().map_or([0; 32], |(_, hash)| *hash),
+                    last: end.last.as_ref().and_then(|(last, _)| LastUnit::of(last)),
+                };
+                (stream, state)
             })
             .collect();
         let report = recovered.report.clone();

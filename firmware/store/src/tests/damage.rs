@@ -151,17 +151,36 @@ fn an_index_that_lies_is_found_and_put_right() {
     let (source, made) = filled(dir.path());
     let index = dir.path().join("index.db");
     let lie = |sql: &str| rusqlite::Connection::open(&index).unwrap().execute_batch(sql).unwrap();
-    lie("UPDATE run SET end_wall_us = end_wall_us + 1 WHERE segment = 2");
+    lie("UPDATE run SET duration_us = duration_us + 1 WHERE segment = 2");
     let report = check(dir.path(), &keys()).unwrap();
     assert!(report.damages[0].what.contains("other runs"), "{:#?}", report.damages);
     assert!(rebuild_index(dir.path()).unwrap() > 0);
     assert_clean(dir.path());
+    for lie_of_spans in [
+        "UPDATE span SET duration_us = duration_us + 1",
+        "UPDATE day SET spans = spans + 1",
+        "DELETE FROM day",
+        "DELETE FROM slice",
+    ] {
+        lie(lie_of_spans);
+        let report = check(dir.path(), &keys()).unwrap();
+        assert!(report.damages[0].what.contains("timeline"), "{lie_of_spans}: {:#?}", report.damages);
+        rebuild_index(dir.path()).unwrap();
+        assert_clean(dir.path());
+    }
     // Newer than what is on disk: rows of a segment that is not there.
     lie("INSERT INTO segment VALUES (99, 1, 8192);
-         INSERT INTO run SELECT channel, kind, 9999, 9999, 99, units, payload_bytes, start_wall_us + 900000000,
-         end_wall_us + 900000000, format_crc32c, 0, 0, 0, 0, last_chunk_sha256 FROM run WHERE segment = 2");
+         INSERT INTO run SELECT 99, kind, channel, 9999, 1, payload_bytes, start_wall_us + 900000000, duration_us,
+             format_crc32c, 0, 0 FROM run WHERE segment = 2;
+         INSERT INTO slice SELECT start_wall_us + 900000000, 99, duration_us FROM slice WHERE segment = 2;
+         INSERT INTO span SELECT (SELECT day FROM day), kind, channel, 9999, 99, 1, start_wall_us, duration_us,
+             duration_us, format_crc32c, 0 FROM run WHERE segment = 99");
     let told = |reader: &Reader| reader.runs(source.stream, BEGINNING, END).unwrap().len();
-    assert_eq!(told(&Reader::open(dir.path(), &keys()).unwrap()), 1, "a reader does not tell of it");
+    let reader = Reader::open(dir.path(), &keys()).unwrap();
+    assert_eq!(told(&reader), 1, "a reader does not tell of it");
+    let coverage = reader.coverage(&[source.stream], BEGINNING, END, 10).unwrap();
+    assert_eq!(coverage[0].runs, [reader.bounds(source.stream).unwrap().unwrap()]);
+    drop(reader);
     let (store, report) = Store::open(dir.path(), small(40), &keys(), clock()).unwrap();
     assert_eq!(report.dropped_rows, 2);
     drop(store);

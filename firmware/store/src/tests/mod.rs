@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod encryption;
 mod footage;
+mod index;
 mod inventory;
 mod limits;
 mod process;
