@@ -4,8 +4,8 @@ use std::fs;
 
 use serde::Serialize;
 
-use crate::bench_record;
 use crate::workspace::{Failure, target};
+use crate::{bench_record, bench_store};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -18,12 +18,15 @@ pub(crate) struct Args {
 enum What {
     /// Sixteen simulated channels of 4 Mbit/s to disk, beside ffmpeg recording the same streams
     Record(bench_record::Args),
+    /// The store alone, beside a loop that only writes and syncs, and beside ffmpeg
+    Store(bench_store::Args),
 }
 
 /// Measures, prints, and keeps the figures.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     match &args.what {
         What::Record(args) => keep("record", &bench_record::run(args)?),
+        What::Store(args) => bench_store::run(args)?.map_or(Ok(()), |figures| keep("store", &figures)),
     }
 }
 

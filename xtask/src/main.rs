@@ -4,6 +4,11 @@
 
 mod bench;
 mod bench_record;
+mod bench_store;
+mod bench_store_case;
+mod bench_store_crash;
+mod bench_store_disk;
+mod bench_store_ffmpeg;
 mod buildroot;
 mod demo;
 mod demo_settings;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use evidence::layout::{CLOSE_CHUNK_BYTES, MAX_CHUNK_UNITS, sha256};
 use evidence::{
-    CHUNK_DISCONTINUITY, CHUNK_KEYFRAME, ChunkHeader, Frame, LifeKey, MAX_ENTRY_BYTES, Placement,
-    SampleFormat,
+    CHUNK_DISCONTINUITY, CHUNK_KEYFRAME, CHUNK_UNHASHED, ChunkHeader, Frame, LifeKey, MAX_ENTRY_BYTES,
+    Placement, SampleFormat,
 };
 use hal::{AccessUnit, Pts90k, StreamFormat, StreamId, WallTime};
 use media::ParameterSets;
@@ -56,6 +56,8 @@ pub(crate) struct Builder {
     next_sequence: u64,
     /// Mean distance of units, kept for chunks of one unit.
     unit_ticks: i64,
+    /// The size of the last payload: what the next one will likely need.
+    last_payload: usize,
     how: Chunking,
 }
 
@@ -66,6 +68,8 @@ pub(crate) struct Chunking {
     pub(crate) close_bytes: usize,
     /// What payloads are sealed with.
     pub(crate) key: Option<Arc<LifeKey>>,
+    /// Payloads are hashed: nobody can vouch for what is not.
+    pub(crate) hash: bool,
 }
 
 struct OpenChunk {
@@ -87,7 +91,16 @@ impl Builder {
         how: Chunking,
     ) -> Self {
         let entry = format.as_ref().map(SampleFormat::encode).unwrap_or_default();
-        Self { stream, format, entry, open: None, next_sequence, unit_ticks: FIRST_UNIT_TICKS, how }
+        Self {
+            stream,
+            format,
+            entry,
+            open: None,
+            next_sequence,
+            unit_ticks: FIRST_UNIT_TICKS,
+            last_payload: 0,
+            how,
+        }
     }
 
     /// Takes a unit; a chunk that is full, or that the unit does not fit, goes to `closed`.
@@ -97,38 +110,64 @@ impl Builder {
         unit: &AccessUnit<'_>,
         closed: &mut Vec<ClosedChunk>,
     ) -> Result<(), Refused> {
-        // Coded into a place of its own first: a unit that is refused leaves no trace.
-        let mut coded = Vec::new();
-        let sets = match format {
-            StreamFormat::Video(codec) => split_parameter_sets_into(*codec, unit.data, &mut coded)
-                .map_err(|error| Refused::Invalid(error.to_string()))?,
-            StreamFormat::Audio(_) => {
-                coded.extend_from_slice(unit.data);
-                ParameterSets::default()
+        // Coded where it will most likely stay: only the first unit of a chunk is moved afterwards.
+        let mut payload = match &mut self.open {
+            Some(open) => std::mem::take(&mut open.payload),
+            None => Vec::with_capacity(self.last_payload),
+        };
+        let mark = payload.len();
+        let coded = code(format, unit, &mut payload).and_then(|sets| self.changed_format(format, sets));
+        let changed = match coded {
+            Ok(changed) => changed,
+            Err(refused) => {
+                // A unit that is refused leaves no trace.
+                payload.truncate(mark);
+                self.give_back(payload);
+                return Err(refused);
             }
         };
-        self.set_format(format, sets, closed)?;
-        if coded.is_empty() {
-            return Ok(());
-        }
-        if self.open.as_ref().is_some_and(|open| !open.takes(unit, coded.len(), self.how.close_bytes)) {
+        let size = payload.len() - mark;
+        let close_bytes = self.how.close_bytes.min(CLOSE_CHUNK_BYTES);
+        let fits = changed.is_none() && payload.len() <= close_bytes;
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| !(fits && open.takes(unit)) && (size > 0 || changed.is_some()))
+        {
+            let mut next = Vec::with_capacity(mark.max(size));
+            next.extend_from_slice(&payload[mark..]);
+            payload.truncate(mark);
+            self.give_back(payload);
             self.close(closed);
+            payload = next;
         }
-        self.open.get_or_insert_with(|| OpenChunk::new(unit)).push(unit, &coded);
+        if let Some((entry, format)) = changed {
+            (self.entry, self.format) = (entry, Some(format));
+        }
+        if size > 0 {
+            self.open.get_or_insert_with(|| OpenChunk::new(unit)).note(unit, size);
+        }
+        self.give_back(payload);
         Ok(())
     }
 
-    fn set_format(
-        &mut self,
+    fn give_back(&mut self, payload: Vec<u8>) {
+        if let Some(open) = &mut self.open {
+            open.payload = payload;
+        }
+    }
+
+    /// The sample entry from this unit on, when it is another one.
+    fn changed_format(
+        &self,
         format: &StreamFormat,
         sets: ParameterSets,
-        closed: &mut Vec<ClosedChunk>,
-    ) -> Result<(), Refused> {
+    ) -> Result<Option<(Vec<u8>, SampleFormat)>, Refused> {
         let fresh = match (format, &self.format) {
             (StreamFormat::Video(codec), Some(SampleFormat::Video(known, _)))
                 if sets.is_empty() && codec == known =>
             {
-                return Ok(());
+                return Ok(None);
             }
             (StreamFormat::Video(codec), _) if !sets.is_complete(*codec) => {
                 return Err(Refused::NoParameterSets);
@@ -137,16 +176,13 @@ impl Builder {
             (StreamFormat::Audio(audio), _) => SampleFormat::Audio(audio.clone()),
         };
         if self.format.as_ref() == Some(&fresh) {
-            return Ok(());
+            return Ok(None);
         }
         let entry = fresh.encode();
         if entry.len() > MAX_ENTRY_BYTES {
             return Err(Refused::Invalid("the parameter sets are larger than a chunk takes".into()));
         }
-        self.close(closed);
-        self.entry = entry;
-        self.format = Some(fresh);
-        Ok(())
+        Ok(Some((entry, fresh)))
     }
 
     /// Closes the open chunk, if there is one.
@@ -157,6 +193,9 @@ impl Builder {
             self.unit_ticks = (span / gaps as i64).clamp(1, MAX_UNIT_TICKS);
         }
         let mut payload = open.payload;
+        self.last_payload = payload.len() + payload.len() / 8;
+        let (payload_hash, unhashed) =
+            if self.how.hash { (sha256(&payload), 0) } else { ([0; 32], CHUNK_UNHASHED) };
         let mut header = ChunkHeader {
             placement: Placement::default(),
             stream: self.stream,
@@ -165,9 +204,9 @@ impl Builder {
             wall: open.wall,
             start_offset: open.min,
             end_offset: open.max.saturating_add(self.unit_ticks as i32),
-            flags: open.flags,
+            flags: open.flags | unhashed,
             payload_crc: 0,
-            payload_hash: sha256(&payload),
+            payload_hash,
             previous: [0; 32],
             key: None,
             entry: self.entry.clone(),
@@ -202,17 +241,18 @@ impl OpenChunk {
         }
     }
 
-    fn takes(&self, unit: &AccessUnit<'_>, coded: usize, close_bytes: usize) -> bool {
+    /// Whether the unit goes on where this chunk is; its size is looked at elsewhere.
+    fn takes(&self, unit: &AccessUnit<'_>) -> bool {
         let ticks = unit.pts - self.pts;
         let strayed = unit.wall.micros_since(self.wall) - Pts90k(ticks).as_micros();
         !unit.discontinuity
             && ticks.abs() < MAX_CHUNK_TICKS
             && strayed.abs() <= MAX_ANCHOR_ERROR_MICROS
             && self.frames.len() < MAX_CHUNK_UNITS
-            && self.payload.len() + coded <= close_bytes.min(CLOSE_CHUNK_BYTES)
     }
 
-    fn push(&mut self, unit: &AccessUnit<'_>, coded: &[u8]) {
+    /// Notes a unit whose `size` coded bytes are at the payload's end.
+    fn note(&mut self, unit: &AccessUnit<'_>, size: usize) {
         // Within a second of the anchor by `takes`.
         let offset = (unit.pts - self.pts) as i32;
         self.min = self.min.min(offset);
@@ -221,11 +261,26 @@ impl OpenChunk {
             self.flags |= CHUNK_KEYFRAME;
         }
         self.frames.push(Frame {
-            size: coded.len() as u32,
+            size: size as u32,
             pts_offset: offset,
             keyframe: unit.keyframe,
             discontinuity: unit.discontinuity,
         });
-        self.payload.extend_from_slice(coded);
+    }
+}
+
+/// Appends the unit as it is stored; its parameter sets are returned.
+fn code(
+    format: &StreamFormat,
+    unit: &AccessUnit<'_>,
+    payload: &mut Vec<u8>,
+) -> Result<ParameterSets, Refused> {
+    match format {
+        StreamFormat::Video(codec) => split_parameter_sets_into(*codec, unit.data, payload)
+            .map_err(|error| Refused::Invalid(error.to_string())),
+        StreamFormat::Audio(_) => {
+            payload.extend_from_slice(unit.data);
+            Ok(ParameterSets::default())
+        }
     }
 }

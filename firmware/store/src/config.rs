@@ -40,13 +40,15 @@ pub struct StoreOptions {
     pub segment_bytes: ByteCount,
     /// Of a new volume; an existing volume keeps its own.
     pub cipher: Cipher,
+    /// Hash what is recorded from now on. Without it nobody can ever vouch for the footage: for measuring what that costs.
+    pub hash: bool,
 }
 
 impl StoreOptions {
     /// A plain volume of `max_bytes` with segments of 64 MiB: 8 s of 16 channels at 4 Mbit/s, scanned in a moment.
     #[must_use]
     pub const fn with_max_bytes(max_bytes: ByteCount) -> Self {
-        Self { max_bytes, segment_bytes: ByteCount(64 << 20), cipher: Cipher::None }
+        Self { max_bytes, segment_bytes: ByteCount(64 << 20), cipher: Cipher::None, hash: true }
     }
 }
 

@@ -152,6 +152,7 @@ impl Store {
         let how = Chunking {
             close_bytes: usize::try_from(volume.segment_bytes / CHUNKS_PER_SEGMENT).unwrap_or(usize::MAX),
             key: volume.key.as_ref().map(|key| Arc::new(key.life(nonce))),
+            hash: options.hash,
         };
         let streams = std::mem::take(&mut recovered.streams)
             .into_iter()
