@@ -7,7 +7,7 @@
 //! - Nothing is reported that the writer has not acknowledged.
 //! - Bytes that do not match their SHA-256 are an error, never an answer.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -40,10 +40,11 @@ struct Known {
     /// In the index, but not there: a power cut took away that they were forgotten.
     missing: BTreeSet<u64>,
     kept: VecDeque<(u64, Arc<Contents>)>,
-    open: Option<OpenSegment>,
+    /// By number; one for each class of retention in use.
+    open: BTreeMap<u64, OpenSegment>,
 }
 
-/// The segment being written, as far as it was scanned.
+/// A segment being written, as far as it was scanned.
 struct OpenSegment {
     scan: Scan,
     file: Arc<dyn DiskFile>,
@@ -75,7 +76,7 @@ impl Catalog {
             .map(|row| row.segment)
             .filter(|segment| !there.contains(segment))
             .collect();
-        let known = Known { index, missing, kept: VecDeque::new(), open: None };
+        let known = Known { index, missing, kept: VecDeque::new(), open: BTreeMap::new() };
         Ok(Self { volume, state: Mutex::new(known) })
     }
 
@@ -160,10 +161,12 @@ impl Catalog {
 }
 
 impl Known {
-    /// The contents of segments that are being written: at most one, but the index decides.
+    /// The contents of segments that are being written: one a class, but the index decides.
     fn open_contents(&mut self, volume: &Volume) -> Result<Vec<(u64, Arc<Contents>)>, StoreError> {
         let mut found = Vec::new();
-        for row in self.index.unsealed()? {
+        let unsealed = self.index.unsealed()?;
+        self.open.retain(|segment, _| unsealed.iter().any(|row| row.segment == *segment));
+        for row in unsealed {
             if row.state != State::Open || self.missing.contains(&row.segment) {
                 continue;
             }
@@ -204,14 +207,16 @@ impl Known {
     }
 
     fn open_segment(&mut self, volume: &Volume, row: SegmentRow) -> Result<Arc<Contents>, StoreError> {
-        if self.open.as_ref().is_none_or(|open| open.scan.segment != row.segment) {
-            let file = open(volume, row.segment)?;
-            let Some(header) = volume.header(row.segment, &*file)? else {
-                return Err(recycled(volume, row.segment));
-            };
-            self.open = Some(OpenSegment { scan: Scan::new(&header), file, contents: Arc::default() });
-        }
-        let Some(open) = &mut self.open else { return Ok(Arc::default()) };
+        let open = match self.open.entry(row.segment) {
+            btree_map::Entry::Occupied(known) => known.into_mut(),
+            btree_map::Entry::Vacant(place) => {
+                let file = open(volume, row.segment)?;
+                let Some(header) = volume.header(row.segment, &*file)? else {
+                    return Err(recycled(volume, row.segment));
+                };
+                place.insert(OpenSegment { scan: Scan::new(&header), file, contents: Arc::default() })
+            }
+        };
         if open.scan.end < row.committed_bytes {
             open.scan.advance_over_damage(volume, &*open.file, row.committed_bytes)?;
             open.contents = Arc::new(open.scan.contents.clone());
@@ -254,17 +259,17 @@ pub(crate) fn index_in_memory(volume: &Volume) -> Result<Index, StoreError> {
     let mut index = Index::open(Path::new(":memory:"))?;
     for segment in volume.numbers()? {
         let file = volume.open_segment(segment, Access::Read)?;
-        let (committed_bytes, contents) = match volume.probe(segment, &*file)? {
-            Probe::Sealed(_, trailer, contents) => (trailer.end, contents),
+        let (header, end, contents) = match volume.probe(segment, &*file)? {
+            Probe::Sealed(header, trailer, contents) => (header, trailer.end, contents),
             Probe::Open(header) | Probe::Footless(header) => {
                 let mut scan = Scan::new(&header);
                 scan.advance_over_damage(volume, &*file, volume.segment_bytes)?;
                 scan.cut_torn(volume, &*file)?;
-                (scan.end, scan.contents)
+                (header, scan.end, scan.contents)
             }
             Probe::Unbegun | Probe::Foreign => continue,
         };
-        let row = SegmentRow { segment, state: State::Failed, committed_bytes };
+        let row = SegmentRow::closed(&header, end, None, &contents.entries);
         index.close(row, &runs_of(segment, &contents.entries))?;
     }
     Ok(index)

@@ -10,19 +10,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use evidence::layout::{Hash, sha256};
+use evidence::layout::sha256;
 use evidence::{CHUNK_UNHASHED, ChunkHeader};
-use hal::{ByteCount, StreamId, WallTime};
+use hal::{ByteCount, WallTime};
 
 use crate::catalog::index_in_memory;
+use crate::chain::{Broken, Chains};
 use crate::disk::{Access, Disk, DiskFile, RealDisk};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, State};
 use crate::keys::Keys;
 use crate::recover::{RecoveryReport, recover};
+use crate::retention::Class;
 use crate::runs::{Run, join, runs_of};
 use crate::scan::{Scan, read_chunk};
-use crate::segment::{Contents, Entry};
+use crate::segment::{Contents, Entry, SegmentHeader};
 use crate::volume::{Probe, Volume, hex};
 
 /// Something that is not as it was written.
@@ -59,6 +61,9 @@ pub struct CheckReport {
     pub bytes: ByteCount,
     /// Encrypted chunks that no key at hand opens: of these everything was verified but the footage's own hash.
     pub locked_chunks: u64,
+    /// Chunks between those that are there whose segments were reused before older ones: of another class of
+    /// retention, or not locked. Whether that was so is for the ledger to tell.
+    pub removed: u64,
     /// Everything that is wrong.
     pub damages: Vec<Damage>,
     /// What opening the volume for writing will put right by itself, after a crash.
@@ -78,6 +83,8 @@ impl CheckReport {
 pub struct SegmentInfo {
     /// Its number.
     pub segment: u64,
+    /// The retention class of everything in it.
+    pub class: Class,
     /// Whether it has a footer.
     pub sealed: bool,
     /// Bytes up to the end of the last chunk.
@@ -120,29 +127,34 @@ pub(crate) fn check_on(disk: Arc<dyn Disk>, dir: &Path, keys: &Keys) -> Result<C
     volume.unlock_if_possible(keys)?;
     let numbers = volume.numbers()?;
     let mut check =
-        Check { volume: &volume, index: None, chains: BTreeMap::new(), report: CheckReport::default() };
+        Check { volume: &volume, index: None, chains: Chains::default(), report: CheckReport::default() };
     match Index::open_read_only(&volume.index_path()) {
         Ok(index) => check.index = Some(index),
         Err(error) if error.kind() == ErrorKind::NotFound && numbers.is_empty() => {}
         Err(error) => check.damage(&error),
     }
     check.missing(&numbers);
-    // What failed in one segment and is there again in a later one is void (docs/storage.md).
-    let mut void_from = None;
+    // What failed in one segment and is there again in a later one of its class is void (docs/storage.md).
+    let mut void_from = BTreeMap::new();
     let mut bounds = BTreeMap::new();
     for &segment in numbers.iter().rev() {
-        bounds.insert(segment, void_from);
         let header = volume
             .open_segment(segment, Access::Read)
             .and_then(|file| volume.header(segment, &*file))
             .unwrap_or_default();
-        void_from = header.map(|header| header.first_commit).or(void_from);
+        let Some(header) = header else { continue };
+        if let Some(bound) = void_from.insert(header.class, header.first_commit) {
+            bounds.insert(segment, bound);
+        }
     }
     for segment in numbers {
-        if let Err(error) = check.segment(segment, bounds.get(&segment).copied().flatten()) {
+        if let Err(error) = check.segment(segment, bounds.get(&segment).copied()) {
             check.damage(&error);
         }
     }
+    let (holes, removed) = std::mem::take(&mut check.chains).finish();
+    check.report.removed = removed;
+    check.broken(holes);
     check.timeline();
     Ok(check.report)
 }
@@ -150,7 +162,7 @@ pub(crate) fn check_on(disk: Arc<dyn Disk>, dir: &Path, keys: &Keys) -> Result<C
 struct Check<'a> {
     volume: &'a Volume,
     index: Option<Index>,
-    chains: BTreeMap<StreamId, (u64, Hash)>,
+    chains: Chains,
     report: CheckReport,
 }
 
@@ -166,6 +178,12 @@ impl Check<'_> {
     fn wrong(&mut self, segment: u64, offset: u64, what: &str) {
         let error = self.volume.damaged(segment, offset, what);
         self.damage(&error);
+    }
+
+    fn broken(&mut self, chains: Vec<Broken>) {
+        for Broken { segment, offset, what } in chains {
+            self.wrong(segment, offset, &what);
+        }
     }
 
     /// Rows of segments that are not there: a power cut between forgetting and reusing.
@@ -199,16 +217,16 @@ impl Check<'_> {
         if len != self.volume.segment_bytes && !matches!(probe, Probe::Unbegun) {
             self.wrong(segment, len, "the segment file is truncated");
         }
-        let (contents, end, sealed) = match probe {
+        let (header, contents, end, sealed) = match probe {
             Probe::Unbegun => return Ok(()),
             Probe::Foreign => {
                 self.wrong(segment, 0, "the segment is of another volume");
                 return Ok(());
             }
-            Probe::Sealed(_, trailer, contents) => (contents, trailer.end, true),
+            Probe::Sealed(header, trailer, contents) => (header, contents, trailer.end, true),
             Probe::Open(header) => {
                 let (contents, end) = self.scan(&header, &*file, void_from)?;
-                (contents, end, false)
+                (header, contents, end, false)
             }
             Probe::Footless(header) => {
                 let row = self.index.as_ref().map(|index| index.segment(segment)).transpose()?;
@@ -219,19 +237,20 @@ impl Check<'_> {
                     self.wrong(segment, self.volume.segment_bytes, "the footer is damaged");
                 }
                 let (contents, end) = self.scan(&header, &*file, void_from)?;
-                (contents, end, false)
+                (header, contents, end, false)
             }
         };
         self.report.segments += 1;
+        self.chains.segment(&header, &contents.entries);
         for (entry, copy) in contents.iter() {
-            self.chunk(segment, &*file, entry, copy);
+            self.chunk(&header, &*file, entry, copy);
         }
         self.agreement(segment, &contents, end, sealed)
     }
 
     fn scan(
         &mut self,
-        header: &crate::segment::SegmentHeader,
+        header: &SegmentHeader,
         file: &dyn DiskFile,
         void_from: Option<u64>,
     ) -> Result<(Contents, u64), StoreError> {
@@ -247,12 +266,13 @@ impl Check<'_> {
         Ok((scan.contents, scan.end))
     }
 
-    fn chunk(&mut self, segment: u64, file: &dyn DiskFile, entry: &Entry, copy: &[u8]) {
+    fn chunk(&mut self, header: &SegmentHeader, file: &dyn DiskFile, entry: &Entry, copy: &[u8]) {
+        let segment = header.segment;
         self.report.chunks += 1;
         self.report.units += u64::from(entry.units);
         self.report.bytes.0 += u64::from(entry.payload_bytes);
         match read_chunk(self.volume, segment, file, entry) {
-            Ok((header, _)) if Entry::of(entry.offset, &header, entry.hash) != *entry => {
+            Ok((chunk, _)) if Entry::of(entry.offset, &chunk, entry.hash) != *entry => {
                 self.wrong(segment, entry.offset, "the footer tells something else than the chunk");
             }
             Ok((_, None)) => self.report.locked_chunks += 1,
@@ -273,18 +293,8 @@ impl Check<'_> {
             self.wrong(segment, entry.offset, "the footer's copy of the header is damaged");
         }
         let previous = ChunkHeader::decode(copy).ok().map(|header| header.previous);
-        let before = self.chains.insert(entry.stream, (entry.sequence, entry.hash));
-        let Some((sequence, hash)) = before else { return };
-        if entry.sequence != sequence + 1 {
-            let what = format!(
-                "{}: chunk {} follows chunk {sequence}: footage between them is lost",
-                entry.stream, entry.sequence
-            );
-            self.wrong(segment, entry.offset, &what);
-        } else if previous != Some(hash) {
-            let what = format!("{}: chunk {} does not continue the hash chain", entry.stream, entry.sequence);
-            self.wrong(segment, entry.offset, &what);
-        }
+        let broken = self.chains.chunk(header, entry, previous);
+        self.broken(broken);
     }
 
     fn agreement(
@@ -371,6 +381,7 @@ pub fn list(dir: &Path) -> Result<VolumeInfo, StoreError> {
         };
         segments.push(SegmentInfo {
             segment: row.segment,
+            class: row.class,
             sealed,
             used: ByteCount(row.committed_bytes),
             chunks: contents.entries.len() as u64,

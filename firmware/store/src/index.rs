@@ -16,12 +16,14 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params}
 
 use crate::coverage::{Beside, Coverage, Question, coverage};
 use crate::error::{ErrorKind, StoreError};
+use crate::retention::Class;
 use crate::rows;
 use crate::runs::SegmentRun;
+use crate::segment::{Entry, SegmentHeader};
 use crate::spans::{self, Changes};
 
 /// `PRAGMA user_version` of this schema.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -63,6 +65,44 @@ pub(crate) struct SegmentRow {
     pub(crate) segment: u64,
     pub(crate) state: State,
     pub(crate) committed_bytes: u64,
+    pub(crate) class: Class,
+    /// When it was begun, by the volume's calendar.
+    pub(crate) begun: WallTime,
+    /// When it was closed, by the volume's calendar; `begun` until then, and where no footer tells.
+    pub(crate) closed: WallTime,
+    /// The end of its last presentation; `begun` while it is open.
+    pub(crate) newest: WallTime,
+}
+
+impl SegmentRow {
+    /// A segment that is being written.
+    pub(crate) fn open(header: &SegmentHeader, committed_bytes: u64) -> Self {
+        Self {
+            segment: header.segment,
+            state: State::Open,
+            committed_bytes,
+            class: header.class,
+            begun: header.created,
+            closed: header.created,
+            newest: header.created,
+        }
+    }
+
+    /// A segment that ends at `committed_bytes`; `closed` is what its trailer says, if it has one.
+    pub(crate) fn closed(
+        header: &SegmentHeader,
+        committed_bytes: u64,
+        closed: Option<WallTime>,
+        entries: &[Entry],
+    ) -> Self {
+        let state = if closed.is_some() { State::Sealed } else { State::Failed };
+        Self {
+            state,
+            closed: closed.unwrap_or(header.created),
+            newest: entries.iter().map(Entry::end).max().unwrap_or(header.created),
+            ..Self::open(header, committed_bytes)
+        }
+    }
 }
 
 pub(crate) struct Index {
@@ -127,7 +167,7 @@ impl Index {
     /// Every segment, in order.
     pub(crate) fn segments(&self) -> Result<Vec<SegmentRow>, StoreError> {
         self.run(|db| {
-            db.prepare_cached("SELECT seq, state, committed_bytes FROM segment ORDER BY seq")?
+            db.prepare_cached(&format!("{SELECT_SEGMENT} ORDER BY seq"))?
                 .query_map([], segment_row)?
                 .collect()
         })
@@ -136,32 +176,32 @@ impl Index {
     /// The segments that have no footer.
     pub(crate) fn unsealed(&self) -> Result<Vec<SegmentRow>, StoreError> {
         self.run(|db| {
-            db.prepare_cached(
-                "SELECT seq, state, committed_bytes FROM segment WHERE state <> 1 ORDER BY seq",
-            )?
-            .query_map([], segment_row)?
-            .collect()
+            db.prepare_cached(&format!("{SELECT_SEGMENT} WHERE state <> 1 ORDER BY seq"))?
+                .query_map([], segment_row)?
+                .collect()
         })
     }
 
     /// One segment.
     pub(crate) fn segment(&self, segment: u64) -> Result<Option<SegmentRow>, StoreError> {
         self.run(|db| {
-            db.prepare_cached("SELECT seq, state, committed_bytes FROM segment WHERE seq = ?1")?
+            db.prepare_cached(&format!("{SELECT_SEGMENT} WHERE seq = ?1"))?
                 .query_row([segment as i64], segment_row)
                 .optional()
         })
     }
 
-    /// Notes how far the open segment is committed.
-    pub(crate) fn set_open(&self, segment: u64, committed_bytes: u64) -> Result<(), StoreError> {
-        self.run(|db| {
-            // Not the state, which would write to the index of unsealed segments too, each second.
-            let known = db
-                .prepare_cached("UPDATE segment SET committed_bytes = ?2 WHERE seq = ?1 AND state = ?3")?
-                .execute(params![segment as i64, committed_bytes as i64, State::Open.code()])?;
-            if known == 0 {
-                upsert(db, SegmentRow { segment, state: State::Open, committed_bytes })?;
+    /// Notes how far open segments are committed.
+    pub(crate) fn set_open(&mut self, rows: &[SegmentRow]) -> Result<(), StoreError> {
+        self.write(|db| {
+            for row in rows {
+                // Not the state, which would write to the index of unsealed segments too, each second.
+                let known = db
+                    .prepare_cached("UPDATE segment SET committed_bytes = ?2 WHERE seq = ?1 AND state = ?3")?
+                    .execute(params![row.segment as i64, row.committed_bytes as i64, State::Open.code()])?;
+                if known == 0 {
+                    upsert(db, *row)?;
+                }
             }
             Ok(())
         })
@@ -267,12 +307,24 @@ impl Index {
     }
 }
 
+const SELECT_SEGMENT: &str =
+    "SELECT seq, state, committed_bytes, class, begun_us, closed_us, newest_us FROM segment";
+
 fn upsert(db: &Connection, row: SegmentRow) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT INTO segment (seq, state, committed_bytes) VALUES (?1, ?2, ?3)
-         ON CONFLICT (seq) DO UPDATE SET state = ?2, committed_bytes = ?3",
+        "INSERT INTO segment (seq, state, committed_bytes, class, begun_us, closed_us, newest_us)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (seq) DO UPDATE SET
+         state = ?2, committed_bytes = ?3, class = ?4, begun_us = ?5, closed_us = ?6, newest_us = ?7",
     )?
-    .execute(params![row.segment as i64, row.state.code(), row.committed_bytes as i64])
+    .execute(params![
+        row.segment as i64,
+        row.state.code(),
+        row.committed_bytes as i64,
+        row.class.get(),
+        row.begun.as_unix_micros(),
+        row.closed.as_unix_micros(),
+        row.newest.as_unix_micros(),
+    ])
     .map(drop)
 }
 
@@ -294,6 +346,10 @@ fn segment_row(row: &Row<'_>) -> rusqlite::Result<SegmentRow> {
         segment: row.get::<_, i64>(0)? as u64,
         state: State::from_code(row.get(1)?),
         committed_bytes: row.get::<_, i64>(2)? as u64,
+        class: Class::new(row.get(3)?).ok_or(rusqlite::Error::IntegralValueOutOfRange(3, row.get(3)?))?,
+        begun: WallTime::from_unix_micros(row.get(4)?),
+        closed: WallTime::from_unix_micros(row.get(5)?),
+        newest: WallTime::from_unix_micros(row.get(6)?),
     })
 }
 

@@ -5,6 +5,7 @@
 //!
 //! Invariant: nothing is changed, and nothing is told of that recovery would cut off.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,7 +35,8 @@ pub struct ChunkInfo {
     pub hash: [u8; 32],
 }
 
-/// All chunks, in the order in which they were written.
+/// All chunks, in the order of their segments and their places in them: within a class of retention that is the order
+/// in which they were written.
 ///
 /// # Errors
 /// When something cannot be read; [`crate::check`] goes on.
@@ -46,8 +48,9 @@ pub fn chunks(dir: &Path) -> Result<Vec<ChunkInfo>, StoreError> {
 pub(crate) fn chunks_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Vec<ChunkInfo>, StoreError> {
     let volume = Volume::open(disk, dir)?;
     let mut all = Vec::new();
-    // From the newest back: what failed in one segment and is there again in a later one is void (docs/storage.md).
-    let mut void_from = None;
+    // From the newest back: what failed in one segment and is there again in a later one of its class is void
+    // (docs/storage.md).
+    let mut void_from = BTreeMap::new();
     for segment in volume.numbers()?.into_iter().rev() {
         let file = volume.open_segment(segment, Access::Read)?;
         let (header, contents) = match volume.probe(segment, &*file)? {
@@ -56,14 +59,14 @@ pub(crate) fn chunks_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Vec<ChunkInfo
                 let mut scan = Scan::new(&header);
                 scan.advance_over_damage(&volume, &*file, volume.segment_bytes)?;
                 scan.cut_torn(&volume, &*file)?;
-                if let Some(bound) = void_from {
-                    scan.cut_from(bound);
+                if let Some(bound) = void_from.get(&header.class) {
+                    scan.cut_from(*bound);
                 }
                 (header, scan.contents)
             }
             Probe::Unbegun | Probe::Foreign => continue,
         };
-        void_from = Some(header.first_commit);
+        void_from.insert(header.class, header.first_commit);
         all.extend(contents.entries.iter().rev().map(|entry| ChunkInfo {
             stream: entry.stream,
             sequence: entry.sequence,

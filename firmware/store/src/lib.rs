@@ -12,8 +12,10 @@
 //! - Footage is never rewritten before its turn to be recycled.
 //! - The index is a convenience: losing it loses nothing.
 
+mod backlog;
 mod builder;
 mod catalog;
+mod chain;
 mod check;
 mod config;
 mod coverage;
@@ -27,10 +29,12 @@ mod key_file;
 mod keys;
 mod layout;
 mod movie;
+mod pool;
 mod random;
 mod reader;
 mod recover;
 mod recovery_key;
+mod retention;
 mod rows;
 mod runs;
 mod scan;
@@ -55,6 +59,7 @@ pub use movie::{Movie, Piece};
 pub use reader::{Reader, StoredUnit, Units};
 pub use recover::RecoveryReport;
 pub use recovery_key::{RecoveryKey, RecoveryKeyError};
+pub use retention::Class;
 pub use runs::Run;
 pub use scrub::ScrubReport;
 pub use store::{CommitReport, LastUnit, Store, VolumeStatus};

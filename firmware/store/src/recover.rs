@@ -13,12 +13,14 @@ use std::sync::Arc;
 
 use evidence::ChunkHeader;
 use evidence::layout::Hash;
-use hal::StreamId;
+use hal::{StreamId, WallTime};
 
 use crate::disk::{Access, DiskFile, write_full};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, SegmentRow, State};
 use crate::layout::BLOCK_BYTES;
+use crate::pool::Kept;
+use crate::retention::Class;
 use crate::runs::{SegmentRun, runs_of};
 use crate::scan::{Scan, read_header};
 use crate::segment::{Entry, SegmentHeader, encode_footer};
@@ -57,16 +59,23 @@ pub(crate) struct StreamEnd {
 /// A volume, ready to be written.
 pub(crate) struct Recovered {
     pub(crate) index: Index,
-    /// The segment to go on in, and how far it is.
-    pub(crate) resume: Option<(Arc<dyn DiskFile>, Scan)>,
-    /// Segments with footage, without the one to go on in.
-    pub(crate) existing: BTreeSet<u64>,
+    /// The segments to go on in.
+    pub(crate) resume: BTreeMap<Class, Resume>,
+    /// Segments with footage, without those to go on in.
+    pub(crate) existing: BTreeMap<u64, Kept>,
     /// Files without footage.
     pub(crate) free: Vec<u64>,
     pub(crate) next_segment: u64,
-    pub(crate) next_commit: u64,
+    pub(crate) next_commit: BTreeMap<Class, u64>,
     pub(crate) streams: BTreeMap<StreamId, StreamEnd>,
     pub(crate) report: RecoveryReport,
+}
+
+/// A segment to go on in, and how far it is.
+pub(crate) struct Resume {
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) header: SegmentHeader,
+    pub(crate) scan: Scan,
 }
 
 /// Recovers `volume`; the caller holds its lock.
@@ -88,10 +97,14 @@ struct Recovery<'a> {
     index: Index,
     numbers: Vec<u64>,
     rows: BTreeMap<u64, SegmentRow>,
-    existing: BTreeSet<u64>,
+    existing: BTreeMap<u64, Kept>,
+    /// Of these it is not even known which class they have.
+    unreadable: BTreeSet<u64>,
     free: Vec<u64>,
-    resume: Option<(Arc<dyn DiskFile>, Scan)>,
-    next_commit: u64,
+    resume: BTreeMap<Class, Resume>,
+    next_commit: BTreeMap<Class, u64>,
+    /// The latest time of the volume's calendar that a segment tells of.
+    calendar: WallTime,
     report: RecoveryReport,
 }
 
@@ -115,10 +128,12 @@ impl<'a> Recovery<'a> {
             index,
             numbers,
             rows,
-            existing: BTreeSet::new(),
+            existing: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
             free: Vec::new(),
-            resume: None,
-            next_commit: 1,
+            resume: BTreeMap::new(),
+            next_commit: BTreeMap::new(),
+            calendar: WallTime::from_unix_micros(i64::MIN),
             report,
         })
     }
@@ -126,17 +141,15 @@ impl<'a> Recovery<'a> {
     fn run(mut self) -> Result<Recovered, StoreError> {
         self.drop_missing()?;
         let unsealed = self.probe_all()?;
-        let newest = unsealed.last().map(|unsealed| unsealed.segment);
-        // From the newest back, so that what is void in an older one is known from the younger.
-        let begun: BTreeMap<u64, u64> =
-            unsealed.iter().map(|unsealed| (unsealed.segment, unsealed.header.first_commit)).collect();
+        // What is void in an older segment is known from the next one of the class.
+        let begun: BTreeMap<u64, SegmentHeader> =
+            unsealed.iter().map(|unsealed| (unsealed.segment, unsealed.header)).collect();
         for unsealed in unsealed.into_iter().rev() {
-            let last = newest == Some(unsealed.segment) && Some(&unsealed.segment) >= self.existing.last();
-            let bound = self.first_commit_after(unsealed.segment, &begun)?;
-            self.scan(unsealed, bound, last)?;
+            let (void_from, newest) = self.after(&unsealed.header, &begun)?;
+            self.scan(unsealed, void_from, newest)?;
         }
         let streams = self.stream_ends()?;
-        self.report.segments = self.existing.len() as u64 + u64::from(self.resume.is_some());
+        self.report.segments = (self.existing.len() + self.resume.len()) as u64;
         Ok(Recovered {
             next_segment: self.numbers.last().map_or(1, |last| last + 1),
             index: self.index,
@@ -169,14 +182,22 @@ impl<'a> Recovery<'a> {
     fn probe_all(&mut self) -> Result<Vec<Unsealed>, StoreError> {
         let trusted: BTreeSet<u64> = {
             let newest = self.numbers.len().saturating_sub(VERIFY_NEWEST);
-            let sealed =
-                |segment: &&u64| self.rows.get(segment).is_some_and(|row| row.state == State::Sealed);
-            self.numbers[..newest].iter().filter(sealed).copied().collect()
+            // In a class that is written rarely the newest may be old; it tells how far the commits are.
+            let sealed = || self.rows.values().filter(|row| row.state == State::Sealed);
+            let newest_of: BTreeMap<Class, u64> = sealed().map(|row| (row.class, row.segment)).collect();
+            let known: BTreeSet<u64> = sealed()
+                .filter(|row| newest_of.get(&row.class) != Some(&row.segment))
+                .map(|row| row.segment)
+                .collect();
+            self.numbers[..newest].iter().filter(|segment| known.contains(segment)).copied().collect()
         };
+        for row in self.rows.values() {
+            self.calendar = self.calendar.max(row.closed);
+        }
         let mut unsealed = Vec::new();
         for segment in self.numbers.clone() {
-            if trusted.contains(&segment) {
-                self.existing.insert(segment);
+            if let Some(row) = self.rows.get(&segment).filter(|_| trusted.contains(&segment)) {
+                self.existing.insert(segment, Kept::from(row));
                 continue;
             }
             let probed = self.volume.open_segment(segment, Access::ReadWrite).and_then(|file| {
@@ -187,7 +208,9 @@ impl<'a> Recovery<'a> {
                 // A place that cannot be read must not keep the rest from being recorded.
                 Err(error) if error.kind() == ErrorKind::Io => {
                     self.report.damages.push(error.to_string());
-                    self.existing.insert(segment);
+                    self.unreadable.insert(segment);
+                    let kept = self.rows.get(&segment).map_or(Kept::UNKNOWN, Kept::from);
+                    self.existing.insert(segment, kept);
                     continue;
                 }
                 other => other?,
@@ -199,6 +222,7 @@ impl<'a> Recovery<'a> {
                     self.report.damages.push(error.to_string());
                 }
                 Probe::Open(header) => {
+                    self.calendar = self.calendar.max(header.created);
                     unsealed.push(Unsealed { segment, file, header, closed: false });
                 }
                 Probe::Footless(header) => {
@@ -208,12 +232,15 @@ impl<'a> Recovery<'a> {
                         let error = self.volume.damaged(segment, end, "the footer is damaged");
                         self.report.damages.push(error.to_string());
                     }
+                    self.calendar = self.calendar.max(header.created);
                     unsealed.push(Unsealed { segment, file, header, closed: true });
                 }
                 Probe::Sealed(header, trailer, contents) => {
-                    self.existing.insert(segment);
+                    self.calendar = self.calendar.max(trailer.closed);
                     self.count_commits(&header, &contents.entries);
-                    let row = SegmentRow { segment, state: State::Sealed, committed_bytes: trailer.end };
+                    let row =
+                        SegmentRow::closed(&header, trailer.end, Some(trailer.closed), &contents.entries);
+                    self.existing.insert(segment, Kept::from(&row));
                     self.note(row, &contents.entries)?;
                 }
             }
@@ -236,7 +263,8 @@ impl<'a> Recovery<'a> {
 
     fn count_commits(&mut self, header: &SegmentHeader, entries: &[Entry]) {
         let next = entries.last().map_or(header.first_commit, |entry| entry.commit + 1);
-        self.next_commit = self.next_commit.max(next).max(header.first_commit);
+        let known = self.next_commit.entry(header.class).or_insert(1);
+        *known = next.max(header.first_commit).max(*known);
     }
 
     /// Brings the index in line with a closed segment.
@@ -249,25 +277,39 @@ impl<'a> Recovery<'a> {
         Ok(())
     }
 
-    /// The first commit of the next segment that was begun.
-    fn first_commit_after(
+    /// The first commit of the next segment of the class that was begun, and whether there is none.
+    fn after(
         &self,
-        segment: u64,
-        begun: &BTreeMap<u64, u64>,
-    ) -> Result<Option<u64>, StoreError> {
-        for &later in self.numbers.iter().filter(|&&number| number > segment) {
-            if let Some(&first) = begun.get(&later) {
-                return Ok(Some(first));
-            }
-            if !self.existing.contains(&later) {
+        header: &SegmentHeader,
+        begun: &BTreeMap<u64, SegmentHeader>,
+    ) -> Result<(Option<u64>, bool), StoreError> {
+        let mut newest = true;
+        for &later in self.numbers.iter().filter(|&&number| number > header.segment) {
+            let of_class = match (begun.get(&later), self.existing.get(&later)) {
+                (Some(begun), _) => begun.class == header.class,
+                (None, Some(_)) if self.unreadable.contains(&later) => {
+                    // It may be: nothing is continued before it, and what it would make void is kept.
+                    newest = false;
+                    false
+                }
+                (None, Some(kept)) => kept.class == header.class,
+                (None, None) => false,
+            };
+            if !of_class {
                 continue;
             }
-            let file = self.volume.open_segment(later, Access::Read)?;
-            if let Some(header) = self.volume.header(later, &*file)? {
-                return Ok(Some(header.first_commit));
+            let next = match begun.get(&later) {
+                Some(begun) => Some(*begun),
+                None => {
+                    let file = self.volume.open_segment(later, Access::Read)?;
+                    self.volume.header(later, &*file)?
+                }
+            };
+            if let Some(next) = next {
+                return Ok((Some(next.first_commit), false));
             }
         }
-        Ok(None)
+        Ok((None, newest))
     }
 
     fn scan(&mut self, unsealed: Unsealed, void_from: Option<u64>, newest: bool) -> Result<(), StoreError> {
@@ -304,26 +346,27 @@ impl<'a> Recovery<'a> {
             self.report.damages.push(self.volume.damaged(segment, scan.end, &what).to_string());
         }
         let whole = file.size().ok() == Some(limit);
-        if newest && !damaged && whole && self.next_commit == scan.next_commit {
-            self.index.close(SegmentRow { segment, state: State::Open, committed_bytes: scan.end }, &[])?;
+        if newest && !damaged && whole && self.next_commit.get(&header.class) == Some(&scan.next_commit) {
+            self.index.close(SegmentRow::open(&header, scan.end), &[])?;
             self.rows.remove(&segment);
-            self.resume = Some((file, scan));
+            self.resume.insert(header.class, Resume { file, header, scan });
             return Ok(());
         }
         if scan.contents.entries.is_empty() && !damaged {
             return self.take_free(segment, &*file);
         }
-        self.seal(segment, &*file, &scan, whole)
+        self.seal(&header, &*file, &scan, whole)
     }
 
     fn seal(
         &mut self,
-        segment: u64,
+        header: &SegmentHeader,
         file: &dyn DiskFile,
         scan: &Scan,
         whole: bool,
     ) -> Result<(), StoreError> {
-        let footer = encode_footer(segment, scan.end, &scan.contents);
+        let segment = header.segment;
+        let footer = encode_footer(segment, scan.end, self.calendar, &scan.contents);
         let at = self.volume.segment_bytes - footer.len() as u64;
         // A truncated file keeps what it has; a footer behind the hole would only hide that.
         let sealed = whole
@@ -338,10 +381,11 @@ impl<'a> Recovery<'a> {
             let error = self.volume.damaged(segment, scan.end, "the segment file is truncated");
             self.report.damages.push(error.to_string());
         }
-        let state = if sealed { State::Sealed } else { State::Failed };
         self.report.sealed += u64::from(sealed);
-        self.existing.insert(segment);
-        self.note(SegmentRow { segment, state, committed_bytes: scan.end }, &scan.contents.entries)
+        let entries = &scan.contents.entries;
+        let row = SegmentRow::closed(header, scan.end, sealed.then_some(self.calendar), entries);
+        self.existing.insert(segment, Kept::from(&row));
+        self.note(row, entries)
     }
 
     fn stream_ends(&mut self) -> Result<BTreeMap<StreamId, StreamEnd>, StoreError> {
@@ -349,7 +393,7 @@ impl<'a> Recovery<'a> {
         for stream in self.index.streams()? {
             runs.extend(self.index.last(stream)?);
         }
-        if let Some((_, scan)) = &self.resume {
+        for Resume { scan, .. } in self.resume.values() {
             runs.extend(runs_of(scan.segment, &scan.contents.entries));
         }
         let mut last: BTreeMap<StreamId, SegmentRun> = BTreeMap::new();

@@ -10,7 +10,16 @@ CREATE TABLE segment (
     -- 0: being written. 1: sealed, its footer tells of its chunks. 2: closed without a footer, to be scanned.
     state INTEGER NOT NULL CHECK (state IN (0, 1, 2)),
     -- Bytes from the file's beginning that are known to be durable: nothing behind them is footage yet.
-    committed_bytes INTEGER NOT NULL CHECK (committed_bytes >= 0)
+    committed_bytes INTEGER NOT NULL CHECK (committed_bytes >= 0),
+    -- The retention class of everything in it, as its header says.
+    class INTEGER NOT NULL CHECK (class BETWEEN 0 AND 7),
+    -- When it was begun and when it was closed by the volume's calendar (docs/storage.md), microseconds of UTC since
+    -- 1970; the same while it is being written, and when it was closed without a footer.
+    begun_us INTEGER NOT NULL,
+    closed_us INTEGER NOT NULL,
+    -- The end of its last presentation as its chunks tell, microseconds of UTC since 1970; begun_us while it is being
+    -- written.
+    newest_us INTEGER NOT NULL
 );
 
 -- For readers: which segments have no footer. Nearly all have one, so this has a row or two.

@@ -13,12 +13,16 @@ use evidence::{ChunkHeader, VolumeId, stream, wall_at};
 use hal::{Pts90k, StreamId, WallTime};
 
 use crate::layout::{BLOCK_BYTES, FORMAT_VERSION};
+use crate::retention::Class;
 
 const HEADER_MAGIC: [u8; 4] = *b"CSEG";
 const TRAILER_MAGIC: [u8; 4] = *b"CSEL";
 
 /// The header's fields; the rest of the first block is zero.
 pub(crate) const HEADER_BYTES: usize = 80;
+
+/// Where the class is in the header.
+const CLASS_OFFSET: usize = 64;
 
 /// The seal: the last bytes of the file.
 pub(crate) const TRAILER_BYTES: usize = 64;
@@ -35,12 +39,14 @@ pub(crate) struct SegmentHeader {
     pub(crate) volume: VolumeId,
     pub(crate) segment: u64,
     pub(crate) segment_bytes: u64,
-    /// Commits with this number or a higher one in earlier segments are void: they failed and are here again.
+    /// Commits with this number or a higher one in earlier segments of the class are void: they failed and are here
+    /// again.
     pub(crate) first_commit: u64,
+    /// By the volume's calendar.
     pub(crate) created: WallTime,
     pub(crate) writer: u64,
     /// The retention class of everything in it.
-    pub(crate) class: u8,
+    pub(crate) class: Class,
 }
 
 impl SegmentHeader {
@@ -56,7 +62,7 @@ impl SegmentHeader {
         out.put_u64(self.first_commit);
         out.put_i64(self.created.as_unix_micros());
         out.put_u64(self.writer);
-        out.put_u8(self.class);
+        out.put_u8(self.class.get());
         out.resize(HEADER_BYTES - 4, 0);
         out.put_u32(crc32c::crc32c(&out));
         out.resize(BLOCK_BYTES as usize, 0);
@@ -76,6 +82,9 @@ impl SegmentHeader {
         if fields.u16() != Some(FORMAT_VERSION) || fields.u16() != Some(HEADER_BYTES as u16) {
             return Err("the segment has a version that this program does not know");
         }
+        let Some(class) = Class::new(body[CLASS_OFFSET]) else {
+            return Err("the segment is of a class that this program does not know");
+        };
         Ok((|| {
             Some(Self {
                 volume: fields.array()?,
@@ -84,7 +93,7 @@ impl SegmentHeader {
                 first_commit: fields.u64()?,
                 created: WallTime::from_unix_micros(fields.i64()?),
                 writer: fields.u64()?,
-                class: fields.u8()?,
+                class,
             })
         })())
     }
@@ -101,6 +110,8 @@ pub(crate) struct Trailer {
     pub(crate) footer_crc: u32,
     /// The first byte behind the chunks.
     pub(crate) end: u64,
+    /// When it was sealed, by the volume's calendar.
+    pub(crate) closed: WallTime,
 }
 
 impl Trailer {
@@ -115,6 +126,7 @@ impl Trailer {
         out.put_u32(self.footer_crc);
         out.put_u32(0);
         out.put_u64(self.end);
+        out.put_i64(self.closed.as_unix_micros());
         out.resize(TRAILER_BYTES - 4, 0);
         out.put_u32(crc32c::crc32c(&out));
         out
@@ -143,6 +155,7 @@ impl Trailer {
                     fields.u32()?;
                     fields.u64()?
                 },
+                closed: WallTime::from_unix_micros(fields.i64()?),
             })
         })();
         Ok(trailer.filter(|trailer| trailer.entries <= MAX_ENTRIES))
@@ -307,7 +320,7 @@ impl Entry {
 }
 
 /// The whole blocks at the end of a sealed segment: padding, header copies, entries, trailer.
-pub(crate) fn encode_footer(segment: u64, end: u64, contents: &Contents) -> Vec<u8> {
+pub(crate) fn encode_footer(segment: u64, end: u64, closed: WallTime, contents: &Contents) -> Vec<u8> {
     let size = contents.footer_bytes() as usize;
     let list_bytes = contents.headers.len() + contents.entries.len() * ENTRY_BYTES;
     let mut out = vec![0; size - list_bytes - TRAILER_BYTES];
@@ -322,6 +335,7 @@ pub(crate) fn encode_footer(segment: u64, end: u64, contents: &Contents) -> Vec<
         headers_bytes: contents.headers.len() as u32,
         footer_crc: crc32c::crc32c(&out[list_at..]),
         end,
+        closed,
     };
     out.put(&trailer.encode());
     out
@@ -385,7 +399,7 @@ mod tests {
             first_commit: 17,
             created: WallTime::from_unix_micros(-5),
             writer: 3,
-            class: 2,
+            class: Class::new(2).unwrap(),
         };
         let bytes = header.encode();
         assert_eq!(bytes.len() as u64, BLOCK_BYTES);
@@ -394,7 +408,7 @@ mod tests {
 
         let entries: Vec<Entry> = (1..=50).map(|n| entry(n * 4096)).collect();
         let contents = Contents { entries, headers: vec![7; 50 * 300] };
-        let footer = encode_footer(42, 51 * 4096, &contents);
+        let footer = encode_footer(42, 51 * 4096, WallTime::from_unix_micros(8), &contents);
         assert_eq!(footer.len() as u64, footer_bytes(50, 50 * 300));
         let (list, trailer) = footer.split_at(footer.len() - TRAILER_BYTES);
         let trailer = Trailer::decode(trailer).unwrap().unwrap();
@@ -407,7 +421,7 @@ mod tests {
 
     #[test]
     fn other_versions_are_refused() {
-        let mut bytes = encode_footer(1, 4096, &Contents::default());
+        let mut bytes = encode_footer(1, 4096, WallTime::default(), &Contents::default());
         let trailer = bytes.len() - TRAILER_BYTES;
         bytes[trailer + 4] = 9;
         let crc = crc32c::crc32c(&bytes[trailer..bytes.len() - 4]).to_le_bytes();

@@ -4,7 +4,7 @@
 //!
 //! Invariants
 //! - Units come in recording order, beginning at a keyframe.
-//! - Only headers are looked at, a segment at a time.
+//! - Only headers are looked at, a segment's run at a time.
 
 use std::collections::VecDeque;
 
@@ -13,6 +13,7 @@ use hal::{StreamId, WallTime};
 
 use crate::catalog::Catalog;
 use crate::error::StoreError;
+use crate::runs::SegmentRun;
 use crate::segment::Entry;
 
 /// How far back a keyframe is looked for: 600 frames, the most a GOP may have, at 5 frames a second.
@@ -42,7 +43,7 @@ pub(crate) struct Selection<'a> {
     stream: StreamId,
     from: WallTime,
     to: WallTime,
-    segments: VecDeque<u64>,
+    runs: VecDeque<SegmentRun>,
     loaded: VecDeque<Selected>,
     /// Nothing was given out yet: a keyframe must come first.
     waiting: bool,
@@ -55,15 +56,9 @@ impl<'a> Selection<'a> {
         from: WallTime,
         to: WallTime,
     ) -> Result<Self, StoreError> {
-        let mut segments = VecDeque::new();
         let (earliest, latest) = (from.offset_micros(-MAX_GOP_MICROS), to.offset_micros(MAX_REORDER_MICROS));
-        for run in catalog.segment_runs(stream, earliest, latest)? {
-            if segments.back() != Some(&run.segment) {
-                segments.push_back(run.segment);
-            }
-        }
-        let mut selection =
-            Self { catalog, stream, from, to, segments, loaded: VecDeque::new(), waiting: true };
+        let runs = catalog.segment_runs(stream, earliest, latest)?.into();
+        let mut selection = Self { catalog, stream, from, to, runs, loaded: VecDeque::new(), waiting: true };
         selection.find_start()?;
         Ok(selection)
     }
@@ -71,7 +66,7 @@ impl<'a> Selection<'a> {
     /// Loads until the chunk that holds `from` is there, and drops what is not needed before it.
     fn find_start(&mut self) -> Result<(), StoreError> {
         let touches = |chunk: &Selected, from| chunk.entry.end() > from;
-        while !self.loaded.back().is_some_and(|chunk| touches(chunk, self.from)) && self.load_segment()? {}
+        while !self.loaded.back().is_some_and(|chunk| touches(chunk, self.from)) && self.load_run()? {}
         let Some(mut begin) = self.loaded.iter().position(|chunk| touches(chunk, self.from)) else {
             self.loaded.clear();
             return Ok(());
@@ -92,13 +87,15 @@ impl<'a> Selection<'a> {
         Ok(())
     }
 
-    fn load_segment(&mut self) -> Result<bool, StoreError> {
-        let Some(segment) = self.segments.pop_front() else { return Ok(false) };
+    fn load_run(&mut self) -> Result<bool, StoreError> {
+        let Some(run) = self.runs.pop_front() else { return Ok(false) };
+        let segment = run.segment;
         let contents = self.catalog.contents(segment)?;
         let earliest = self.from.offset_micros(-MAX_GOP_MICROS);
         let latest = self.to.offset_micros(MAX_REORDER_MICROS);
         for (entry, encoded) in contents.iter() {
-            if entry.stream != self.stream || entry.start() >= latest || entry.end() <= earliest {
+            let of_run = (run.first_sequence..=run.last_sequence).contains(&entry.sequence);
+            if entry.stream != self.stream || !of_run || entry.start() >= latest || entry.end() <= earliest {
                 continue;
             }
             let header = ChunkHeader::decode(encoded).map_err(|_| {
@@ -120,7 +117,7 @@ impl<'a> Selection<'a> {
             // The last one is cut, so it must be known whether this is it.
             let to = self.to;
             let wanted = |chunk: &Selected| chunk.entry.start() < to;
-            while !self.loaded.iter().skip(1).any(wanted) && self.load_segment()? {}
+            while !self.loaded.iter().skip(1).any(wanted) && self.load_run()? {}
             let last = !self.loaded.iter().skip(1).any(wanted);
             let Some(mut chunk) = self.loaded.pop_front().filter(|chunk| !last || wanted(chunk)) else {
                 self.loaded.clear();

@@ -25,6 +25,7 @@ use crate::error::{ErrorKind, StoreError};
 use crate::keys::Keys;
 use crate::random::random;
 use crate::recover::{RecoveryReport, recover};
+use crate::retention::Class;
 use crate::scrub::{ScrubReport, Scrubber};
 use crate::volume::Volume;
 use crate::writer::{Failure, Writer};
@@ -99,6 +100,8 @@ struct StreamState {
     /// Of the last chunk that is durable.
     chain: Hash,
     last: Option<LastUnit>,
+    /// Of the chunks that wait; the next ones may have another.
+    class: Class,
 }
 
 /// The one writer of a volume. Dropping it loses what was not committed; [`Store::finish`] does not.
@@ -107,7 +110,10 @@ pub struct Store {
     scrubber: Scrubber,
     clock: Arc<dyn Clock>,
     streams: BTreeMap<StreamId, StreamState>,
-    closed: Vec<ClosedChunk>,
+    /// What was asked for; streams that are not here are in [`Class::DEFAULT`].
+    classes: BTreeMap<StreamId, Class>,
+    /// What waits to be written, in order. All chunks of one stream that wait are of one class.
+    closed: BTreeMap<Class, Vec<ClosedChunk>>,
     how: Chunking,
     recoverable: bool,
     /// Held for the volume's writer.
@@ -162,6 +168,7 @@ impl Store {
                     builder: Builder::new(stream, format, end.last_sequence + 1, how.clone()),
                     chain: end.last.as_ref().map_or([0; 32], |(_, hash)| *hash),
                     last: end.last.as_ref().and_then(|(last, _)| LastUnit::of(last)),
+                    class: Class::DEFAULT,
                 };
                 (stream, state)
             })
@@ -169,9 +176,41 @@ impl Store {
         let report = recovered.report.clone();
         let scrubber = Scrubber::new(volume.clone());
         let writer = Writer::new(volume, nonce, recovered)?;
-        let store =
-            Self { writer, scrubber, clock, streams, closed: Vec::new(), how, recoverable, _lock: lock };
+        let store = Self {
+            writer,
+            scrubber,
+            clock,
+            streams,
+            classes: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            how,
+            recoverable,
+            _lock: lock,
+        };
         Ok((store, report))
+    }
+
+    /// What is appended to `stream` from now on is kept by the rule of `class`. Settings are told again after each
+    /// opening: the volume does not remember them. While chunks of the stream wait to be written, those that come
+    /// go with them.
+    pub fn set_class(&mut self, stream: StreamId, class: Class) {
+        self.classes.insert(stream, class);
+        self.settle_classes();
+    }
+
+    /// A stream whose chunks wait in one class cannot go on in another: that one may become durable first, and the
+    /// chain would have a hole after a crash.
+    fn settle_classes(&mut self) {
+        for (stream, state) in &mut self.streams {
+            let wanted = self.classes.get(stream).copied().unwrap_or_default();
+            let waits = || {
+                let waiting = self.closed.get(&state.class);
+                waiting.is_some_and(|chunks| chunks.iter().any(|chunk| chunk.header.stream == *stream))
+            };
+            if state.class != wanted && state.builder.open_bytes() == 0 && !waits() {
+                state.class = wanted;
+            }
+        }
     }
 
     /// Takes a unit into memory. Units of one stream come in decoding order. A video stream begins at its first
@@ -198,12 +237,14 @@ impl Store {
             return Err(StoreError::new(ErrorKind::DiskFull, &self.writer.volume().dir, None, what));
         }
         let how = &self.how;
+        let class = self.classes.get(&unit.stream).copied().unwrap_or_default();
         let state = self.streams.entry(unit.stream).or_insert_with(|| StreamState {
             builder: Builder::new(unit.stream, None, 1, how.clone()),
             chain: [0; 32],
             last: None,
+            class,
         });
-        match state.builder.push(format, unit, &mut self.closed) {
+        match state.builder.push(format, unit, self.closed.entry(state.class).or_default()) {
             Ok(()) => {
                 state.last = Some(LastUnit { pts: unit.pts, wall: unit.wall });
                 Ok(())
@@ -219,18 +260,20 @@ impl Store {
         self.pending_bytes() < MAX_PENDING_BYTES
     }
 
-    /// Makes everything appended durable.
+    /// Makes everything appended durable: one write and one sync for each class that has something.
     ///
     /// # Errors
-    /// `DiskFull`, `Unwritable`, `Io`: what was appended is kept, and the next commit tries again.
+    /// `DiskFull`, `Unwritable`, `Io`: what was appended and did not become durable is kept, and the next commit tries
+    /// again.
     pub fn commit(&mut self) -> Result<CommitReport, StoreError> {
         let begun = self.clock.mono();
         for state in self.streams.values_mut() {
-            state.builder.close(&mut self.closed);
+            state.builder.close(self.closed.entry(state.class).or_default());
         }
         self.writer.begin();
         let mut report = CommitReport::default();
         let written = self.write_closed(&mut report);
+        self.settle_classes();
         report.index_error = self.writer.update_index().err().map(|error| error.to_string());
         for segment in self.writer.take_sealed() {
             self.scrubber.queue(segment);
@@ -240,25 +283,46 @@ impl Store {
         Ok(report)
     }
 
+    /// Every class has its try, also when another one failed.
     fn write_closed(&mut self, report: &mut CommitReport) -> Result<(), StoreError> {
         let mut tries = 0;
-        while !self.closed.is_empty() {
-            report.recycled_early |= self.writer.ensure_segment(self.clock.wall(), &self.scrubber)?;
-            let count = self.writer.fitting(&self.closed);
-            if count == 0 && self.writer.is_fresh() {
+        let mut done = Ok(());
+        for class in Class::all() {
+            let Some(mut waiting) = self.closed.remove(&class) else { continue };
+            let written = self.write_class(class, &mut waiting, &mut tries, report);
+            done = done.and(written);
+            if !waiting.is_empty() {
+                self.closed.insert(class, waiting);
+            }
+        }
+        done
+    }
+
+    fn write_class(
+        &mut self,
+        class: Class,
+        waiting: &mut Vec<ClosedChunk>,
+        tries: &mut u64,
+        report: &mut CommitReport,
+    ) -> Result<(), StoreError> {
+        while !waiting.is_empty() {
+            let now = self.clock.wall();
+            report.recycled_early |= self.writer.ensure_segment(class, now, &self.scrubber)?;
+            let count = self.writer.fitting(class, waiting);
+            if count == 0 && self.writer.is_fresh(class) {
                 // Only a volume with tiny segments gets here: parameter sets larger than a segment.
-                let chunk = self.closed.remove(0);
+                let chunk = waiting.remove(0);
                 let what =
                     format!("{}: a chunk is larger than a segment and is left out", chunk.header.stream);
                 return Err(StoreError::new(ErrorKind::Invalid, &self.writer.volume().dir, None, what));
             }
             if count == 0 {
-                self.seal_current(report);
+                self.seal(class, report);
                 continue;
             }
             let streams = &self.streams;
             let chain = |stream: StreamId| streams.get(&stream).map_or([0; 32], |state| state.chain);
-            match self.writer.write(&self.closed[..count], chain) {
+            match self.writer.write(class, &waiting[..count], chain) {
                 Ok((written, chains)) => {
                     for (stream, hash) in chains {
                         if let Some(state) = self.streams.get_mut(&stream) {
@@ -266,7 +330,7 @@ impl Store {
                         }
                     }
                     report.written.0 += written;
-                    for chunk in self.closed.drain(..count) {
+                    for chunk in waiting.drain(..count) {
                         report.chunks += 1;
                         report.units += chunk.header.frames.len() as u64;
                         report.payload.0 += chunk.header.footage_bytes() as u64;
@@ -275,9 +339,9 @@ impl Store {
                 Err(Failure::Segment(error)) => {
                     tracing::error!(%error, "the segment is given up");
                     report.failed += 1;
-                    self.writer.give_up();
-                    tries += 1;
-                    if tries == MAX_TRIES {
+                    self.writer.give_up(class, now);
+                    *tries += 1;
+                    if *tries >= MAX_TRIES {
                         return Err(error);
                     }
                 }
@@ -287,8 +351,8 @@ impl Store {
         Ok(())
     }
 
-    fn seal_current(&mut self, report: &mut CommitReport) {
-        match self.writer.seal() {
+    fn seal(&mut self, class: Class, report: &mut CommitReport) {
+        match self.writer.seal(class, self.clock.wall()) {
             Ok(Some(written)) => {
                 report.written.0 += written;
                 report.sealed += 1;
@@ -333,16 +397,18 @@ impl Store {
 
     fn pending_bytes(&self) -> usize {
         let open: usize = self.streams.values().map(|state| state.builder.open_bytes()).sum();
-        open + self.closed.iter().map(|chunk| chunk.payload.len()).sum::<usize>()
+        open + self.closed.values().flatten().map(|chunk| chunk.payload.len()).sum::<usize>()
     }
 
-    /// Commits, and seals the segment, so that the next start has nothing to scan.
+    /// Commits, and seals what is open, so that the next start has nothing to scan.
     ///
     /// # Errors
     /// As [`Store::commit`]; what was committed before is safe.
     pub fn finish(mut self) -> Result<CommitReport, StoreError> {
         let mut report = self.commit()?;
-        self.seal_current(&mut report);
+        for class in self.writer.open_classes() {
+            self.seal(class, &mut report);
+        }
         report.index_error = self.writer.update_index().err().map(|error| error.to_string());
         Ok(report)
     }

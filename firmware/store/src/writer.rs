@@ -1,35 +1,32 @@
-//! The segment being written, the ones before it, and the next one.
+//! The segments being written, one for each class of retention in use.
 //!
-//! Does not belong here: filling chunks (`builder`), when to commit (`store`).
+//! Does not belong here: filling chunks (`builder`), when to commit (`store`), where files come from (`pool`).
 //!
 //! Invariants
 //! - One batch is one sequential write and one `fdatasync`; it begins on a block of its own.
-//! - The index forgets a segment before its file is reused, unless the index itself fails.
+//! - Each class is a log of its own: its commits are numbered without gaps, whatever the others do.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::io::IoSlice;
-use std::path::Path;
 use std::sync::Arc;
 
 use evidence::layout::{Hash, align_up};
 use evidence::{ChunkHeader, Placement};
 use hal::{StreamId, WallTime};
 
+use crate::backlog::Backlog;
 use crate::builder::ClosedChunk;
-use crate::config::MIN_SEGMENTS;
-use crate::disk::{Access, DiskFile, write_full};
+use crate::disk::{DiskFile, write_full};
 use crate::error::{ErrorKind, StoreError};
-use crate::index::{Index, SegmentRow, State};
+use crate::index::SegmentRow;
 use crate::layout::BLOCK_BYTES;
-use crate::recover::Recovered;
-use crate::runs::{SegmentRun, runs_of};
+use crate::pool::{Kept, Pool, Taken};
+use crate::recover::{Recovered, Resume};
+use crate::retention::Class;
+use crate::runs::runs_of;
 use crate::scrub::Scrubber;
 use crate::segment::{Contents, SegmentHeader, encode_footer, footer_bytes};
 use crate::volume::Volume;
-
-/// What is left free for the index: SQLite's log is 4 MiB before it is folded in, and the database grows by about
-/// 100 bytes a run.
-const INDEX_ROOM_BYTES: u64 = 8 << 20;
 
 /// The most chunks in one batch; the count is 16 bits on disk.
 const MAX_BATCH_CHUNKS: usize = 4096;
@@ -43,217 +40,91 @@ pub(crate) enum Failure {
 }
 
 struct Current {
-    segment: u64,
+    header: SegmentHeader,
     file: Arc<dyn DiskFile>,
     /// Behind the last durable commit; 0 while not even the header is written.
     end: u64,
     contents: Contents,
-    created: WallTime,
     /// The index knows of `end`.
     indexed: bool,
 }
 
-/// What the index does not know yet.
-enum Unindexed {
-    Closed(SegmentRow, Vec<SegmentRun>),
-    Recycled(u64),
-}
-
 pub(crate) struct Writer {
     volume: Volume,
-    index: Index,
+    backlog: Backlog,
+    pool: Pool,
     nonce: u64,
-    current: Option<Current>,
-    existing: BTreeSet<u64>,
-    free: Vec<u64>,
-    /// Fresh files whose first write failed: not tried again before the next commit.
-    resting: Vec<u64>,
-    next_segment: u64,
-    next_commit: u64,
-    unindexed: VecDeque<Unindexed>,
+    /// At most one a class.
+    open: BTreeMap<Class, Current>,
+    /// For each class that has or had segments.
+    next_commit: BTreeMap<Class, u64>,
     sealed: Vec<u64>,
 }
 
 impl Writer {
     pub(crate) fn new(volume: Volume, nonce: u64, recovered: Recovered) -> Result<Self, StoreError> {
-        let current = recovered.resume.map(|(file, scan)| Current {
-            segment: scan.segment,
-            file,
-            end: scan.end,
-            contents: scan.contents,
-            created: WallTime::default(),
-            indexed: true,
-        });
-        let mut writer = Self {
-            volume,
-            index: recovered.index,
-            nonce,
-            current,
-            existing: recovered.existing,
-            free: recovered.free,
-            resting: Vec::new(),
-            next_segment: recovered.next_segment,
-            next_commit: recovered.next_commit,
-            unindexed: VecDeque::new(),
-            sealed: Vec::new(),
-        };
-        writer.shrink()?;
-        Ok(writer)
+        let open: BTreeMap<Class, Current> = recovered
+            .resume
+            .into_iter()
+            .map(|(class, Resume { file, header, scan })| {
+                (class, Current { header, file, end: scan.end, contents: scan.contents, indexed: true })
+            })
+            .collect();
+        let mut backlog = Backlog::new(recovered.index);
+        let mut pool = Pool::new(volume.clone(), recovered.existing, recovered.free, recovered.next_segment);
+        pool.shrink(open.len(), &mut backlog)?;
+        let next_commit = recovered.next_commit;
+        Ok(Self { volume, backlog, pool, nonce, open, next_commit, sealed: Vec::new() })
     }
 
     pub(crate) fn volume(&self) -> &Volume {
         &self.volume
     }
 
-    fn files(&self) -> u64 {
-        (self.existing.len() + self.free.len() + self.resting.len()) as u64
-            + u64::from(self.current.is_some())
-    }
-
     pub(crate) fn used_bytes(&self) -> u64 {
-        self.files() * self.volume.segment_bytes
-    }
-
-    fn max_segments(&self) -> u64 {
-        (self.volume.max_bytes / self.volume.segment_bytes).max(MIN_SEGMENTS)
-    }
-
-    /// Removes what a smaller `max_bytes` has no room for: the only time that files go.
-    fn shrink(&mut self) -> Result<(), StoreError> {
-        while self.files() > self.max_segments() {
-            let segment = match self.free.pop() {
-                Some(free) => free,
-                None => match self.existing.pop_first() {
-                    Some(oldest) => oldest,
-                    None => break,
-                },
-            };
-            self.index.forget(&[segment])?;
-            let path = self.volume.path(segment);
-            self.volume
-                .disk
-                .remove(&path)
-                .map_err(|error| StoreError::io(&path, None, "cannot be removed", error))?;
-        }
-        Ok(())
+        self.pool.files(self.open.len()) * self.volume.segment_bytes
     }
 
     /// A new commit: what failed in the last one may be tried again.
     pub(crate) fn begin(&mut self) {
-        self.free.append(&mut self.resting);
+        self.pool.begin();
     }
 
-    /// Makes sure that there is a segment to write to; `true` when the file system was full and the oldest
+    /// Makes sure that there is a segment of `class` to write to; `true` when the file system was full and the oldest
     /// footage had to make room.
-    pub(crate) fn ensure_segment(&mut self, now: WallTime, scrubber: &Scrubber) -> Result<bool, StoreError> {
-        if self.current.is_some() {
+    pub(crate) fn ensure_segment(
+        &mut self,
+        class: Class,
+        now: WallTime,
+        scrubber: &Scrubber,
+    ) -> Result<bool, StoreError> {
+        if self.open.contains_key(&class) {
             return Ok(false);
         }
-        let segment = self.next_segment;
-        let path = self.volume.path(segment);
-        let mut early = false;
-        let file = if let Some(&free) = self.free.last() {
-            let file = self.reuse(free, segment)?;
-            self.free.pop();
-            file
-        } else if self.files() < self.max_segments() {
-            match self.create(&path) {
-                Ok(file) => Some(file),
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
-                    ) && self.existing.len() as u64 >= MIN_SEGMENTS =>
-                {
-                    early = true;
-                    self.recycle(segment, scrubber)?
-                }
-                Err(error) => {
-                    return Err(StoreError::io(&path, None, "a new segment cannot be made", error));
-                }
-            }
-        } else {
-            self.recycle(segment, scrubber)?
-        };
-        self.next_segment = segment + 1;
-        // Not the asked size: whoever truncated it, a new file takes its place.
-        let file = match file {
-            Some(file) => file,
-            None => self
-                .volume
-                .disk
-                .create(&path, self.volume.segment_bytes)
-                .map_err(|error| StoreError::io(&path, None, "a new segment cannot be made", error))?,
-        };
-        if let Err(error) = self.volume.disk.sync_dir(&self.volume.segments) {
-            self.free.push(segment);
-            let what = "the new segment's name cannot be made durable";
-            return Err(StoreError::io(&self.volume.segments, None, what, error));
-        }
-        self.current = Some(Current {
+        let Taken { segment, file, early } = self.pool.take(self.open.len(), &mut self.backlog, scrubber)?;
+        let header = SegmentHeader {
+            volume: self.volume.id,
             segment,
-            file,
-            end: 0,
-            contents: Contents::default(),
+            segment_bytes: self.volume.segment_bytes,
+            // A class that has nothing begins at a number that it cannot have had before: its segment's.
+            first_commit: *self.next_commit.entry(class).or_insert(segment),
             created: now,
-            indexed: true,
-        });
+            writer: self.nonce,
+            class,
+        };
+        let contents = Contents::default();
+        self.open.insert(class, Current { header, file, end: 0, contents, indexed: true });
         Ok(early)
     }
 
-    fn create(&self, path: &Path) -> std::io::Result<Arc<dyn DiskFile>> {
-        let free = self.volume.disk.free_bytes(&self.volume.segments)?;
-        if free < self.volume.segment_bytes + INDEX_ROOM_BYTES {
-            return Err(std::io::ErrorKind::StorageFull.into());
-        }
-        self.volume.disk.create(path, self.volume.segment_bytes)
+    /// Whether nothing was written to the class's segment yet.
+    pub(crate) fn is_fresh(&self, class: Class) -> bool {
+        self.open.get(&class).is_some_and(|current| current.end == 0)
     }
 
-    /// Takes the oldest segment's file; `None` when it had the wrong size and is gone.
-    fn recycle(&mut self, to: u64, scrubber: &Scrubber) -> Result<Option<Arc<dyn DiskFile>>, StoreError> {
-        let Some(&oldest) = self.existing.first() else {
-            let what = "there is no segment to recycle";
-            return Err(StoreError::new(ErrorKind::DiskFull, &self.volume.segments, None, what));
-        };
-        self.unindexed
-            .retain(|unindexed| !matches!(unindexed, Unindexed::Closed(row, _) if row.segment == oldest));
-        if let Err(error) = self.index.forget(&[oldest]) {
-            // Recording goes on: readers are told when they ask for it, and opening the volume drops its rows.
-            tracing::error!(%error, segment = oldest, "the index still tells of a recycled segment");
-            self.unindexed.push_front(Unindexed::Recycled(oldest));
-        }
-        scrubber.forget(oldest);
-        let file = self.reuse(oldest, to)?;
-        self.existing.remove(&oldest);
-        Ok(file)
-    }
-
-    fn reuse(&mut self, from: u64, to: u64) -> Result<Option<Arc<dyn DiskFile>>, StoreError> {
-        let (old, new) = (self.volume.path(from), self.volume.path(to));
-        let file = self.volume.open_segment(from, Access::ReadWrite)?;
-        let len = file.size().map_err(|error| StoreError::io(&old, None, "has no size", error))?;
-        if len != self.volume.segment_bytes {
-            self.volume
-                .disk
-                .remove(&old)
-                .map_err(|error| StoreError::io(&old, None, "cannot be removed", error))?;
-            return Ok(None);
-        }
-        self.volume
-            .disk
-            .rename(&old, &new)
-            .map_err(|error| StoreError::io(&old, None, "cannot be recycled", error))?;
-        Ok(Some(file))
-    }
-
-    /// Whether nothing was written to the current segment yet.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.current.as_ref().is_some_and(|current| current.end == 0)
-    }
-
-    /// How many of the first `chunks` fit into the current segment.
-    pub(crate) fn fitting(&self, chunks: &[ClosedChunk]) -> usize {
-        let Some(current) = &self.current else { return 0 };
+    /// How many of the first `chunks` fit into the class's segment.
+    pub(crate) fn fitting(&self, class: Class, chunks: &[ClosedChunk]) -> usize {
+        let Some(current) = self.open.get(&class) else { return 0 };
         let mut end = current.end.max(BLOCK_BYTES);
         let mut headers = current.contents.headers.len();
         let mut count = 0;
@@ -269,27 +140,20 @@ impl Writer {
         count
     }
 
-    /// Writes `chunks` as one commit; the bytes written and the new end of each stream's hash chain.
+    /// Writes `chunks` as one commit of the class; the bytes written and the new end of each stream's hash chain.
     pub(crate) fn write(
         &mut self,
+        class: Class,
         chunks: &[ClosedChunk],
         chain: impl Fn(StreamId) -> Hash,
     ) -> Result<(u64, BTreeMap<StreamId, Hash>), Failure> {
-        let Some(current) = &mut self.current else { return Ok((0, BTreeMap::new())) };
-        let path = self.volume.path(current.segment);
+        let Some(current) = self.open.get_mut(&class) else { return Ok((0, BTreeMap::new())) };
+        let next_commit = self.next_commit.entry(class).or_insert(current.header.first_commit);
+        let path = self.volume.path(current.header.segment);
         let begin = current.end;
         let mut parts: Vec<Vec<u8>> = Vec::with_capacity(chunks.len() + 1);
         if begin == 0 {
-            let header = SegmentHeader {
-                volume: self.volume.id,
-                segment: current.segment,
-                segment_bytes: self.volume.segment_bytes,
-                first_commit: self.next_commit,
-                created: current.created,
-                writer: self.nonce,
-                class: 0,
-            };
-            parts.push(header.encode());
+            parts.push(current.header.encode());
         }
         let mut at = begin.max(BLOCK_BYTES);
         let mut chains: BTreeMap<StreamId, Hash> = BTreeMap::new();
@@ -297,8 +161,8 @@ impl Writer {
         for (index, chunk) in chunks.iter().enumerate() {
             let mut header = chunk.header.clone();
             header.placement = Placement {
-                segment: current.segment,
-                commit: self.next_commit,
+                segment: current.header.segment,
+                commit: *next_commit,
                 writer: self.nonce,
                 index: index as u16,
                 count: chunks.len() as u16,
@@ -344,67 +208,65 @@ impl Writer {
         current.end = end;
         current.contents.append(contents);
         current.indexed = false;
-        self.next_commit += 1;
+        *next_commit += 1;
         Ok((end - begin, chains))
     }
 
-    /// Seals the current segment, if anything is in it; the bytes written for that.
+    /// Classes that have a segment open.
+    pub(crate) fn open_classes(&self) -> Vec<Class> {
+        self.open.keys().copied().collect()
+    }
+
+    /// Seals the class's segment, if anything is in it; the bytes written for that.
     ///
     /// # Errors
     /// The segment is then closed without a footer; what was committed to it stays.
-    pub(crate) fn seal(&mut self) -> Result<Option<u64>, StoreError> {
-        let Some(current) = self.current.take() else { return Ok(None) };
+    pub(crate) fn seal(&mut self, class: Class, now: WallTime) -> Result<Option<u64>, StoreError> {
+        let Some(current) = self.open.remove(&class) else { return Ok(None) };
         if current.end == 0 {
-            self.free.push(current.segment);
+            self.pool.give_back(current.header.segment);
             return Ok(None);
         }
-        self.close(&current).map(Some)
+        self.close(&current, now).map(Some)
     }
 
-    /// Leaves the current segment after an error; tries to seal what was committed to it.
-    pub(crate) fn give_up(&mut self) {
-        let Some(current) = self.current.take() else { return };
+    /// Leaves the class's segment after an error; tries to seal what was committed to it.
+    pub(crate) fn give_up(&mut self, class: Class, now: WallTime) {
+        let Some(current) = self.open.remove(&class) else { return };
         if current.end == 0 {
-            // Nothing in it was ever acknowledged. It is kept for the next try: a device that refuses every write
-            // must not cost an old segment each time.
-            self.resting.push(current.segment);
+            // Nothing in it was ever acknowledged.
+            self.pool.rest(current.header.segment);
             return;
         }
-        if let Err(error) = self.close(&current) {
+        if let Err(error) = self.close(&current, now) {
             tracing::error!(%error, "the failed segment stays without a footer");
         }
     }
 
-    fn close(&mut self, current: &Current) -> Result<u64, StoreError> {
-        let segment = current.segment;
-        let footer = encode_footer(segment, current.end, &current.contents);
+    fn close(&mut self, current: &Current, now: WallTime) -> Result<u64, StoreError> {
+        let segment = current.header.segment;
+        let footer = encode_footer(segment, current.end, now, &current.contents);
         let at = self.volume.segment_bytes - footer.len() as u64;
         let written = write_full(&*current.file, at, &mut [IoSlice::new(&footer)])
             .and_then(|()| current.file.sync_data())
             .map_err(|error| StoreError::io(&self.volume.path(segment), Some(at), "cannot be sealed", error));
-        let state = if written.is_ok() { State::Sealed } else { State::Failed };
-        if state == State::Sealed {
+        let entries = &current.contents.entries;
+        let row = SegmentRow::closed(&current.header, current.end, written.is_ok().then_some(now), entries);
+        if written.is_ok() {
             self.sealed.push(segment);
         }
-        self.existing.insert(segment);
-        let row = SegmentRow { segment, state, committed_bytes: current.end };
-        self.unindexed.push_back(Unindexed::Closed(row, runs_of(segment, &current.contents.entries)));
+        self.pool.existing.insert(segment, Kept::from(&row));
+        self.backlog.closed(row, runs_of(segment, entries));
         written.map(|()| footer.len() as u64)
     }
 
     /// Tells the index what became durable.
     pub(crate) fn update_index(&mut self) -> Result<(), StoreError> {
-        while let Some(next) = self.unindexed.front() {
-            match next {
-                Unindexed::Closed(row, runs) => self.index.close(*row, runs)?,
-                Unindexed::Recycled(segment) => drop(self.index.forget(&[*segment])?),
-            }
-            self.unindexed.pop_front();
-        }
-        if let Some(current) = self.current.as_mut().filter(|current| !current.indexed) {
-            self.index.set_open(current.segment, current.end)?;
-            current.indexed = true;
-        }
+        let behind = self.open.values_mut().filter(|current| !current.indexed);
+        let rows: Vec<SegmentRow> =
+            behind.map(|current| SegmentRow::open(&current.header, current.end)).collect();
+        self.backlog.update(&rows)?;
+        self.open.values_mut().for_each(|current| current.indexed = true);
         Ok(())
     }
 

@@ -169,7 +169,7 @@ fn an_index_that_lies_is_found_and_put_right() {
         assert_clean(dir.path());
     }
     // Newer than what is on disk: rows of a segment that is not there.
-    lie("INSERT INTO segment VALUES (99, 1, 8192);
+    lie("INSERT INTO segment SELECT 99, 1, 8192, class, begun_us, closed_us, newest_us FROM segment WHERE seq = 2;
          INSERT INTO run SELECT 99, kind, channel, 9999, 1, payload_bytes, start_wall_us + 900000000, duration_us,
              format_crc32c, 0, 0 FROM run WHERE segment = 2;
          INSERT INTO slice SELECT start_wall_us + 900000000, 99, duration_us FROM slice WHERE segment = 2;

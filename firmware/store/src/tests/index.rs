@@ -11,7 +11,7 @@ use super::support::{BEGINNING, END, START_MICROS, Source, assert_clean, keys, o
 use crate::coverage::{Beside, Question};
 use crate::index::{Index, SegmentRow, State};
 use crate::runs::SegmentRun;
-use crate::{Reader, rebuild_index};
+use crate::{Class, Reader, rebuild_index};
 
 const TABLES: [&str; 5] = ["segment", "run", "slice", "span", "day"];
 
@@ -91,7 +91,16 @@ fn segments_of(streams: &[Vec<Piece>], count: u64) -> Vec<Vec<SegmentRun>> {
 }
 
 fn row(segment: u64) -> SegmentRow {
-    SegmentRow { segment, state: State::Sealed, committed_bytes: 8192 }
+    let closed = WallTime::from_unix_micros(1);
+    SegmentRow {
+        segment,
+        state: State::Sealed,
+        committed_bytes: 8192,
+        class: Class::DEFAULT,
+        begun: closed,
+        closed,
+        newest: closed,
+    }
 }
 
 const SEGMENTS: u64 = 6;

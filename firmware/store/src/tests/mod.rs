@@ -2,6 +2,7 @@
 
 mod support;
 
+mod classes;
 mod crash;
 mod damage;
 mod encryption;

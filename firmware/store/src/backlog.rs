@@ -1,0 +1,68 @@
+//! What became durable and the index does not know yet.
+//!
+//! Does not belong here: rows and queries (`index`), what is written to segments (`writer`).
+//!
+//! Invariants
+//! - A failing index never keeps footage from being written: what it missed is told again, in order.
+//! - A segment that is forgotten is not told of afterwards.
+
+use std::collections::VecDeque;
+
+use crate::error::StoreError;
+use crate::index::{Index, SegmentRow};
+use crate::runs::SegmentRun;
+
+/// What waits at most: a few minutes of a large recorder, at 5 KB a segment. What is dropped is found again when the
+/// volume is opened.
+const MAX_WAITING: usize = 256;
+
+enum Unindexed {
+    Closed(SegmentRow, Vec<SegmentRun>),
+    Forgotten(u64),
+}
+
+pub(crate) struct Backlog {
+    index: Index,
+    waiting: VecDeque<Unindexed>,
+}
+
+impl Backlog {
+    pub(crate) fn new(index: Index) -> Self {
+        Self { index, waiting: VecDeque::new() }
+    }
+
+    /// A segment was closed; the index hears of it with the next [`Backlog::update`].
+    pub(crate) fn closed(&mut self, row: SegmentRow, runs: Vec<SegmentRun>) {
+        self.push(Unindexed::Closed(row, runs));
+    }
+
+    /// A segment's file is about to be reused or removed: the index must not tell of it any more.
+    pub(crate) fn forget(&mut self, segment: u64) {
+        self.waiting
+            .retain(|waiting| !matches!(waiting, Unindexed::Closed(row, _) if row.segment == segment));
+        if let Err(error) = self.index.forget(&[segment]) {
+            // Recording goes on: readers are told when they ask for it, and opening the volume drops its rows.
+            tracing::error!(%error, segment, "the index still tells of a recycled segment");
+            self.push(Unindexed::Forgotten(segment));
+        }
+    }
+
+    fn push(&mut self, unindexed: Unindexed) {
+        if self.waiting.len() == MAX_WAITING {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(unindexed);
+    }
+
+    /// Tells the index what became durable; `open` are the segments being written.
+    pub(crate) fn update(&mut self, open: &[SegmentRow]) -> Result<(), StoreError> {
+        while let Some(next) = self.waiting.front() {
+            match next {
+                Unindexed::Closed(row, runs) => self.index.close(*row, runs)?,
+                Unindexed::Forgotten(segment) => drop(self.index.forget(&[*segment])?),
+            }
+            self.waiting.pop_front();
+        }
+        if open.is_empty() { Ok(()) } else { self.index.set_open(open) }
+    }
+}
