@@ -39,6 +39,18 @@ impl SampleFormat {
         }
     }
 
+    /// Whether chunks of both formats fit into one MP4 track: sound has one codec and one sample rate.
+    #[must_use]
+    pub fn shares_track_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Video(..), Self::Video(..)) => true,
+            (Self::Audio(one), Self::Audio(other)) => {
+                one.codec == other.codec && one.sample_rate == other.sample_rate
+            }
+            _ => false,
+        }
+    }
+
     /// The bytes of docs/storage.md, "Sample entry".
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

@@ -221,6 +221,9 @@ pub enum Event {
         end: WallTime,
         /// The newest chunks that the export covers, so that those in an open segment are vouched for too.
         heads: Vec<StreamHead>,
+        /// SHA-256 of what the file's proof calls its manifest (docs/evidence.md); left out where the file has no proof.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        manifest: Option<Hash>,
     },
     /// Somebody began to watch, live or recorded.
     ViewStarted {

@@ -27,7 +27,7 @@ mod timeline;
 pub use entry::SampleEntry;
 pub use error::{ErrorKind, MediaError};
 pub use fragment::{FragmentSample, FragmentTrack, TrackInit, fragment, init_segment};
-pub use movie::{ChunkRef, MAX_TRACK_SAMPLES, Sample, Track, movie_header};
+pub use movie::{ChunkRef, MAX_TRACK_SAMPLES, Sample, Track, movie_header, movie_header_branded};
 pub use nal::NalKind;
 pub use params::{MAX_PARAMETER_SET_BYTES, MAX_PARAMETER_SETS, ParameterSets, VideoParams};
 pub use timeline::media_time;

@@ -77,6 +77,18 @@ pub struct ChunkRef {
 /// [`MediaError::TooMany`] beyond [`MAX_TRACK_SAMPLES`], [`MediaError::Unsupported`] when a gap between
 /// samples is longer than the tables can say (13 hours of video), or the movie is longer than a year.
 pub fn movie_header(tracks: &[Track], mdat_payload_bytes: u64) -> Result<Bytes, MediaError> {
+    movie_header_branded(tracks, mdat_payload_bytes, None)
+}
+
+/// As [`movie_header`], with one more compatible brand: what else a reader can expect of the file.
+///
+/// # Errors
+/// Those of [`movie_header`].
+pub fn movie_header_branded(
+    tracks: &[Track],
+    mdat_payload_bytes: u64,
+    brand: Option<[u8; 4]>,
+) -> Result<Bytes, MediaError> {
     let mut boxes = Vec::with_capacity(tracks.len());
     let mut runs = Vec::with_capacity(tracks.len());
     for track in tracks.iter().filter(|track| !track.samples.is_empty()) {
@@ -95,13 +107,13 @@ pub fn movie_header(tracks: &[Track], mdat_payload_bytes: u64) -> Result<Bytes, 
 
     // Tables are as long whatever the offsets are, so a first writing tells where the samples begin.
     let mut long = false;
-    let mut header = write_header(&mut boxes, &runs, 0, long, mdat_payload_bytes)?;
+    let mut header = write_header(&mut boxes, &runs, 0, long, mdat_payload_bytes, brand)?;
     if (header.len() as u64).saturating_add(highest) > u64::from(u32::MAX) {
         long = true;
-        header = write_header(&mut boxes, &runs, 0, long, mdat_payload_bytes)?;
+        header = write_header(&mut boxes, &runs, 0, long, mdat_payload_bytes, brand)?;
     }
     let payload_at = header.len() as u64;
-    write_header(&mut boxes, &runs, payload_at, long, mdat_payload_bytes).map(Bytes::from)
+    write_header(&mut boxes, &runs, payload_at, long, mdat_payload_bytes, brand).map(Bytes::from)
 }
 
 /// A chunk as the file knows it: all its samples have one sample entry.
@@ -309,6 +321,7 @@ fn write_header(
     payload_at: u64,
     long: bool,
     mdat_payload_bytes: u64,
+    brand: Option<[u8; 4]>,
 ) -> Result<Vec<u8>, MediaError> {
     for (track, runs) in boxes.iter_mut().zip(runs) {
         let at = runs.iter().map(|run| payload_at.saturating_add(run.offset));
@@ -321,10 +334,11 @@ fn write_header(
     }
     let mut buf = Vec::new();
     // iso4: signed composition offsets (annex E).
+    let brands = [*b"isom", *b"iso2", *b"iso4", *b"mp41"].into_iter().chain(brand);
     Ftyp {
         major_brand: b"isom".into(),
         minor_version: 0x200,
-        compatible_brands: vec![b"isom".into(), b"iso2".into(), b"iso4".into(), b"mp41".into()],
+        compatible_brands: brands.map(FourCC::from).collect(),
     }
     .encode(&mut buf)?;
     encode_moov(&mut buf, boxes, None)?;

@@ -66,6 +66,7 @@ fn all() -> Vec<Event> {
             start,
             end,
             heads: vec![StreamHead { channel: channel(1), stream, sequence: 9, head: Hex([2; 32]) }],
+            manifest: Some(Hex([4; 32])),
         },
         Event::ViewStarted { by: by(), from: None, channel: channel(1), stream, via: via() },
         Event::ViewEnded { by: by(), from, channel: channel(1), stream, via: via(), seconds: 60 },
