@@ -1,4 +1,4 @@
-//! Whether the hash chain of every stream is whole, as far as its segments are still there.
+//! Whether the hash chain of every stream is whole, where its segments are.
 //!
 //! Does not belong here: single chunks (`scan`), what a verifier without the volume needs (crate `evidence`).
 //!

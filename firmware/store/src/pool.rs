@@ -1,4 +1,4 @@
-//! The segment files of a volume: which hold footage, which are free, and where the next one comes from.
+//! The segment files of a volume: which hold footage, and where the next is from.
 //!
 //! Does not belong here: what is written to them (`writer`), telling the index (`backlog`).
 //!

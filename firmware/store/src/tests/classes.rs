@@ -1,4 +1,4 @@
-//! Several classes of retention at once: segments apart, streams that change, crashes between their commits.
+//! Several classes of retention at once: streams that change, and crashes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
