@@ -82,13 +82,14 @@ impl World {
         for step in script {
             match *step {
                 Step::Append(count) => {
-                    let mut tries = 0;
+                    let mut tries = 0_u32;
                     self.retry(|world, log| {
-                        // Each try has other leaves, and fewer: nothing of the one before may come back behind them.
+                        // Each try has other leaves, and fewer, of the same lengths: what the one before left begins
+                        // where this one ends, and must not come back behind it.
                         let from = world.acknowledged.len() as u64;
                         let count = (count >> tries).max(1);
                         let batch: Vec<_> =
-                            (from..from + count).map(|index| leaf(index + tries * 1_000_000)).collect();
+                            (from..from + count).map(|index| leaf_of_try(index, tries)).collect();
                         tries = (tries + 1).min(4);
                         world.in_flight.push(batch.clone());
                         assert_eq!(log.append(&batch)?, from..from + count);
@@ -186,6 +187,13 @@ impl World {
         let audit = audit(Arc::new(self.storage.clone()), &key(), &mut |_| {}).unwrap();
         assert_eq!((audit.size, audit.first_kept), (size as u64, log.reader().first_kept()));
     }
+}
+
+fn leaf_of_try(index: u64, tries: u32) -> Vec<u8> {
+    let mut leaf = leaf(index);
+    leaf.truncate(leaf.len() - 1);
+    leaf.extend(format!(",\"try\":{tries}}}").into_bytes());
+    leaf
 }
 
 fn losses() -> impl Iterator<Item = Loss> {
