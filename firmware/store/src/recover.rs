@@ -178,6 +178,18 @@ impl<'a> Recovery<'a> {
         Ok(())
     }
 
+    /// Opens a segment so that what is read from it is on the medium: a recorder that was killed left footage that only the
+    /// kernel has, and a sync that failed left pages that look written and are not. Neither may be told of as kept.
+    fn settled(&self, segment: u64) -> Result<(Arc<dyn DiskFile>, Probe), StoreError> {
+        let file = self.volume.open_segment(segment, Access::ReadWrite)?;
+        if let Err(error) = file.sync_data() {
+            tracing::warn!(%error, segment, "what a former recorder wrote cannot be made durable");
+        }
+        file.forget_cache();
+        let probe = self.volume.probe(segment, &*file)?;
+        Ok((file, probe))
+    }
+
     /// Sorts the segments into sealed, free and those to be scanned.
     fn probe_all(&mut self) -> Result<Vec<Unsealed>, StoreError> {
         let trusted: BTreeSet<u64> = {
@@ -200,11 +212,7 @@ impl<'a> Recovery<'a> {
                 self.existing.insert(segment, Kept::from(row));
                 continue;
             }
-            let probed = self.volume.open_segment(segment, Access::ReadWrite).and_then(|file| {
-                let probe = self.volume.probe(segment, &*file)?;
-                Ok((file, probe))
-            });
-            let (file, probe) = match probed {
+            let (file, probe) = match self.settled(segment) {
                 // A place that cannot be read must not keep the rest from being recorded.
                 Err(error) if error.kind() == ErrorKind::Io => {
                     self.report.damages.push(error.to_string());

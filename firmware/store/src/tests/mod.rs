@@ -9,6 +9,7 @@ mod encryption;
 mod footage;
 mod index;
 mod inventory;
+mod killed;
 mod limits;
 mod process;
 mod roundtrip;
