@@ -27,6 +27,10 @@ pub(crate) enum Request {
     Plan { channel: ChannelId, start: WallTime, end: WallTime },
     /// A part of that file; the plan is made again when it is no longer kept.
     Read { channel: ChannelId, start: WallTime, end: WallTime, etag: String, offset: u64, length: u32 },
+    /// Write an event down in the ledger: `ledger::Event` as JSON, and when it was.
+    Note { unix_micros: i64, event: String },
+    /// How far the ledger is, and its leaves before number `before`, or the newest.
+    Ledger { before: Option<u64>, limit: u16 },
 }
 
 /// An answer.
@@ -36,12 +40,40 @@ pub(crate) enum Response {
     Plan(Plan),
     /// This many bytes follow.
     Bytes(u32),
+    /// It will be in the ledger.
+    Noted,
+    Ledger(LedgerPage),
     /// Nothing is recorded there.
     NoFootage,
     /// The footage was overwritten or changed since the plan was made.
     Changed,
     /// It could not be read; the words are for the log.
     Failed(String),
+}
+
+/// A part of the ledger.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LedgerPage {
+    pub(crate) head: LedgerHead,
+    /// Number and text, newest first.
+    pub(crate) leaves: Vec<(u64, String)>,
+}
+
+/// How far the ledger is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LedgerHead {
+    /// Its origin; empty while there is none.
+    pub(crate) origin: String,
+    /// The public key, as a C2SP vkey.
+    pub(crate) key: String,
+    /// The last signed checkpoint, as its text.
+    pub(crate) checkpoint: String,
+    /// Leaves, those behind the checkpoint included.
+    pub(crate) size: u64,
+    /// The root of all of them, hexadecimal.
+    pub(crate) root: String,
+    /// When the checkpoint was signed; unknown for one of an earlier life.
+    pub(crate) signed: Option<WallTime>,
 }
 
 /// One channel's footage.

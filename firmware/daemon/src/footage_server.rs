@@ -10,15 +10,21 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 
 use hal::{ChannelId, StreamId, StreamKind, WallTime};
+use ledger::Event;
 use store::{ErrorKind, Movie, Reader, StoreError};
 
-use crate::footage::{ChannelFootage, MAX_READ_BYTES, MAX_RUNS, Piece, Plan, Request, Response, socket_path};
+use crate::footage::{
+    ChannelFootage, LedgerPage, MAX_READ_BYTES, MAX_RUNS, Piece, Plan, Request, Response, socket_path,
+};
 use crate::ipc;
+use crate::record_ledger::RecordLedger;
 
 /// Connections at one time: twice what one `serve` opens, so that one just started beside a dying one fits.
 const MAX_CONNECTIONS: usize = 32;
 /// Plans kept: a player reads one many times; a plan of an hour has some 100 000 samples, 3 MB.
 const MAX_PLANS: usize = 8;
+/// Leaves of one answer: a page that people read; the largest ones are 64 KiB.
+const MAX_LEAVES: usize = 100;
 /// Runs closer than this are shown as one, microseconds.
 const JOIN_GAP_MICROS: i64 = 2_000_000;
 
@@ -28,6 +34,7 @@ pub(crate) type SharedReaders = Arc<RwLock<Vec<Arc<Reader>>>>;
 /// Answers questions about footage until the process ends.
 pub(crate) struct FootageServer {
     readers: SharedReaders,
+    ledger: Option<Arc<RecordLedger>>,
     plans: Mutex<VecDeque<(PlanKey, Arc<Movie>)>>,
     connections: AtomicUsize,
 }
@@ -36,7 +43,11 @@ type PlanKey = (ChannelId, WallTime, WallTime);
 
 impl FootageServer {
     /// Listens in `run_dir`.
-    pub(crate) fn start(run_dir: &Path, readers: SharedReaders) -> io::Result<()> {
+    pub(crate) fn start(
+        run_dir: &Path,
+        readers: SharedReaders,
+        ledger: Option<Arc<RecordLedger>>,
+    ) -> io::Result<()> {
         let path = socket_path(run_dir);
         // Left behind by a recorder that was killed; the volume's lock keeps two from running.
         match fs::remove_file(&path) {
@@ -44,7 +55,8 @@ impl FootageServer {
             _ => {}
         }
         let listener = UnixListener::bind(&path)?;
-        let server = Arc::new(Self { readers, plans: Mutex::default(), connections: AtomicUsize::new(0) });
+        let server =
+            Arc::new(Self { readers, ledger, plans: Mutex::default(), connections: AtomicUsize::new(0) });
         thread::Builder::new().name("footage".to_owned()).spawn(move || {
             for socket in listener.incoming() {
                 match socket {
@@ -90,6 +102,11 @@ impl FootageServer {
 
     /// The answer; bytes that shall follow it are left in `buffer`.
     fn answer(&self, request: Request, buffer: &mut Vec<u8>) -> Response {
+        match &request {
+            Request::Note { unix_micros, event } => return self.note(*unix_micros, event),
+            Request::Ledger { before, limit } => return self.ledger_page(*before, *limit),
+            _ => {}
+        }
         let readers = self.readers.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(reader) = readers.first().cloned() else {
             return Response::Failed("there is no disk now".to_owned());
@@ -109,12 +126,42 @@ impl FootageServer {
                     None => Ok(Response::Changed),
                 })
             }
+            Request::Note { .. } | Request::Ledger { .. } => return Response::Noted,
         };
         outcome.unwrap_or_else(|error| match error.kind() {
             ErrorKind::NoFootage => Response::NoFootage,
             ErrorKind::Recycled => Response::Changed,
             _ => Response::Failed(error.to_string()),
         })
+    }
+
+    /// `serve` tells of people; what footage and the recorder itself do, it may not tell.
+    fn note(&self, unix_micros: i64, event: &str) -> Response {
+        let Some(ledger) = &self.ledger else { return Response::Noted };
+        match serde_json::from_str(event) {
+            Ok(
+                event @ (Event::LoginOk { .. }
+                | Event::LoginFailed { .. }
+                | Event::ViewStarted { .. }
+                | Event::ViewEnded { .. }
+                | Event::SettingsChanged { .. }),
+            ) => ledger.note_at(WallTime::from_unix_micros(unix_micros), event),
+            Ok(event) => tracing::error!(?event, "not for the network's side to tell"),
+            Err(error) => tracing::error!(%error, "an entry that cannot be read"),
+        }
+        Response::Noted
+    }
+
+    fn ledger_page(&self, before: Option<u64>, limit: u16) -> Response {
+        let Some(ledger) = &self.ledger else { return Response::Failed("there is no ledger".to_owned()) };
+        match ledger.leaves(before, usize::from(limit).min(MAX_LEAVES)) {
+            Ok(leaves) => {
+                let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+                let leaves = leaves.into_iter().map(|(number, bytes)| (number, text(bytes))).collect();
+                Response::Ledger(LedgerPage { head: ledger.head(), leaves })
+            }
+            Err(error) => Response::Failed(error.to_string()),
+        }
     }
 
     fn plan(&self, reader: &Arc<Reader>, key: PlanKey) -> Result<Arc<Movie>, StoreError> {

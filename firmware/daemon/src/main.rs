@@ -24,6 +24,7 @@ mod meter;
 mod monitor;
 mod motion;
 mod probe_command;
+mod record_ledger;
 mod record_role;
 mod record_volume;
 mod record_volumes;

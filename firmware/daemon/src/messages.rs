@@ -60,6 +60,8 @@ pub(crate) struct RoleConfig {
     pub(crate) settings: Settings,
     /// What only `serve` has.
     pub(crate) serve: Option<ServeSecrets>,
+    /// What signs the ledger; `record` alone has it.
+    pub(crate) ledger: Option<LedgerKey>,
 }
 
 /// A place for footage.
@@ -113,6 +115,21 @@ pub(crate) enum DiskUse {
     Formatting,
     /// It does not read or cannot be mounted.
     Failed,
+}
+
+/// What signs the ledger.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LedgerKey {
+    /// The recorder's number in the ledger's origin, hexadecimal.
+    pub(crate) recorder: String,
+    /// The seed of an Ed25519 key (RFC 8032).
+    pub(crate) seed: [u8; 32],
+}
+
+impl std::fmt::Debug for LedgerKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LedgerKey").field("recorder", &self.recorder).finish_non_exhaustive()
+    }
 }
 
 /// The secrets of the network side.

@@ -1,15 +1,18 @@
 //! The role `record`: owns the disks; records, and answers for what is recorded.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 
 use hal::{Clock, SystemClock};
+use ledger::Event;
 use recorder::Channels;
 
 use crate::control::{Control, Receiver};
 use crate::footage_server::{FootageServer, SharedReaders};
-use crate::messages::{RoleConfig, RoleStatus, STATUS_EVERY, ToRole};
+use crate::messages::{RoleConfig, RoleStatus, STATUS_EVERY, ToRole, Volume};
+use crate::record_ledger::RecordLedger;
 use crate::record_volumes::RecordVolumes;
 use crate::settings::Settings;
 
@@ -28,7 +31,12 @@ pub(crate) fn run(
         let _ = events.send(order);
     })?;
     let readers = SharedReaders::default();
-    FootageServer::start(&config.run_dir, Arc::clone(&readers))?;
+    let ledger = config.ledger.map(|key| Arc::new(RecordLedger::new(key, Arc::clone(&clock))));
+    FootageServer::start(&config.run_dir, Arc::clone(&readers), ledger.clone())?;
+    if let Some(ledger) = &ledger {
+        ledger.move_to(ledger_place(&config.volumes));
+        ledger.note(Event::RecorderStarted { version: env!("CARGO_PKG_VERSION").into() });
+    }
     let mut channels = channels(&config.settings);
     let mut volumes = RecordVolumes::new(&config.run_dir, config.settings.storage, clock, readers);
     volumes.move_to(config.volumes);
@@ -36,13 +44,24 @@ pub(crate) fn run(
     control.ready();
     loop {
         volumes.look_after(&channels);
+        if let Some(ledger) = &ledger {
+            ledger.look_after();
+        }
         control.status(RoleStatus::Record(volumes.status()));
         match inbox.recv_timeout(STATUS_EVERY) {
             Ok(ToRole::Shutdown) | Err(RecvTimeoutError::Disconnected) => {
-                return volumes.close().map_err(Into::into);
+                let closed = volumes.close();
+                if let Some(ledger) = &ledger {
+                    ledger.note(Event::RecorderStopped);
+                    ledger.close();
+                }
+                return closed.map_err(Into::into);
             }
             Ok(ToRole::Configure(config)) => {
                 channels = self::channels(&config.settings);
+                if let Some(ledger) = &ledger {
+                    ledger.move_to(ledger_place(&config.volumes));
+                }
                 volumes.move_to(config.volumes);
             }
             Ok(_) | Err(RecvTimeoutError::Timeout) => {}
@@ -52,4 +71,10 @@ pub(crate) fn run(
 
 fn channels(settings: &Settings) -> Channels {
     settings.channels.iter().map(|channel| channel.number).collect()
+}
+
+/// Beside the first volume that has a disk.
+fn ledger_place(volumes: &[Volume]) -> Option<PathBuf> {
+    let first = volumes.iter().find_map(|volume| volume.dir.as_ref())?;
+    Some(first.parent()?.join("ledger"))
 }

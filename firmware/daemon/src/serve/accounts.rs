@@ -12,9 +12,11 @@ use auth::{
     StreamKeyVerifier, Try, User, UserName, check_new_password,
 };
 use hal::Clock;
+use ledger::Event;
 use web::views::{self, ClaimInput, LoginInput, Session, StreamKey};
 use web::{ApiError, NewSession, SessionToken};
 
+use super::notes::Notes;
 use super::password_line::PasswordLine;
 use super::views::utc;
 use crate::accounts_text;
@@ -31,6 +33,7 @@ pub(super) struct Accounts {
     passwords: PasswordLine,
     /// There is one until the recorder is claimed.
     setup_code: Mutex<Option<SetupCode>>,
+    notes: Notes,
     /// Changes are kept one after the other.
     changing: tokio::sync::Mutex<()>,
 }
@@ -42,6 +45,7 @@ impl Accounts {
         kept_sessions: Vec<KeptSession>,
         clock: Arc<dyn Clock>,
         control: Control,
+        notes: Notes,
     ) -> Result<Self, String> {
         let sessions = Sessions::new(Arc::clone(&clock));
         sessions.restore(kept_sessions);
@@ -54,6 +58,7 @@ impl Accounts {
             changing: tokio::sync::Mutex::default(),
             clock,
             control,
+            notes,
         })
     }
 
@@ -166,10 +171,13 @@ impl Accounts {
             Some((name, user)) if right => {
                 lock(&self.back_off).succeeded(name.as_str(), from.ip());
                 tracing::info!(user = %name, %from, "signed in");
+                self.notes.note(&Event::LoginOk { by: name.as_str().into(), from: Some(from.ip()) });
                 self.begin(&name, user.role, from)
             }
             _ => {
                 tracing::warn!(user = input.user, %from, "wrong login");
+                let by = input.user.as_str().into();
+                self.notes.note(&Event::LoginFailed { by, from: Some(from.ip()) });
                 Err(ApiError::unauthorized("wrong_login", "User or password is wrong."))
             }
         }

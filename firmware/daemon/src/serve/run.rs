@@ -12,6 +12,7 @@ use tokio::time::interval;
 use super::accounts::Accounts;
 use super::house::House;
 use super::listeners;
+use super::notes::Notes;
 use super::watchers::Watchers;
 use crate::control::{Control, Receiver};
 use crate::footage_client::FootageClient;
@@ -39,12 +40,21 @@ async fn serve(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let tls = listeners::tls_config(&secrets)?;
     let feeds = Arc::new(Feeds::new(&config.run_dir));
+    let footage = FootageClient::new(&config.run_dir);
+    let notes = Notes::start(footage.clone(), Arc::clone(&clock));
+    let accounts = Accounts::new(
+        &secrets.accounts,
+        secrets.sessions,
+        Arc::clone(&clock),
+        control.clone(),
+        notes.clone(),
+    )?;
     let house = Arc::new(House {
-        accounts: Accounts::new(&secrets.accounts, secrets.sessions, Arc::clone(&clock), control.clone())?,
-        watchers: Watchers::new(Arc::clone(&clock)),
+        accounts,
+        watchers: Watchers::new(Arc::clone(&clock), notes),
         live: Live::new(Arc::clone(&feeds)),
         feeds,
-        footage: FootageClient::new(&config.run_dir),
+        footage,
         run_dir: config.run_dir,
         settings: watch::Sender::new(config.settings),
         snapshot: watch::Sender::new(Snapshot::default()),

@@ -9,7 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hal::{ChannelId, Clock, MonoTime, StreamKind, WallTime};
+use ledger::Event;
 use tokio::sync::watch;
+
+use super::notes::Notes;
 
 /// A player fetches a recording in pieces; between two it is still watching.
 const LINGER: Duration = Duration::from_secs(10);
@@ -23,6 +26,18 @@ pub(super) enum Via {
     Rtsp,
     Playback,
     Export,
+}
+
+impl Via {
+    /// As the ledger has it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Browser => "web",
+            Self::Rtsp => "rtsp",
+            Self::Playback => "playback",
+            Self::Export => "export",
+        }
+    }
 }
 
 /// One view.
@@ -47,6 +62,7 @@ struct Entry {
 pub(super) struct Watchers {
     clock: Arc<dyn Clock>,
     views: Mutex<BTreeMap<View, Entry>>,
+    notes: Notes,
     changed: watch::Sender<u64>,
 }
 
@@ -57,8 +73,8 @@ pub(super) struct WatchGuard {
 }
 
 impl Watchers {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { clock, views: Mutex::default(), changed: watch::Sender::new(0) })
+    pub(super) fn new(clock: Arc<dyn Clock>, notes: Notes) -> Arc<Self> {
+        Arc::new(Self { clock, views: Mutex::default(), notes, changed: watch::Sender::new(0) })
     }
 
     /// Puts a view on the list; the same user's same view from the same place counts once.
@@ -72,6 +88,13 @@ impl Watchers {
         let entry = views.entry(view.clone()).or_insert_with(|| {
             tracing::info!(user = view.user, from = %view.from, channel = %view.channel, stream = %view.stream,
                 via = ?view.via, "view begins");
+            self.notes.note(&Event::ViewStarted {
+                by: view.user.as_str().into(),
+                from: Some(view.from),
+                channel: view.channel,
+                stream: view.stream,
+                via: view.via.name().into(),
+            });
             Entry { since: self.clock.wall(), guards: 0, left: None }
         });
         entry.guards += 1;
@@ -107,6 +130,14 @@ impl Watchers {
                 let seconds = self.clock.wall().micros_since(entry.since) / 1_000_000;
                 tracing::info!(user = view.user, from = %view.from, channel = %view.channel,
                     stream = %view.stream, via = ?view.via, seconds, "view ended");
+                self.notes.note(&Event::ViewEnded {
+                    by: view.user.as_str().into(),
+                    from: Some(view.from),
+                    channel: view.channel,
+                    stream: view.stream,
+                    via: view.via.name().into(),
+                    seconds: seconds.max(0).unsigned_abs(),
+                });
             }
             !gone
         });
@@ -140,6 +171,10 @@ mod tests {
 
     use super::*;
 
+    fn watchers_with(clock: Arc<dyn Clock>) -> Arc<Watchers> {
+        Watchers::new(Arc::clone(&clock), Notes::nowhere(clock))
+    }
+
     fn view(user: &str, via: Via) -> View {
         let channel = ChannelId::new(1).unwrap();
         View {
@@ -153,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_live_view_is_listed_exactly_while_it_runs() {
-        let watchers = Watchers::new(Arc::new(SimClock::new(WallTime::from_unix_micros(7_000_000))));
+        let watchers = watchers_with(Arc::new(SimClock::new(WallTime::from_unix_micros(7_000_000))));
         let first = watchers.enter(view("ann", Via::Browser)).unwrap();
         let second = watchers.enter(view("ann", Via::Browser)).unwrap();
         assert_eq!(watchers.list(), [(view("ann", Via::Browser), WallTime::from_unix_micros(7_000_000))]);
@@ -166,7 +201,7 @@ mod tests {
     #[test]
     fn a_player_that_fetches_in_pieces_stays_listed_between_them() {
         let clock = Arc::new(SimClock::new(WallTime::default()));
-        let watchers = Watchers::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let watchers = watchers_with(Arc::clone(&clock) as Arc<dyn Clock>);
         drop(watchers.enter(view("ann", Via::Playback)).unwrap());
         clock.advance(LINGER);
         assert_eq!(watchers.list().len(), 1);
@@ -176,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_list_is_bounded_and_tells_its_changes() {
-        let watchers = Watchers::new(Arc::new(SimClock::new(WallTime::default())));
+        let watchers = watchers_with(Arc::new(SimClock::new(WallTime::default())));
         let changes = watchers.watch();
         let guards: Vec<_> =
             (0..MAX_WATCHERS).map(|n| watchers.enter(view(&n.to_string(), Via::Rtsp)).unwrap()).collect();

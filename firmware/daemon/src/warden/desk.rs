@@ -16,10 +16,11 @@ use super::children::Children;
 use super::identity::Identity;
 use super::keeper::{ACCOUNTS, Keeper};
 use super::kept;
+use super::ledger_key;
 use super::overview::Overview;
 use super::progress::Progress;
 use crate::messages::{
-    Answer, Ask, DiskView, Order, Refusal, RefusalCode, RoleConfig, ServeSecrets, Snapshot, Volume,
+    Answer, Ask, DiskView, LedgerKey, Order, Refusal, RefusalCode, RoleConfig, ServeSecrets, Snapshot, Volume,
 };
 use crate::role::Role;
 use crate::settings::{self, ChangeError, Settings};
@@ -196,6 +197,12 @@ impl Desk {
         self.console.subscribe()
     }
 
+    /// `None` when it cannot be read: recording goes on without a ledger, and the log says why.
+    fn ledger_key(&self) -> Option<LedgerKey> {
+        let kept = ledger_key::load_or_make(&*self.keeper);
+        kept.inspect_err(|error| tracing::error!(%error, "there is no key for the ledger")).ok()
+    }
+
     /// What `role` is told.
     pub(super) fn config_for(&self, role: Role) -> RoleConfig {
         RoleConfig {
@@ -204,6 +211,7 @@ impl Desk {
             volumes: if role == Role::Record { self.volumes.borrow().clone() } else { Vec::new() },
             ring_bytes: self.ring_budget.map(|budget| ring_share(budget, &self.settings.borrow())),
             settings: self.settings.borrow().for_role(role),
+            ledger: if role == Role::Record { self.ledger_key() } else { None },
             serve: (role == Role::Serve).then(|| ServeSecrets {
                 accounts: lock(&self.accounts).clone(),
                 sessions: lock(&self.overview).sessions(),

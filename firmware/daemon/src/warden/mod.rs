@@ -24,6 +24,7 @@ mod identity;
 mod indicators;
 mod keeper;
 mod kept;
+mod ledger_key;
 mod memory;
 mod modules;
 mod network;

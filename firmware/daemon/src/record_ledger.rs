@@ -1,0 +1,371 @@
+//! The ledger of the role `record`: events in, signed checkpoints and proofs out.
+//!
+//! It lies beside the first volume. Does not belong here: its format (crate `ledger`), what is worth writing down (whoever
+//! notes it).
+//!
+//! Invariants
+//! - A ledger that is damaged or truncated is left as it is, and the next one's first leaf names it.
+//! - Recording never waits for the ledger for longer than one write; what cannot be written is kept, up to a bound, and then
+//!   counted.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hal::{Clock, MonoTime, WallTime};
+use ledger::{DEFAULT_LEAF_BYTES, ErrorKind, Event, Folder, KeyKind, Leaf, LedgerError, Log, Signer};
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::footage::LedgerHead;
+use crate::messages::LedgerKey;
+
+/// What waits for a disk: a day of logins and views without one.
+const MAX_WAITING: usize = 4096;
+/// Leaves appended at once (`Log::append`).
+const MAX_BATCH: usize = 1024;
+/// Events that nobody waits for are made durable together, no later than footage.
+const APPEND_EVERY: Duration = Duration::from_secs(2);
+/// A checkpoint vouches for what came before it; each costs the disk three small writes.
+const SIGN_EVERY: Duration = Duration::from_secs(60);
+/// A ledger that could not be opened is tried again after this.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Writes down what happens; shared by the threads of the role.
+pub(crate) struct RecordLedger {
+    key: LedgerKey,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The folder of all ledgers on the disk.
+    place: Option<PathBuf>,
+    open: Option<Open>,
+    waiting: VecDeque<Leaf>,
+    /// Leaves that there was no room for.
+    dropped: u64,
+    appended_at: MonoTime,
+    signed_at: MonoTime,
+    retry_at: MonoTime,
+}
+
+struct Open {
+    log: Log,
+    signer: Signer,
+    /// When the last checkpoint was signed by this process.
+    signed: Option<WallTime>,
+}
+
+impl RecordLedger {
+    pub(crate) fn new(key: LedgerKey, clock: Arc<dyn Clock>) -> Self {
+        let now = clock.mono();
+        let state = State {
+            place: None,
+            open: None,
+            waiting: VecDeque::new(),
+            dropped: 0,
+            appended_at: now,
+            signed_at: now,
+            retry_at: now,
+        };
+        Self { key, clock, state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A batch is appended or it is not; a panic elsewhere leaves nothing half-done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The ledger lies in `place` from now on; `None` while there is no disk.
+    pub(crate) fn move_to(&self, place: Option<PathBuf>) {
+        let mut state = self.state();
+        if state.place == place {
+            return;
+        }
+        self.finish(&mut state);
+        state.place = place;
+        state.retry_at = self.clock.mono();
+    }
+
+    /// Writes it down soon.
+    pub(crate) fn note(&self, event: Event) {
+        self.note_at(self.clock.wall(), event);
+    }
+
+    /// Writes down soon what happened at `time`.
+    pub(crate) fn note_at(&self, time: WallTime, event: Event) {
+        self.state().wait_for_disk(Leaf { time, event });
+    }
+
+    /// Opens, appends and signs what is due.
+    pub(crate) fn look_after(&self) {
+        let mut state = self.state();
+        let now = self.clock.mono();
+        if state.open.is_none() && now >= state.retry_at {
+            self.open(&mut state, now);
+        }
+        if now.since(state.appended_at) >= APPEND_EVERY
+            && let Err(error) = state.append(now)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::error!(%error, "the ledger cannot be written");
+        }
+        if now.since(state.signed_at) >= SIGN_EVERY {
+            self.sign(&mut state);
+        }
+    }
+
+    fn open(&self, state: &mut State, now: MonoTime) {
+        let Some(place) = state.place.clone() else { return };
+        match open_newest(&place, &self.key) {
+            Ok((open, replaced)) => {
+                tracing::info!(
+                    origin = open.signer.verifier().name(),
+                    size = open.log.reader().size(),
+                    "ledger"
+                );
+                state.open = Some(open);
+                if let Some(event) = replaced {
+                    state.waiting.push_front(Leaf { time: self.clock.wall(), event });
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, place = %place.display(), "the ledger cannot be used");
+                state.retry_at = now + RETRY_AFTER;
+            }
+        }
+    }
+
+    fn sign(&self, state: &mut State) {
+        state.signed_at = self.clock.mono();
+        let Some(Open { log, signer, signed }) = &mut state.open else { return };
+        let before = log.reader().last_checkpoint().checkpoint().size;
+        match log.checkpoint(signer) {
+            Ok(checkpoint) if checkpoint.checkpoint().size != before => *signed = Some(self.clock.wall()),
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "the ledger cannot be signed"),
+        }
+    }
+
+    /// How far it is.
+    pub(crate) fn head(&self) -> LedgerHead {
+        let state = self.state();
+        let Some(Open { log, signer, signed }) = &state.open else { return LedgerHead::default() };
+        LedgerHead {
+            origin: signer.verifier().name().to_owned(),
+            key: signer.verifier().to_string(),
+            checkpoint: log.reader().last_checkpoint().to_string(),
+            size: log.reader().size(),
+            root: log.reader().root().to_string(),
+            signed: *signed,
+        }
+    }
+
+    /// Up to `limit` leaves before number `before` (or the newest), newest first, as they are stored.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub(crate) fn leaves(&self, before: Option<u64>, limit: usize) -> io::Result<Vec<(u64, Vec<u8>)>> {
+        let state = self.state();
+        let Some(open) = &state.open else { return Ok(Vec::new()) };
+        let reader = open.log.reader();
+        reader.leaves_backwards(before.unwrap_or(reader.size()), limit).map_err(io::Error::other)
+    }
+
+    /// Everything is written and signed when this returns, as far as the disk allows.
+    pub(crate) fn close(&self) {
+        self.finish(&mut self.state());
+    }
+
+    fn finish(&self, state: &mut State) {
+        let appended = state.append(self.clock.mono());
+        if let Err(error) = appended.as_ref()
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::error!(%error, waiting = state.waiting.len(), "the ledger's end is not on its disk");
+        }
+        self.sign(state);
+        state.open = None;
+    }
+}
+
+impl State {
+    fn wait_for_disk(&mut self, leaf: Leaf) {
+        if self.waiting.len() >= MAX_WAITING {
+            self.waiting.pop_front();
+            self.dropped += 1;
+            // Said once a thousand: a disk that is away for days must not fill the log as well.
+            if self.dropped % 1000 == 1 {
+                tracing::error!(
+                    dropped = self.dropped,
+                    "the ledger loses entries: there is no disk for them"
+                );
+            }
+        }
+        self.waiting.push_back(leaf);
+    }
+
+    fn append(&mut self, now: MonoTime) -> io::Result<()> {
+        self.appended_at = now;
+        let Some(open) = &mut self.open else { return Err(no_ledger()) };
+        while !self.waiting.is_empty() {
+            let count = self.waiting.len().min(MAX_BATCH);
+            // What cannot be a leaf is left out rather than tried for ever.
+            let batch: Vec<Vec<u8>> = self.waiting.iter().take(count).filter_map(encoded).collect();
+            open.log.append(&batch).map_err(io::Error::other)?;
+            self.waiting.drain(..count);
+        }
+        Ok(())
+    }
+}
+
+fn encoded(leaf: &Leaf) -> Option<Vec<u8>> {
+    leaf.encode().inspect_err(|error| tracing::error!(%error, "an entry cannot be written down")).ok()
+}
+
+fn no_ledger() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "there is no disk for the ledger now")
+}
+
+/// The newest ledger in `place`, or a new one. When the newest cannot be used, the new one's first event says so.
+fn open_newest(place: &Path, key: &LedgerKey) -> io::Result<(Open, Option<Event>)> {
+    if let Some((number, name)) = &newest(place)? {
+        match open(&place.join(name), key, name) {
+            Ok(open) => return Ok((open, None)),
+            Err(error) if is_beyond_use(error.kind()) => {
+                tracing::error!(%error, ledger = name, "this ledger is damaged and is left as it is; a new one begins");
+                let fresh = begin(place, key, number + 1)?;
+                return Ok((fresh, Some(replaced(key, name, &error))));
+            }
+            Err(error) => return Err(io::Error::other(error)),
+        }
+    }
+    Ok((begin(place, key, 1)?, None))
+}
+
+fn is_beyond_use(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Truncated | ErrorKind::Damaged | ErrorKind::Refused | ErrorKind::Malformed)
+}
+
+fn replaced(key: &LedgerKey, name: &str, error: &LedgerError) -> Event {
+    Event::LedgerReplaced {
+        origin: origin(key, name).into(),
+        size: 0,
+        root: ledger::empty_root(),
+        reason: error.to_string().into(),
+    }
+}
+
+/// Ledgers are numbered, and named at random besides: two disks must not bear the same origin.
+fn begin(place: &Path, key: &LedgerKey, number: u32) -> io::Result<Open> {
+    let mut random = [0; 8];
+    SystemRandom::new().fill(&mut random).map_err(|_| io::Error::other("there is no randomness"))?;
+    let name = format!("{number:04}-{:016x}", u64::from_le_bytes(random));
+    let folder = place.join(&name);
+    Folder::create(&folder)?;
+    open(&folder, key, &name).map_err(io::Error::other)
+}
+
+fn open(folder: &Path, key: &LedgerKey, name: &str) -> Result<Open, LedgerError> {
+    let signer = Signer::from_seed(&origin(key, name), KeyKind::Note, &key.seed)?;
+    let storage = Arc::new(Folder::new(folder));
+    let (log, recovery) = Log::open(storage, &signer, DEFAULT_LEAF_BYTES)?;
+    tracing::debug!(?recovery, "the ledger is open");
+    Ok(Open { log, signer, signed: None })
+}
+
+fn origin(key: &LedgerKey, name: &str) -> String {
+    format!("candor/{}/{name}", key.recorder)
+}
+
+fn newest(place: &Path) -> io::Result<Option<(u32, String)>> {
+    let entries = match fs::read_dir(place) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let mut newest = None;
+    for entry in entries {
+        let name = entry?.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let number = name.split_once('-').and_then(|(number, _)| number.parse::<u32>().ok());
+        newest = newest.max(number.map(|number| (number, name.to_owned())));
+    }
+    Ok(newest)
+}
+
+#[cfg(test)]
+mod tests {
+    use hal::SystemClock;
+
+    use super::*;
+
+    fn desk() -> RecordLedger {
+        let key = LedgerKey { recorder: "0123abcd".to_owned(), seed: [7; 32] };
+        RecordLedger::new(key, Arc::new(SystemClock::new()))
+    }
+
+    fn login(by: &str) -> Event {
+        Event::LoginOk { by: by.into(), from: None }
+    }
+
+    fn words(ledger: &RecordLedger) -> Vec<String> {
+        let leaves = ledger.leaves(None, 100).unwrap();
+        leaves.into_iter().map(|(_, bytes)| String::from_utf8(bytes).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_is_noted_without_a_disk_is_written_when_there_is_one_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = desk();
+        ledger.note(login("ann"));
+        ledger.move_to(Some(dir.path().join("ledger")));
+        ledger.look_after();
+        let origin = ledger.head().origin;
+        assert!(origin.starts_with("candor/0123abcd/0001-"), "{origin}");
+        ledger.note(login("eve"));
+        ledger.close();
+
+        let again = desk();
+        again.move_to(Some(dir.path().join("ledger")));
+        again.look_after();
+        let head = again.head();
+        assert_eq!((head.size, head.origin), (2, origin.clone()));
+        assert!(head.checkpoint.starts_with(&format!("{origin}\n2\n")), "{}", head.checkpoint);
+        let words = words(&again);
+        assert!(words[0].contains("eve") && words[1].contains("ann"), "{words:?}");
+    }
+
+    #[test]
+    fn a_damaged_ledger_is_left_alone_and_named_by_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("ledger");
+        let ledger = desk();
+        ledger.move_to(Some(place.clone()));
+        ledger.look_after();
+        ledger.note(login("ann"));
+        let origin = ledger.head().origin;
+        ledger.close();
+        let folder = place.join(origin.rsplit('/').next().unwrap());
+        for entry in fs::read_dir(&folder).unwrap().flatten() {
+            if entry.file_name().to_string_lossy().contains("leaves") {
+                fs::OpenOptions::new().write(true).open(entry.path()).unwrap().set_len(0).unwrap();
+            }
+        }
+        let ledger = desk();
+        ledger.move_to(Some(place));
+        ledger.look_after();
+        assert!(ledger.head().origin.contains("/0002-"));
+        ledger.note(login("bob"));
+        let place = ledger.state().place.clone();
+        ledger.close();
+        let ledger = desk();
+        ledger.move_to(place);
+        ledger.look_after();
+        let words = words(&ledger);
+        assert!(words[1].contains("ledger_replaced") && words[1].contains(&origin), "{words:?}");
+        assert!(folder.exists());
+    }
+}
