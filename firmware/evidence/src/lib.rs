@@ -1,4 +1,4 @@
-//! What footage proves: chunks as they are stored, proofs in files, and their verification.
+//! What footage proves: chunks, the proofs in files, and their verification.
 //!
 //! A chunk is up to a second of one stream; its header names the payload's hash and the chunk before (docs/storage.md). An
 //! exported file carries the headers and what the ledger says about them (docs/evidence.md); [`verify`] tells from the file and a
@@ -15,6 +15,7 @@ mod coverage;
 mod error;
 mod file;
 pub mod layout;
+mod moment;
 mod outline;
 mod proof;
 mod reasons;

@@ -5,6 +5,7 @@
 use hal::{StreamId, WallTime};
 use ledger::{Event, Leaf, LossReason, RemovalReason, VolumeId};
 
+use crate::moment::Time;
 use crate::report::{Gap, GapKind, Reason};
 
 /// How far from a gap's ends a leaf may have been written that has no times of its own: a recorder that starts is up
@@ -122,7 +123,7 @@ fn explain(leaf: &Leaf, streams: &[StreamId]) -> Option<(When, String)> {
             (When::Removed(removed), format!("{}{by}", removal(*reason)))
         }
         Event::ClockStep { before, after } => {
-            let (from, to) = (crate::text::Time(*before), crate::text::Time(*after));
+            let (from, to) = (Time(*before), Time(*after));
             (When::Step(*before, *after), format!("the clock was set from {from} to {to}"))
         }
         Event::RecorderStarted { version } => (at, format!("the recorder started (version {version})")),

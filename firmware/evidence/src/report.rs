@@ -9,6 +9,8 @@ use std::ops::Range;
 use hal::{StreamId, WallTime};
 use serde::{Serialize, Serializer};
 
+use crate::moment::Time;
+
 /// Findings that are listed; of more only the number is told.
 const MAX_FINDINGS: usize = 100;
 
@@ -242,7 +244,7 @@ impl Place {
 }
 
 fn moment<S: Serializer>(time: &WallTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&crate::text::Time(*time))
+    serializer.collect_str(&Time(*time))
 }
 
 fn maybe_moment<S: Serializer>(time: &Option<WallTime>, serializer: S) -> Result<S::Ok, S::Error> {

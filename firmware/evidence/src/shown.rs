@@ -1,4 +1,4 @@
-//! How a file shows its samples, against how they were recorded: where a file was changed.
+//! How a file shows its samples, against how they were recorded.
 //!
 //! The file's header is signed as a whole; this is looked at when it is not the signed one, to tell what is different.
 //! Does not belong here: a verdict. Anything found here is wrong already.

@@ -1,4 +1,4 @@
-//! What the recorder has signed: the part of a proof that is read before the footage.
+//! What the recorder has signed: what is read before the footage.
 //!
 //! docs/evidence.md, sections 4 and 6, rules 2 and 3. Does not belong here: the footage (`walk`).
 //!

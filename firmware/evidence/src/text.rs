@@ -7,22 +7,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use hal::WallTime;
-use jiff::Timestamp;
-
+use crate::moment::Time;
 use crate::report::{Finding, Gap, GapKind, Place, Report, TrackReport, Verdict};
-
-/// A wall time as RFC 3339 in UTC with milliseconds; as microseconds where that has no such times.
-pub(crate) struct Time(pub(crate) WallTime);
-
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Timestamp::from_microsecond(self.0.as_unix_micros()) {
-            Ok(time) => write!(f, "{time:.3}"),
-            Err(_) => write!(f, "{} us", self.0.as_unix_micros()),
-        }
-    }
-}
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

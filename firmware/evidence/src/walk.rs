@@ -1,4 +1,4 @@
-//! From the first sample of the file to the last: each chunk against its header, each header against the next.
+//! Each chunk against its header, each header against the next.
 //!
 //! docs/evidence.md, section 6, rules 5 to 8. Does not belong here: who has signed the heads (`statement`), gaps (`coverage`).
 //!

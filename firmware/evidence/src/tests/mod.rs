@@ -1,4 +1,4 @@
-//! Tests of verification: what an honest file gets, and what no tampered one may get.
+//! What an honest file gets, and what no tampered one may get.
 
 mod flips;
 mod footage;
