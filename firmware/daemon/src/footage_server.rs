@@ -108,20 +108,21 @@ impl FootageServer {
             _ => {}
         }
         let readers = self.readers.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(reader) = readers.first().cloned() else {
+        if readers.is_empty() {
             return Response::Failed("there is no disk now".to_owned());
-        };
+        }
         let outcome = match request {
             Request::Timeline { channels, start, end } => {
-                let footage = channels.iter().map(|channel| channel_footage(&reader, *channel, start, end));
+                let footage = channels.iter().map(|channel| channel_footage(&readers, *channel, start, end));
                 footage.collect::<Result<_, _>>().map(Response::Timeline)
             }
             Request::Plan { channel, start, end } => {
                 // Footage goes on being written: a plan that is asked for anew is made anew.
-                self.plan(&reader, (channel, start, end)).map(|movie| Response::Plan(describe(&movie)))
+                self.plan(&readers, (channel, start, end))
+                    .map(|movie| movie.map_or(Response::NoFootage, |movie| Response::Plan(describe(&movie))))
             }
             Request::Read { channel, start, end, etag, offset, length } => {
-                self.kept_or_planned(&reader, (channel, start, end), &etag).and_then(|movie| match movie {
+                self.kept_or_planned(&readers, (channel, start, end), &etag).and_then(|movie| match movie {
                     Some(movie) => read_exactly(&movie, offset, length, buffer),
                     None => Ok(Response::Changed),
                 })
@@ -164,20 +165,29 @@ impl FootageServer {
         }
     }
 
-    fn plan(&self, reader: &Arc<Reader>, key: PlanKey) -> Result<Arc<Movie>, StoreError> {
-        let movie = Arc::new(Movie::plan(reader, key.0, key.1, key.2)?);
+    /// From the volume that has most of the range: a channel is on one volume, moves when that fails, and with a mirror is
+    /// on two.
+    fn plan(&self, readers: &[Arc<Reader>], key: PlanKey) -> Result<Option<Arc<Movie>>, StoreError> {
+        let plans = readers.iter().map(|reader| Movie::plan(reader, key.0, key.1, key.2));
+        // A volume that fails must not hide what another has; of two errors the first is told.
+        let best = plans.reduce(|best, plan| match (&best, &plan) {
+            (Ok(first), Ok(other)) if covered(other) <= covered(first) => best,
+            (_, Ok(_)) => plan,
+            _ => best,
+        });
+        let Some(movie) = best.transpose()?.map(Arc::new) else { return Ok(None) };
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         // A reader may be in the middle of an older plan of the same range: it is kept beside, by its etag.
         plans.retain(|(kept, old)| *kept != key || old.etag() != movie.etag());
         plans.push_front((key, Arc::clone(&movie)));
         plans.truncate(MAX_PLANS);
-        Ok(movie)
+        Ok(Some(movie))
     }
 
     /// The movie of that etag; `None` when the same range no longer makes the same file.
     fn kept_or_planned(
         &self,
-        reader: &Arc<Reader>,
+        readers: &[Arc<Reader>],
         key: PlanKey,
         etag: &str,
     ) -> Result<Option<Arc<Movie>>, StoreError> {
@@ -190,34 +200,56 @@ impl FootageServer {
         };
         match kept {
             Some(movie) => Ok(Some(movie)),
-            None => Ok(Some(self.plan(reader, key)?).filter(|movie| movie.etag() == etag)),
+            None => Ok(self.plan(readers, key)?.filter(|movie| movie.etag() == etag)),
         }
     }
 }
 
+/// How much of its range a movie has pictures of, microseconds.
+fn covered(movie: &Movie) -> i64 {
+    movie.pieces().iter().map(|piece| piece.end.micros_since(piece.start)).sum()
+}
+
+/// What all volumes have of a channel; a volume that fails hides nothing of the others.
 fn channel_footage(
-    reader: &Reader,
+    readers: &[Arc<Reader>],
     channel: ChannelId,
     start: WallTime,
     end: WallTime,
 ) -> Result<ChannelFootage, StoreError> {
     let stream = StreamId::new(channel, StreamKind::Main);
+    let (mut found, mut oldest, mut newest) = (Vec::new(), None, None);
+    let (mut failed, mut answered) = (None, false);
+    for reader in readers {
+        match reader.runs(stream, start, end).and_then(|runs| Ok((runs, reader.bounds(stream)?))) {
+            Ok((runs, bounds)) => {
+                answered = true;
+                found.extend(runs.iter().map(|run| (run.start, run.end)));
+                if let Some((first, last)) = bounds {
+                    oldest = Some(oldest.map_or(first, |oldest: WallTime| oldest.min(first)));
+                    newest = newest.max(Some(last));
+                }
+            }
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    if let Some(error) = failed {
+        tracing::warn!(%error, "a volume's footage cannot be listed");
+        if !answered {
+            return Err(error);
+        }
+    }
+    found.sort_unstable();
     let mut runs: Vec<(WallTime, WallTime)> = Vec::new();
-    for run in reader.runs(stream, start, end)? {
+    for (from, to) in found {
         match runs.last_mut() {
-            Some(last) if run.start.micros_since(last.1) <= JOIN_GAP_MICROS => last.1 = last.1.max(run.end),
-            _ => runs.push((run.start, run.end)),
+            Some(last) if from.micros_since(last.1) <= JOIN_GAP_MICROS => last.1 = last.1.max(to),
+            _ => runs.push((from, to)),
         }
     }
     // The newest are what people look for.
     runs.drain(..runs.len().saturating_sub(MAX_RUNS));
-    let bounds = reader.bounds(stream)?;
-    Ok(ChannelFootage {
-        channel,
-        runs,
-        oldest: bounds.map(|(oldest, _)| oldest),
-        newest: bounds.map(|(_, newest)| newest),
-    })
+    Ok(ChannelFootage { channel, runs, oldest, newest })
 }
 
 fn describe(movie: &Movie) -> Plan {
