@@ -1,4 +1,4 @@
-//! ffmpeg writing the same footage with `-c copy -f segment`: the peer of `cargo xtask bench store`.
+//! ffmpeg writing the same footage: the peer of `cargo xtask bench store`.
 
 use std::fs::{self, File};
 use std::path::Path;

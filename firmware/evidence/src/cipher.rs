@@ -1,4 +1,4 @@
-//! The cipher of a chunk's payload: ChaCha20-Poly1305 under a key of the writer's life.
+//! The cipher of chunk payloads: ChaCha20-Poly1305, a key for each writer's life.
 //!
 //! docs/storage.md, section 4.1. A volume has one key; each writer's life derives its own from it (HKDF-SHA256), so that
 //! stream and sequence make a nonce that is used once. Does not belong here: keeping and wrapping keys (crate `store`).

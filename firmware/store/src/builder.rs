@@ -1,4 +1,4 @@
-//! Chunks while they fill: from access units to payloads and frame tables, sealed when they are full.
+//! Chunks while they fill: from access units to payloads and frame tables.
 //!
 //! Does not belong here: writing (`store`).
 //!

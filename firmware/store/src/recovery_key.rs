@@ -1,4 +1,4 @@
-//! The owner's recovery key: what opens a recorder's disks when the recorder is gone.
+//! The owner's recovery key: it opens disks when the recorder is gone.
 //!
 //! 160 random bits, shown once and kept by nobody but the owner; the recorder keeps what is derived from them
 //! ([`OwnerKey`](crate::OwnerKey)). Does not belong here: what it opens (`key_file`).

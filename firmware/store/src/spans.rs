@@ -1,4 +1,4 @@
-//! Rows of the index for spans and days: footage across segments, kept up as segments come and go.
+//! The index's spans and days: footage across segments, kept up with them.
 //!
 //! Does not belong here: transactions (`index`), single segments (`rows`), what a timeline makes of it (`coverage`).
 //!

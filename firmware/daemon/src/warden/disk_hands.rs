@@ -1,4 +1,4 @@
-//! What is done to a board's real disks: mounting, growing an empty file system, letting go.
+//! What is done to real disks: mounting, growing an empty file system, letting go.
 //!
 //! Does not belong here: deciding which disk (`disks`).
 
