@@ -102,16 +102,11 @@ impl FootageServer {
 
     /// The answer; bytes that shall follow it are left in `buffer`.
     fn answer(&self, request: Request, buffer: &mut Vec<u8>) -> Response {
-        match &request {
-            Request::Note { unix_micros, event } => return self.note(*unix_micros, event),
-            Request::Ledger { before, limit } => return self.ledger_page(*before, *limit),
-            _ => {}
-        }
         let readers = self.readers.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if readers.is_empty() {
-            return Response::Failed("there is no disk now".to_owned());
-        }
         let outcome = match request {
+            Request::Note { unix_micros, event } => return self.note(unix_micros, &event),
+            Request::Ledger { before, limit } => return self.ledger_page(before, limit),
+            _ if readers.is_empty() => return Response::Failed("there is no disk now".to_owned()),
             Request::Timeline { channels, start, end } => {
                 let footage = channels.iter().map(|channel| channel_footage(&readers, *channel, start, end));
                 footage.collect::<Result<_, _>>().map(Response::Timeline)
@@ -127,7 +122,6 @@ impl FootageServer {
                     None => Ok(Response::Changed),
                 })
             }
-            Request::Note { .. } | Request::Ledger { .. } => return Response::Noted,
         };
         outcome.unwrap_or_else(|error| match error.kind() {
             ErrorKind::NoFootage => Response::NoFootage,

@@ -347,12 +347,13 @@ pub fn stream(channel: u16, kind: u8) -> Option<StreamId> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn header(sizes: &[u32], entry: Vec<u8>, key: Option<KeyId>) -> ChunkHeader {
+    /// A chunk of channel 3 by writer 11.
+    pub(crate) fn header(sizes: &[u32], entry: Vec<u8>, key: Option<KeyId>) -> ChunkHeader {
         ChunkHeader {
             placement: Placement { segment: 7, commit: 9, writer: 11, index: 1, count: 3 },
             stream: stream(3, 0).unwrap(),

@@ -164,11 +164,10 @@ pub fn derive(salt: &[u8], secret: &[u8], info: &[u8], out: &mut [u8]) {
 mod tests {
     use std::collections::BTreeSet;
 
-    use hal::{Pts90k, WallTime};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::chunk::{CHUNK_KEYFRAME, Frame, Placement, stream};
+    use crate::chunk::{Placement, stream};
 
     const WRITER: u64 = 11;
 
@@ -177,29 +176,7 @@ mod tests {
     }
 
     fn header(sizes: &[u32]) -> ChunkHeader {
-        let frame = |(n, &size): (usize, &u32)| Frame {
-            size,
-            pts_offset: n as i32 * 3600,
-            keyframe: n == 0,
-            discontinuity: false,
-        };
-        ChunkHeader {
-            placement: Placement { segment: 7, commit: 9, writer: WRITER, index: 1, count: 3 },
-            stream: stream(3, 0).unwrap(),
-            sequence: 5,
-            pts: Pts90k(-90_000),
-            wall: WallTime::from_unix_micros(1_700_000_000_000_000),
-            start_offset: -3600,
-            end_offset: 90_000,
-            flags: CHUNK_KEYFRAME,
-            payload_crc: 0,
-            payload_hash: [1; 32],
-            previous: [2; 32],
-            key: None,
-            entry: vec![4; 21],
-            frames: sizes.iter().enumerate().map(frame).collect(),
-            payload_bytes: sizes.iter().sum(),
-        }
+        crate::chunk::tests::header(sizes, vec![4; 21], None)
     }
 
     /// A sealed chunk, and its footage.

@@ -23,6 +23,7 @@ use crate::runs::{SegmentRun, runs_of};
 use crate::scan::{Scan, read_chunk};
 use crate::segment::{Contents, Entry};
 use crate::volume::{Probe, Volume};
+use crate::walk::walk;
 
 /// Segments whose contents are kept: a few readers at different times. A footer is about half a percent of a
 /// segment, so this is 2 MB at the usual size.
@@ -257,27 +258,9 @@ pub(crate) fn fetch(volume: &Volume, segment: u64, entry: &Entry) -> Result<Byte
 /// What the segments themselves say, where there is no index to ask.
 pub(crate) fn index_in_memory(volume: &Volume) -> Result<Index, StoreError> {
     let mut index = Index::open(Path::new(":memory:"))?;
-    // From the newest back: what failed in one segment and is there again in a later one of its class is void
-    // (docs/storage.md).
-    let mut void_from = BTreeMap::new();
-    for segment in volume.numbers()?.into_iter().rev() {
-        let file = volume.open_segment(segment, Access::Read)?;
-        let (header, end, contents) = match volume.probe(segment, &*file)? {
-            Probe::Sealed(header, trailer, contents) => (header, trailer.end, contents),
-            Probe::Open(header) | Probe::Footless(header) => {
-                let mut scan = Scan::new(&header);
-                scan.advance_over_damage(volume, &*file, volume.segment_bytes)?;
-                scan.cut_torn(volume, &*file)?;
-                if let Some(bound) = void_from.get(&header.class) {
-                    scan.cut_from(*bound);
-                }
-                (header, scan.end, scan.contents)
-            }
-            Probe::Unbegun | Probe::Foreign => continue,
-        };
-        void_from.insert(header.class, header.first_commit);
-        let row = SegmentRow::closed(&header, end, None, &contents.entries);
-        index.close(row, &runs_of(segment, &contents.entries))?;
-    }
+    walk(volume, |header, end, contents| {
+        let row = SegmentRow::closed(header, end, None, &contents.entries);
+        index.close(row, &runs_of(header.segment, &contents.entries))
+    })?;
     Ok(index)
 }

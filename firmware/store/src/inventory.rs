@@ -5,16 +5,15 @@
 //!
 //! Invariant: nothing is changed, and nothing is told of that recovery would cut off.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use hal::{ByteCount, StreamId, WallTime};
 
-use crate::disk::{Access, Disk, RealDisk};
+use crate::disk::{Disk, RealDisk};
 use crate::error::StoreError;
-use crate::scan::Scan;
-use crate::volume::{Probe, Volume};
+use crate::volume::Volume;
+use crate::walk::walk;
 
 /// One chunk: up to a second of one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,35 +47,18 @@ pub fn chunks(dir: &Path) -> Result<Vec<ChunkInfo>, StoreError> {
 pub(crate) fn chunks_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Vec<ChunkInfo>, StoreError> {
     let volume = Volume::open(disk, dir)?;
     let mut all = Vec::new();
-    // From the newest back: what failed in one segment and is there again in a later one of its class is void
-    // (docs/storage.md).
-    let mut void_from = BTreeMap::new();
-    for segment in volume.numbers()?.into_iter().rev() {
-        let file = volume.open_segment(segment, Access::Read)?;
-        let (header, contents) = match volume.probe(segment, &*file)? {
-            Probe::Sealed(header, _, contents) => (header, contents),
-            Probe::Open(header) | Probe::Footless(header) => {
-                let mut scan = Scan::new(&header);
-                scan.advance_over_damage(&volume, &*file, volume.segment_bytes)?;
-                scan.cut_torn(&volume, &*file)?;
-                if let Some(bound) = void_from.get(&header.class) {
-                    scan.cut_from(*bound);
-                }
-                (header, scan.contents)
-            }
-            Probe::Unbegun | Probe::Foreign => continue,
-        };
-        void_from.insert(header.class, header.first_commit);
+    walk(&volume, |header, _, contents| {
         all.extend(contents.entries.iter().rev().map(|entry| ChunkInfo {
             stream: entry.stream,
             sequence: entry.sequence,
-            segment,
+            segment: header.segment,
             start: entry.start(),
             end: entry.end(),
             payload: ByteCount(u64::from(entry.payload_bytes)),
             hash: entry.hash,
         }));
-    }
+        Ok(())
+    })?;
     all.reverse();
     Ok(all)
 }

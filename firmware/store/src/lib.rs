@@ -44,6 +44,7 @@ mod select;
 mod spans;
 mod store;
 mod volume;
+mod walk;
 mod writer;
 
 pub use check::{CheckReport, Damage, SegmentInfo, VolumeInfo, check, list, rebuild_index, recover_volume};
