@@ -122,7 +122,8 @@ impl Recorder {
     /// When the last commit failed; everything before it was retried for as long as it took.
     pub fn run(mut self, stop: &StopFlag) -> Result<(), StoreError> {
         let mut next_drain = self.clock.mono();
-        let mut next_commit = next_drain + COMMIT_INTERVAL;
+        // Rings have kept what came before: it has waited long enough.
+        let mut next_commit = next_drain;
         while !stop.is_raised() {
             self.drain();
             let now = self.clock.mono();
