@@ -17,7 +17,9 @@ use crate::setup::{HEIGHT, WIDTH};
 pub fn marks(path: &Path) -> Vec<Mark> {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-i"]).arg(path);
-    command.args(["-an", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "-"]);
+    command.args(["-an", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray"]);
+    // The movie's own time base: with the guessed frame rate's, pictures beside a gap may round to one time.
+    command.args(["-enc_time_base", "-1", "-"]);
     let decoded = run(Duration::from_secs(60), &mut command).flawless();
     let (width, height) = (usize::from(WIDTH), usize::from(HEIGHT));
     decoded
@@ -28,4 +30,38 @@ pub fn marks(path: &Path) -> Vec<Mark> {
             mark::decode(luma, width, height, width).unwrap_or_else(|| panic!("picture {number} has no mark"))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 60 pictures 15 times a second, a pause of 0.295 s and 15 more: with the mean rate's steps two would be one.
+    #[test]
+    fn pictures_beside_a_gap_are_all_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let (raw, movie) = (dir.path().join("raw.gray"), dir.path().join("gap.mp4"));
+        let sent: Vec<Mark> =
+            (0..75).map(|counter| Mark { channel: 1, counter, wall_ms: u64::from(counter) * 67 }).collect();
+        std::fs::write(&raw, sent.iter().flat_map(|mark| luma(*mark)).collect::<Vec<u8>>()).unwrap();
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error", "-f", "rawvideo", "-pix_fmt", "gray", "-r", "15"]);
+        command.args(["-s", &format!("{WIDTH}x{HEIGHT}"), "-i"]).arg(&raw);
+        command.args(["-vf", "settb=1/90000,setpts=(N*6000+gte(N\\,60)*20594)", "-fps_mode", "passthrough"]);
+        command
+            .args(["-enc_time_base", "-1", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-bf", "0"])
+            .arg(&movie);
+        let _made = run(Duration::from_secs(60), &mut command).flawless();
+        assert_eq!(marks(&movie), sent);
+    }
+
+    fn luma(mark: Mark) -> Vec<u8> {
+        let cells = mark::encode(mark);
+        let cell = |at: usize| at / mark::CELL as usize;
+        let white = |x: usize, y: usize| {
+            cell(x) < mark::COLUMNS && cell(y) < mark::ROWS && cells[cell(y) * mark::COLUMNS + cell(x)]
+        };
+        let (width, height) = (usize::from(WIDTH), usize::from(HEIGHT));
+        (0..width * height).map(|at| if white(at % width, at / width) { 235 } else { 16 }).collect()
+    }
 }
