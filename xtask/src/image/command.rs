@@ -42,12 +42,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     let _alone = alone()?;
     let source = Source::read()?;
-    let image = build(&places, &source, &args.board, args.agent)?;
+    let image = if args.reproduce {
+        reproduce::run(&places, &source, &args.board, args.agent)?
+    } else {
+        build(&places, &source, &args.board, args.agent)?
+    };
     println!("==> {}", image.bundle.display());
     if args.ram {
         println!("==> {}", ram::write(&image.places, &source)?.display());
     }
-    if args.reproduce { reproduce::run(&image, &source, &args.board, args.agent) } else { Ok(()) }
+    Ok(())
 }
 
 /// Makes a board's image as it is without any option.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use board::{Board, CaptureBackend};
 
 use super::cache::{self, Inputs};
+use super::kernel::Kernel;
 use super::places::Places;
 use super::programs::Programs;
 use super::progress::{self, step};
@@ -44,12 +45,12 @@ pub(super) fn build(places: &Places, source: &Source, name: &str, agent: bool) -
         .map(|layout| Ok((layout, Board::builtin(&format!("{name}-{layout}"))?)))
         .into_iter()
         .collect::<Result<Vec<_>, Failure>>()?;
-    println!("Candor {} for {name}, commit {}", source.version, source.short_commit());
+    println!("{}Candor {} for {name}, commit {}", places.label, source.version, source.short_commit());
     fs::create_dir_all(&places.out)?;
     let cpu = boards[0].1.soc.cpu.as_deref().ok_or("the board's core is not described")?;
-    let toolchain = step("tools", || Toolchain::find(cpu))?;
-    let kernel = step("kernel", || {
-        let kernel = kernel::build(places, EMULATED[0])?;
+    let toolchain = step(places.label, "tools", || Toolchain::find(cpu))?;
+    let kernel = step(places.label, "kernel", || {
+        let kernel = shared_kernel(places)?;
         cache::make(&places.kernel(), Inputs::of("kernel").file(&kernel.image())?, || {
             fs::copy(kernel.image(), places.kernel())?;
             Ok(())
@@ -57,12 +58,15 @@ pub(super) fn build(places: &Places, source: &Source, name: &str, agent: bool) -
         Ok(kernel)
     })?;
     let has_media = boards[0].1.capture == CaptureBackend::Himpp;
-    let programs = step("programs", || programs::build(places, source, &toolchain, agent, has_media))?;
-    let keys = step("keys", || keys::open(&places.keys, source))?;
-    let initramfs = step("stage", || make_stage(places, source, &programs, &keys.root_document))?;
-    let files = step("root", || root::build(places, source, &programs, &kernel, &keys.root_document))?;
-    let sealed = step("bundle", || bundle::write(places, source, name, &keys))?;
-    step("flash images", || {
+    let programs =
+        step(places.label, "programs", || programs::build(places, source, &toolchain, agent, has_media))?;
+    let keys = step(places.label, "keys", || keys::open(&places.keys, source))?;
+    let initramfs =
+        step(places.label, "stage", || make_stage(places, source, &programs, &keys.root_document))?;
+    let files =
+        step(places.label, "root", || root::build(places, source, &programs, &kernel, &keys.root_document))?;
+    let sealed = step(places.label, "bundle", || bundle::write(places, source, name, &keys))?;
+    step(places.label, "flash images", || {
         flash::write_boot(places)?;
         for (layout, board) in &boards {
             let chip = board.flash.first().ok_or("the board has no flash")?;
@@ -73,7 +77,9 @@ pub(super) fn build(places: &Places, source: &Source, name: &str, agent: bool) -
         }
         Ok(())
     })?;
-    step("bill of materials", || sbom::write(places, source, name, &programs, &kernel, &toolchain.words))?;
+    step(places.label, "bill of materials", || {
+        sbom::write(places, source, name, &programs, &kernel, &toolchain.words)
+    })?;
     let parts = Parts {
         kernel: &places.kernel(),
         loader: &programs.loader,
@@ -90,6 +96,11 @@ pub(super) fn build(places: &Places, source: &Source, name: &str, agent: bool) -
     }
     println!("==> {} in {}, {}", places.out.display(), progress::words(begun.elapsed()), toolchain.words);
     Ok(Image { places: places.clone(), bundle: sealed.path })
+}
+
+/// The kernel of all images that this command makes.
+pub(super) fn shared_kernel(places: &Places) -> Result<Kernel, Failure> {
+    kernel::build(places, EMULATED[0])
 }
 
 fn make_stage(

@@ -21,6 +21,8 @@ pub(crate) struct Places {
     pub(crate) toolchain: PathBuf,
     /// Development keys.
     pub(crate) keys: PathBuf,
+    /// What a person reads before the steps of this build, where two run beside each other.
+    pub(crate) label: &'static str,
 }
 
 impl Places {
@@ -35,6 +37,7 @@ impl Places {
             cache: target.join("image/cache"),
             toolchain: target.join("toolchain"),
             keys: target.join("keys"),
+            label: "",
         }
     }
 
@@ -51,7 +54,8 @@ impl Places {
     /// A second build of `source` in a folder of its own, with the same tools, kernels and keys.
     pub(crate) fn again(&self, source: &Path) -> Self {
         let out = source.join("target/image").join(self.out.file_name().unwrap_or_default());
-        Self { source: source.to_owned(), out, cross: source.join("target/cross"), ..self.clone() }
+        let cross = source.join("target/cross");
+        Self { source: source.to_owned(), out, cross, label: "again: ", ..self.clone() }
     }
 
     /// The files that Buildroot uses too.

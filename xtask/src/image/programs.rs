@@ -48,7 +48,7 @@ pub(super) fn build(
 
 /// Each by itself: together, cargo would give the loader every feature that the recorder wants of a shared crate.
 fn program(places: &Places, source: &Source, toolchain: &Toolchain, name: &str) -> Result<PathBuf, Failure> {
-    println!("    {name}");
+    println!("    {}{name}", places.label);
     tool::run_shown(toolchain.cargo(places, source)?.args([
         "--quiet",
         "--no-default-features",

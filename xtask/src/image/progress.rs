@@ -7,16 +7,20 @@ use crate::workspace::Failure;
 /// Quicker steps need no figure.
 const WORTH_TELLING: Duration = Duration::from_millis(500);
 
-/// Names a step, does it, and says how long it took.
-pub(super) fn step<T>(name: &str, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    println!("==> {name}");
+/// Names a step of `build`, does it, and says how long it took.
+pub(super) fn step<T>(
+    build: &str,
+    name: &str,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    println!("==> {build}{name}");
     // Durations for a person; nothing depends on them.
     #[allow(clippy::disallowed_methods)]
     let begun = Instant::now();
     let made = work().map_err(|error| -> Failure { format!("{name}: {error}").into() })?;
     let took = begun.elapsed();
     if took >= WORTH_TELLING {
-        println!("    {}", words(took));
+        println!("    {build}{name}: {}", words(took));
     }
     Ok(made)
 }

@@ -1,26 +1,39 @@
 //! The same source in another folder makes the same image, byte for byte.
 //!
 //! What is compared was built by another cargo run from a copy of the files, with its own build folder. Tools, the
-//! kernel and the keys are shared: they are inputs.
+//! kernel and the keys are shared: they are inputs, and made before. The two builds run beside each other: what takes
+//! long in each, linking, has use for one core only.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::thread;
 
-use super::compose::{Image, LAYOUTS, build};
+use super::compose::{Image, LAYOUTS, build, shared_kernel};
+use super::places::Places;
 use super::source::{Source, git_in};
-use super::tool;
+use super::{keys, tool, toolchain};
 use crate::workspace::{self, Failure};
 
 /// Longer than the checkout's own name is likely to be: a path that slipped into a program would move everything.
 const FOLDER: &str = "reproduce/the same source in another folder";
 
-/// Builds again and fails at what differs.
-pub(super) fn run(first: &Image, source: &Source, name: &str, agent: bool) -> Result<(), Failure> {
+/// Builds twice and fails at what differs.
+pub(super) fn run(places: &Places, source: &Source, name: &str, agent: bool) -> Result<Image, Failure> {
     let copy = workspace::target().join(FOLDER.replace(' ', "-"));
-    println!("\n==> the same again, in {}", copy.display());
-    copy_source(&first.places.source, &copy)?;
-    let second = build(&first.places.again(&copy), source, name, agent)?;
+    println!("==> twice: here and in {}", copy.display());
+    copy_source(&places.source, &copy)?;
+    toolchain::install()?;
+    shared_kernel(places)?;
+    keys::open(&places.keys, source)?;
+    let again = places.again(&copy);
+    let (first, second) = thread::scope(|scope| {
+        // As text: failures cannot go from thread to thread.
+        let second = scope.spawn(|| build(&again, source, name, agent).map_err(|error| error.to_string()));
+        (build(places, source, name, agent), second.join())
+    });
+    let first = first?;
+    let second = second.map_err(|_| "the second build panicked")??;
     let mut pairs = vec![
         (first.bundle.clone(), second.bundle.clone()),
         (first.places.root(), second.places.root()),
@@ -35,7 +48,7 @@ pub(super) fn run(first: &Image, source: &Source, name: &str, agent: bool) -> Re
     }
     if differing.is_empty() {
         println!("==> both builds are the same: bundle, root, stage and flash images, byte for byte");
-        return Ok(());
+        return Ok(first);
     }
     for entry in ["bin/candor", "bin/board-agent", "etc/os-release"] {
         let (a, b) = (first.places.out.join("root").join(entry), second.places.out.join("root").join(entry));

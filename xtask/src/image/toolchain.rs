@@ -50,6 +50,11 @@ impl Route {
     }
 }
 
+/// Installs what is missing.
+pub(super) fn install() -> Result<(), Failure> {
+    tool::run_shown(Command::new("xtask/install.sh").arg("image").current_dir(workspace::root()))
+}
+
 /// A cross compiler that is there.
 #[derive(Clone, Debug)]
 pub(super) struct Toolchain {
@@ -64,7 +69,7 @@ pub(super) struct Toolchain {
 impl Toolchain {
     /// Installs what is missing and looks what there is.
     pub(super) fn find(cpu: &str) -> Result<Self, Failure> {
-        tool::run_shown(Command::new("xtask/install.sh").arg("image").current_dir(workspace::root()))?;
+        install()?;
         let (route, dynamic_route) = (Route::to(TARGET)?, Route::to(DYNAMIC_TARGET)?);
         let rustc = if route == Route::Debian { DEBIAN_RUSTC } else { "rustc" };
         let words = tool::run(Self::plain(&mut Command::new(rustc)).arg("--version"))?.trim().to_owned();
@@ -113,7 +118,7 @@ impl Toolchain {
             .env("CARGO_TARGET_DIR", &places.cross)
             .env("ZIG_GLOBAL_CACHE_DIR", places.toolchain.join("zig-cache"))
             .env("ZIG_LOCAL_CACHE_DIR", places.toolchain.join("zig-cache"))
-            .env("CARGO_ZIGBUILD_CACHE_DIR", places.toolchain.join("zigbuild"))
+            .env("CARGO_ZIGBUILD_CACHE_DIR", places.cross.join("zigbuild"))
             .env("SOURCE_DATE_EPOCH", source.epoch.to_string())
             .env("CANDOR_COMMIT", &source.commit);
         cargo.env("CARGO_ENCODED_RUSTFLAGS", rust.join("\u{1f}"));
