@@ -8,7 +8,8 @@ use std::fmt;
 use board::PartitionRole;
 
 use crate::board_image::Layout;
-use crate::emulator_log::{Entry, Random, Torn, WriteLog};
+use crate::emulator_log::{Random, Torn};
+use crate::write_log::{Entry, WriteLog};
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -16,10 +16,11 @@ use crate::board::{BOOT_PATIENCE, Board};
 use crate::board_image::Layout;
 use crate::board_state::{BoardSetup, set_up};
 use crate::board_update::{records_again, settle};
-use crate::emulator_log::{Random, Replay, WriteLog};
+use crate::emulator_log::{Random, Replay};
 use crate::emulator_storage::{DiskState, Storage};
 use crate::programs::{program, run};
 use crate::wait::now;
+use crate::write_log::WriteLog;
 
 /// What `candor store` may take over a disk of the tests' size.
 const STORE_LIMIT: Duration = Duration::from_secs(120);

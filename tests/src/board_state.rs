@@ -34,6 +34,8 @@ pub struct BoardSetup {
     pub alarm_sec: Option<u32>,
     /// A segment's size; 4 segments are the least.
     pub segment_bytes: u32,
+    /// What all segments may take; the disk itself has a say, too.
+    pub max_bytes: u64,
 }
 
 impl Default for BoardSetup {
@@ -48,6 +50,7 @@ impl Default for BoardSetup {
             ntp_servers: Vec::new(),
             alarm_sec: None,
             segment_bytes: 64 << 20,
+            max_bytes: 1 << 50,
         }
     }
 }
@@ -57,9 +60,9 @@ impl BoardSetup {
     fn text(&self) -> String {
         let mut text = format!(
             "version = 2\nname = \"Test\"\n[web]\naddress = \"0.0.0.0:443\"\n[rtsp]\nenabled = {}\n\
-             address = \"0.0.0.0:554\"\ntls_address = \"0.0.0.0:322\"\n[storage]\nmax_bytes = 1125899906842624\n\
+             address = \"0.0.0.0:554\"\ntls_address = \"0.0.0.0:322\"\n[storage]\nmax_bytes = {}\n\
              segment_bytes = {}\n[time]\nntp_servers = {:?}\n",
-            self.rtsp, self.segment_bytes, self.ntp_servers
+            self.rtsp, self.max_bytes, self.segment_bytes, self.ntp_servers
         );
         if let Some(seconds) = self.alarm_sec {
             text += &format!("[[alarm]]\ninput = \"alarm1\"\nrelay = \"relay1\"\nrelay_sec = {seconds}\n");

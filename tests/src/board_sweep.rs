@@ -18,8 +18,9 @@ use crate::board_state::{BoardSetup, set_up};
 use crate::board_update::{
     SETTLE_PATIENCE, records_again, rename, send_bundle, settle, try_rename, try_send_bundle,
 };
-use crate::emulator_log::{Entry, Replay, Torn, WriteLog};
+use crate::emulator_log::{Replay, Torn};
 use crate::emulator_storage::{DiskState, Storage};
+use crate::write_log::{Entry, WriteLog};
 
 /// The recorder's name before the change, and after it.
 const NAMES: [&str; 2] = ["Before the change", "After the change"];

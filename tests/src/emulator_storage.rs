@@ -16,6 +16,11 @@ use crate::programs::run;
 pub const NOR_BYTES: u64 = 64 << 20;
 /// A disk large enough for four segments of the default size and what else is kept there; most of it is a hole.
 pub const DISK_BYTES: u64 = 1 << 30;
+/// A disk of which many copies are made: room for a few segments of the smallest size, and for the index.
+const SMALL_DISK_BYTES: u64 = 96 << 20;
+/// As `xtask/src/image/ext4_seed.rs` makes footage disks, with a journal that goes round within a minute.
+const AS_BOARDS_DO: &str = "-b 4096 -m 0 -I 256 -J size=4 -O none,has_journal,ext_attr,resize_inode,dir_index,filetype,\
+    extent,flex_bg,sparse_super,large_file,huge_file,uninit_bg,dir_nlink,extra_isize";
 /// What programs that look at a disk may take.
 const LIMIT: Duration = Duration::from_secs(120);
 /// How much is copied at once.
@@ -26,8 +31,25 @@ const STEP: usize = 1 << 20;
 pub enum DiskState {
     /// A file system of ours, empty.
     Formatted,
+    /// The same on a small disk, made with the options of a board's own disks.
+    Small,
     /// Zeroes.
     Blank,
+}
+
+impl DiskState {
+    fn disk_bytes(self) -> u64 {
+        if self == Self::Small { SMALL_DISK_BYTES } else { DISK_BYTES }
+    }
+
+    /// `None` where there is no file system to be made.
+    fn options(self) -> Option<&'static str> {
+        match self {
+            Self::Formatted => Some(""),
+            Self::Small => Some(AS_BOARDS_DO),
+            Self::Blank => None,
+        }
+    }
 }
 
 /// One board's.
@@ -44,23 +66,28 @@ impl Storage {
     /// When it cannot be made.
     #[must_use]
     pub fn new(path: &Path, nor: &Path, disk: DiskState) -> Self {
-        let storage = Self { path: path.to_owned(), disk_bytes: DISK_BYTES };
+        let storage = Self { path: path.to_owned(), disk_bytes: disk.disk_bytes() };
         let file = File::create(path).expect("an image can be made");
-        file.set_len(NOR_BYTES + DISK_BYTES).expect("an image can be made");
+        file.set_len(NOR_BYTES + storage.disk_bytes).expect("an image can be made");
         let image = File::open(nor).unwrap_or_else(|error| panic!("{}: {error}", nor.display()));
         let size = image.metadata().expect("the chip's image has a size").len();
         assert!(size <= NOR_BYTES, "{}: {size} bytes are more than the chip has", nor.display());
         copy(&image, 0, &file, 0, size);
-        if disk == DiskState::Formatted {
-            make_file_system(path, NOR_BYTES, DISK_BYTES);
+        if let Some(options) = disk.options() {
+            make_file_system(path, NOR_BYTES, storage.disk_bytes, options);
         }
         storage
     }
 
     /// One that is there already.
+    ///
+    /// # Panics
+    /// When it is not.
     #[must_use]
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_owned(), disk_bytes: DISK_BYTES }
+        let bytes = fs::metadata(path).expect("the storage is there").len();
+        let disk_bytes = bytes.checked_sub(NOR_BYTES).expect("the storage has a chip");
+        Self { path: path.to_owned(), disk_bytes }
     }
 
     /// The file.
@@ -142,6 +169,33 @@ impl DiskImage {
         assert!(done.status.success(), "e2fsck found more: {}{}", done.text(), done.stderr);
     }
 
+    /// The journal is replayed, as by mounting it, and nothing else is touched.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    pub fn replay_journal(&self) -> Result<(), String> {
+        let done = run(LIMIT, Command::new("e2fsck").args(["-E", "journal_only", "-y"]).arg(&self.0));
+        if done.status.success() {
+            return Ok(());
+        }
+        Err(format!("e2fsck: {}: {}{}", done.status, done.text(), done.stderr))
+    }
+
+    /// What `e2fsck` finds wrong, and repairs whatever that costs: only for an image that nobody needs any more.
+    /// The super block's counts of what is free are left out: the kernel makes them anew whenever it mounts.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let done = run(LIMIT, Command::new("e2fsck").args(["-f", "-y"]).arg(&self.0));
+        let usual = |line: &str| {
+            ["Pass ", "Fix? yes", "Free blocks count wrong (", "Free inodes count wrong ("]
+                .iter()
+                .any(|start| line.starts_with(start))
+                || line.contains("FILE SYSTEM WAS MODIFIED")
+                || line.ends_with(" blocks")
+        };
+        done.text().lines().filter(|line| !line.is_empty() && !usual(line)).map(str::to_owned).collect()
+    }
+
     /// Takes a folder off the disk.
     ///
     /// # Panics
@@ -160,16 +214,19 @@ impl DiskImage {
 /// When it cannot be made.
 pub fn make_disk(path: &Path, state: DiskState) {
     let file = File::create(path).expect("an image can be made");
-    file.set_len(DISK_BYTES).expect("an image can be made");
-    if state == DiskState::Formatted {
-        make_file_system(path, 0, DISK_BYTES);
+    file.set_len(state.disk_bytes()).expect("an image can be made");
+    if let Some(options) = state.options() {
+        make_file_system(path, 0, state.disk_bytes(), options);
     }
 }
 
 /// ext4 with the label by which the recorder knows its own.
-fn make_file_system(path: &Path, offset: u64, bytes: u64) {
+fn make_file_system(path: &Path, offset: u64, bytes: u64, options: &str) {
     let mut command = Command::new("mkfs.ext4");
-    command.args(["-q", "-F", "-L", "candor1", "-E", &format!("offset={offset}")]).arg(path);
+    command
+        .args(options.split_whitespace())
+        .args(["-q", "-F", "-L", "candor1", "-E", &format!("offset={offset}")])
+        .arg(path);
     command.arg(format!("{}k", bytes / 1024));
     let done = run(LIMIT, &mut command);
     assert!(done.status.success(), "mkfs.ext4: {}", done.stderr);

@@ -25,6 +25,10 @@ mod emulator_line;
 mod emulator_log;
 mod emulator_storage;
 mod fingerprint;
+mod flush_footage;
+mod flush_points;
+mod flush_run;
+mod flush_sweep;
 mod footage;
 mod media_host;
 mod movie;
@@ -38,6 +42,7 @@ mod rtsp_viewer;
 mod setup;
 mod viewer;
 mod wait;
+mod write_log;
 
 pub use board::{BOOT_PATIENCE, Board};
 pub use board_bundle::{bundle, image_version, made_bundle};
@@ -50,8 +55,12 @@ pub use board_update::{SETTLE_PATIENCE, Settled, records_again, recover, rename,
 pub use client::{Client, Response};
 pub use emulator::{Emulator, Machine};
 pub use emulator_console::Console;
-pub use emulator_log::{Entry, Random, Replay, Torn, WriteLog};
+pub use emulator_log::{Random, Replay, Torn};
 pub use emulator_storage::{DISK_BYTES, DiskImage, DiskState, NOR_BYTES, Storage, make_disk};
+pub use flush_footage::Footage;
+pub use flush_points::{FlushPoint, Mark, chosen_flushes, flush_points};
+pub use flush_run::{Acknowledged, RecordedDisk};
+pub use flush_sweep::{FlushVerdict, sweep_flushes};
 pub use footage::{CAR_CLIP, PEOPLE_CLIP, clip};
 pub use media_host::{
     INPUT_RATE, INPUT_SIZE, Kept, MediaHost, MediaSetup, grey_pictures, media_folder, whole_channel,
@@ -66,3 +75,4 @@ pub use rtsp_viewer::RtspViewer;
 pub use setup::{CameraSetup, ChannelSetup, InputSetup, Setup};
 pub use viewer::{Seen, Viewer};
 pub use wait::{PATIENCE, Stopwatch, now, until, until_within};
+pub use write_log::{Entry, WriteLog};

@@ -1,4 +1,4 @@
-//! `cargo xtask torture`: power cuts at every write of an update.
+//! `cargo xtask torture`: power cuts at every write, and at every flush.
 //!
 //! Does not belong here: the cuts themselves, which are `tests/src/bin/torture.rs`.
 
@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// So many cuts of a recording
     #[arg(long, default_value_t = 20)]
     recordings: usize,
+    /// At most so many flushes of a recording, each with three disks; those that differ most come first. Without it: all
+    #[arg(long)]
+    flushes: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -48,6 +51,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let limit = args.limit.map(|limit| limit.to_string());
     if let Some(limit) = &limit {
         words.extend(["--limit", limit]);
+    }
+    let flushes = args.flushes.map(|flushes| flushes.to_string());
+    if let Some(flushes) = &flushes {
+        words.extend(["--flushes", flushes]);
     }
     step("cargo", TEST_IMAGE, &[])?;
     step("cargo", &["build", "--locked", "-p", "candor", "-p", "tests", "--bins"], &[])?;

@@ -1,4 +1,4 @@
-//! Every cut of an update, and many of recordings: what `cargo xtask torture` runs.
+//! What `cargo xtask torture` runs: every cut, every flush, and more.
 //!
 //! Does not belong here: what a cut is, and what is asked of a board afterwards (the library).
 
@@ -13,10 +13,19 @@ use std::thread;
 
 use clap::Parser;
 use serde_json::{Value, json};
-use tests::{BoardImage, Layout, Point, Random, RecordingCuts, Sweep, target};
+use tests::{
+    BoardImage, FlushPoint, Layout, Mark, Point, Random, RecordedDisk, RecordingCuts, Sweep, chosen_flushes,
+    sweep_flushes, target,
+};
 
 /// Boards at the same time: each has two cores of its own, which an ordinary machine must find.
 const PARALLEL: usize = 2;
+
+/// Segments that are recycled in the recording whose every flush is looked at: a few minutes.
+const RECYCLINGS: usize = 40;
+
+/// Of what a disk was given a power cut may cost so much (docs/reliability.md).
+const MAX_LOSS_MS: u64 = 2000;
 
 /// QEMU's names for what its chip does.
 const ERASE: &str = "pflash_write_block_erase";
@@ -38,6 +47,9 @@ struct Args {
     /// So many cuts of a recording
     #[arg(long, default_value_t = 20)]
     recordings: usize,
+    /// At most so many flushes of a recording, each with three disks. Without it: all
+    #[arg(long)]
+    flushes: Option<usize>,
 }
 
 fn main() -> ExitCode {
@@ -55,6 +67,9 @@ fn main() -> ExitCode {
     if args.recordings > 0 {
         table.push(recordings(args.recordings));
     }
+    if args.flushes != Some(0) {
+        table.push(flushes(&dir.join("flushes"), args.flushes.unwrap_or(usize::MAX)));
+    }
     println!();
     for row in &table {
         println!("{}", row.text);
@@ -68,16 +83,8 @@ struct Row {
 }
 
 fn updates(layout: Layout, dir: &Path, args: &Args) -> [Row; 2] {
-    let image = image_of(layout);
-    let known = fs::read_to_string(dir.join("image.txt")).unwrap_or_default();
-    if known != image {
-        // Another image: what was found out about the last one says nothing about it.
-        let _ = fs::remove_dir_all(dir);
-    }
-    fs::create_dir_all(dir).expect("the build folder can be written");
     println!("==> {} MB: one update with every write kept", layout.name());
-    let sweep = Sweep::record(layout, dir);
-    fs::write(dir.join("image.txt"), image).expect("a note can be written");
+    let sweep = of_image(layout, dir, || Sweep::record(layout, dir));
     let mut points = sweep.chosen(usize::MAX);
     let first: BTreeSet<String> = points.iter().map(Point::to_string).collect();
     let mut others: Vec<Point> =
@@ -103,11 +110,8 @@ fn updates(layout: Layout, dir: &Path, args: &Args) -> [Row; 2] {
             scope.spawn(move || {
                 while let Some(point) = left.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let verdict = sweep.try_point(point, &own);
-                    results.add(
-                        &point.to_string(),
-                        &verdict.map(|verdict| format!("{verdict:?}")),
-                        left.len(),
-                    );
+                    let verdict = verdict.map(|verdict| format!("{verdict:?}").into());
+                    results.add(&point.to_string(), &verdict, left.len());
                 }
             });
         }
@@ -165,6 +169,65 @@ fn recordings(count: usize) -> Row {
     }
 }
 
+fn flushes(dir: &Path, limit: usize) -> Row {
+    println!("==> flushes: one recording with every write kept");
+    let run = of_image(Layout::Nor64, dir, || RecordedDisk::record(dir, RECYCLINGS));
+    let points = chosen_flushes(&run.points, limit.min(run.points.len()));
+    let results = Results::open(&dir.join("results.jsonl"));
+    let left: Vec<FlushPoint> =
+        points.iter().filter(|point| !results.has(&point.to_string())).cloned().collect();
+    println!(
+        "==> flushes: {} in all, {} asked for, {} done before; {} segments begun, the index' log folded in {} times",
+        run.points.len(),
+        points.len(),
+        points.len() - left.len(),
+        run.count(Mark::SegmentBegun),
+        run.count(Mark::IndexFolded)
+    );
+    sweep_flushes(&run, &left, dir, &|point, verdict| {
+        let verdict = verdict.map(|verdict| {
+            json!({
+                "lost_ms": u64::try_from(verdict.lost.as_millis()).unwrap_or(u64::MAX),
+                "chunks": verdict.chunks,
+                "complaints": verdict.complaints,
+                "starts": point.starts,
+            })
+        });
+        results.add(&point.to_string(), &verdict, left.len());
+    });
+    let names: Vec<String> = points.iter().map(FlushPoint::to_string).collect();
+    let ((good, bad), verdicts) = (results.count(&names), results.verdicts(&names));
+    let worst_of = |starts: bool| {
+        let of_kind = verdicts.iter().filter(|verdict| verdict["starts"] == starts);
+        of_kind.filter_map(|verdict| verdict["lost_ms"].as_u64()).max().unwrap_or(0)
+    };
+    let (worst, at_a_start) = (worst_of(false), worst_of(true));
+    let repaired = verdicts.iter().filter(|verdict| verdict["complaints"][0].is_string()).count();
+    Row {
+        text: format!(
+            "flushes: {good} of {} good, {bad} not, each with three disks; {} in all; file systems that needed more than \
+             their journal: {repaired}; worst loss of what a disk was given {worst} ms, and {at_a_start} ms of what came until a recorder had started",
+            good + bad,
+            run.points.len()
+        ),
+        failed: bad > 0 || worst > MAX_LOSS_MS,
+    }
+}
+
+/// Makes a run, or reads the one that is in `dir`, if that was of the same image: what was found out about another one says
+/// nothing about this.
+fn of_image<T>(layout: Layout, dir: &Path, record: impl FnOnce() -> T) -> T {
+    let image = image_of(layout);
+    let known = fs::read_to_string(dir.join("image.txt")).unwrap_or_default();
+    if known != image {
+        let _ = fs::remove_dir_all(dir);
+    }
+    fs::create_dir_all(dir).expect("the build folder can be written");
+    let run = record();
+    fs::write(dir.join("image.txt"), image).expect("a note can be written");
+    run
+}
+
 /// Which image it is, in a line.
 fn image_of(layout: Layout) -> String {
     let bytes = fs::read(BoardImage::find().nor(layout)).expect("the chip's image");
@@ -198,7 +261,7 @@ impl Results {
         self.lines.lock().expect("no worker panicked").iter().any(|line| line["point"] == point)
     }
 
-    fn add(&self, point: &str, verdict: &Result<String, String>, of: usize) {
+    fn add(&self, point: &str, verdict: &Result<Value, String>, of: usize) {
         let line = match verdict {
             Ok(verdict) => json!({ "point": point, "survived": true, "verdict": verdict }),
             Err(error) => json!({ "point": point, "survived": false, "verdict": error }),
@@ -212,10 +275,17 @@ impl Results {
             "[{}, {of} in this run] {point}: {}",
             lines.len(),
             match verdict {
-                Ok(verdict) => verdict.clone(),
+                Ok(verdict) => verdict.to_string(),
                 Err(error) => format!("FAILED: {error}"),
             }
         );
+    }
+
+    /// Of the points that survived.
+    fn verdicts(&self, points: &[String]) -> Vec<Value> {
+        let lines = self.lines.lock().expect("no worker panicked");
+        let of = lines.iter().filter(|line| points.iter().any(|point| line["point"] == point.as_str()));
+        of.filter(|line| line["survived"] == true).map(|line| line["verdict"].clone()).collect()
     }
 
     fn count(&self, points: &[String]) -> (usize, usize) {
