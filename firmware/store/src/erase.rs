@@ -13,6 +13,17 @@ use crate::error::{ErrorKind, StoreError};
 use crate::index::Index;
 use crate::volume::Volume;
 
+/// Makes all footage of an encrypted volume unreadable for ever, and returns as soon as it is so; [`erase`] makes the room
+/// free.
+///
+/// # Errors
+/// As [`erase`].
+pub fn destroy_key(dir: &Path) -> Result<(), StoreError> {
+    let volume = encrypted(Arc::new(RealDisk), dir)?;
+    let _lock = volume.lock()?;
+    volume.key_file().erase()
+}
+
 /// Makes all footage of an encrypted volume unreadable for ever, and leaves a folder in which a new volume can be made.
 ///
 /// The key file is overwritten in place and synced before anything else. What that cannot reach (a copy in a file system's
@@ -29,11 +40,7 @@ pub fn erase(dir: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// As [`erase`].
 pub fn erase_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<(), StoreError> {
-    let volume = Volume::open(disk, dir)?;
-    if volume.cipher == Cipher::None {
-        let what = "the volume is not encrypted, so there is no key to erase";
-        return Err(StoreError::new(ErrorKind::Invalid, dir, None, what));
-    }
+    let volume = encrypted(disk, dir)?;
     let _lock = volume.lock()?;
     volume.key_file().erase()?;
     // From here on it is only about the room. The name of the volume goes last: until then this can be called again.
@@ -46,4 +53,13 @@ pub fn erase_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<(), StoreError> {
     Index::remove_files(&volume.index_path())?;
     removed(&volume.file())?;
     volume.disk.sync_dir(dir).map_err(|error| StoreError::io(dir, None, "cannot be made durable", error))
+}
+
+fn encrypted(disk: Arc<dyn Disk>, dir: &Path) -> Result<Volume, StoreError> {
+    let volume = Volume::open(disk, dir)?;
+    if volume.cipher == Cipher::None {
+        let what = "the volume is not encrypted, so there is no key to erase";
+        return Err(StoreError::new(ErrorKind::Invalid, dir, None, what));
+    }
+    Ok(volume)
 }

@@ -9,6 +9,7 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use evidence::derive;
 use zeroize::Zeroizing;
 
@@ -26,6 +27,24 @@ impl DeviceKey {
     #[must_use]
     pub fn from_bytes(bytes: [u8; KEY_BYTES]) -> Self {
         Self(Zeroizing::new(bytes))
+    }
+
+    /// From [`DeviceKey::to_text`], with or without its line end; `None` for anything else.
+    #[must_use]
+    pub fn from_text(text: &[u8]) -> Option<Self> {
+        from_text(text).map(Self)
+    }
+
+    /// For whoever keeps it.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+
+    /// A line of 64 hexadecimal digits, for whoever keeps it.
+    #[must_use]
+    pub fn to_text(&self) -> Zeroizing<String> {
+        to_text(&self.0)
     }
 }
 
@@ -54,10 +73,22 @@ impl OwnerKey {
         Self(Zeroizing::new(bytes))
     }
 
+    /// From [`OwnerKey::to_text`], with or without its line end; `None` for anything else.
+    #[must_use]
+    pub fn from_text(text: &[u8]) -> Option<Self> {
+        from_text(text).map(Self)
+    }
+
     /// For whoever keeps it.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
+    }
+
+    /// A line of 64 hexadecimal digits, for whoever keeps it.
+    #[must_use]
+    pub fn to_text(&self) -> Zeroizing<String> {
+        to_text(&self.0)
     }
 }
 
@@ -65,6 +96,15 @@ impl fmt::Debug for OwnerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OwnerKey").finish_non_exhaustive()
     }
+}
+
+fn to_text(key: &[u8; KEY_BYTES]) -> Zeroizing<String> {
+    Zeroizing::new(HEXLOWER.encode(key) + "\n")
+}
+
+fn from_text(text: &[u8]) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
+    let bytes = Zeroizing::new(HEXLOWER.decode(text.trim_ascii()).ok()?);
+    <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).ok().map(Zeroizing::new)
 }
 
 /// What volumes are tried with.
@@ -170,6 +210,16 @@ mod tests {
             Keys::of_device(DeviceKey::from_bytes([0xab; 32])).with_owner(OwnerKey::from_bytes([7; 32]));
         let text = format!("{keys:?}");
         assert!(!text.contains("171") && !text.contains('7') && text.contains("DeviceKey"), "{text}");
+    }
+
+    #[test]
+    fn texts_come_back_and_nothing_else_does() {
+        let key = DeviceKey::from_bytes([0xa5; 32]);
+        assert_eq!(*key.to_text(), "a5".repeat(32) + "\n");
+        assert_eq!(DeviceKey::from_text(key.to_text().as_bytes()), Some(key));
+        for wrong in ["", "a5", &"a5".repeat(33), &"A5".repeat(32), &"zz".repeat(32)] {
+            assert_eq!(OwnerKey::from_text(wrong.as_bytes()), None, "{wrong}");
+        }
     }
 
     #[test]

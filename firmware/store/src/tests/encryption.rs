@@ -13,7 +13,7 @@ use super::support::{
 use crate::faults::{Fault, FaultDisk, Loss};
 use crate::{
     Cipher, DeviceKey, ErrorKind, Keys, Movie, OwnerKey, Reader, RecoveryKey, Store, StoreError, check,
-    chunks, erase, erase_on, rebuild_index,
+    chunks, destroy_key, erase, erase_on, rebuild_index, renew_keys,
 };
 
 fn source() -> Source {
@@ -225,6 +225,27 @@ fn a_recovery_key_can_come_later_and_be_made_anew() {
 }
 
 #[test]
+fn a_recovery_key_is_made_anew_under_a_writer() {
+    let dir = scratch();
+    let [first, second] = [(); 2].map(|()| RecoveryKey::generate().unwrap());
+    let before = keys().with_owner(OwnerKey::of(&first));
+    let mut made = sealed_volume(dir.path(), &before);
+    let mut store = open_sealed(dir.path(), &before).unwrap();
+    let mut source = source();
+    source.next = 300;
+    made.extend(source.feed(&mut store, 20));
+    assert!(renew_keys(dir.path(), &keys().with_owner(OwnerKey::of(&second))).unwrap());
+    made.extend(source.feed(&mut store, 20));
+    store.finish().unwrap();
+    assert_reads(dir.path(), &Keys::NONE.and_recovery_key(&second), &made);
+    assert_locked(dir.path(), &Keys::NONE.and_recovery_key(&first));
+    assert_eq!(
+        renew_keys(dir.path(), &Keys::NONE.with_owner(OwnerKey::of(&first))).unwrap_err().kind(),
+        ErrorKind::NoKey
+    );
+}
+
+#[test]
 fn old_wraps_are_overwritten_and_devices_do_not_pile_up() {
     let dir = scratch();
     let recovery = RecoveryKey::generate().unwrap();
@@ -254,10 +275,17 @@ fn an_erased_volume_is_gone_and_its_folder_takes_a_new_one() {
     let path = dir.path().join("volume.keys");
     fs::hard_link(&path, dir.path().join("kept")).unwrap();
     let store = open_sealed(dir.path(), &all).unwrap();
+    assert_eq!(destroy_key(dir.path()).unwrap_err().kind(), ErrorKind::Locked, "not under its writer");
     assert_eq!(erase(dir.path()).unwrap_err().kind(), ErrorKind::Locked, "not under its writer");
     drop(store);
-    erase(dir.path()).unwrap();
+    destroy_key(dir.path()).unwrap();
     assert!(fs::read(dir.path().join("kept")).unwrap().iter().all(|&byte| byte == 0), "zeros in place");
+    assert_eq!(
+        open_sealed(dir.path(), &all).map(drop).unwrap_err().kind(),
+        ErrorKind::NoKey,
+        "nobody opens it"
+    );
+    erase(dir.path()).unwrap();
     assert_eq!(erase(dir.path()).unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(fs::read_dir(dir.path().join("segments")).unwrap().count(), 0);
     let made = sealed_volume(dir.path(), &all);
