@@ -32,10 +32,19 @@ impl Owner {
     /// When the recorder refuses.
     #[must_use]
     pub fn claim(client: &Client, code: &str) -> Self {
-        let body = json!({ "setup_code": code, "user": USER, "password": PASSWORD }).to_string();
-        let answer = client.post("/claim", body);
-        assert_eq!(answer.status, 201, "{answer:?}");
-        Self::of(client, &answer)
+        Self::of(client, &claimed(client, code))
+    }
+
+    /// As [`Owner::claim`], and the recovery key that is shown then.
+    ///
+    /// # Panics
+    /// When the recorder refuses, or shows none.
+    #[must_use]
+    pub fn claim_with_key(client: &Client, code: &str) -> (Self, String) {
+        let answer = claimed(client, code);
+        let json = answer.json();
+        let Some(key) = json["recovery_key"].as_str() else { panic!("no recovery key: {answer:?}") };
+        (Self::of(client, &answer), key.to_owned())
     }
 
     /// Signs in.
@@ -265,4 +274,11 @@ fn time(value: &Value) -> Option<Timestamp> {
 
 fn recording_path(channel: u16, ending: &str, start: Timestamp, end: Timestamp) -> String {
     format!("/channels/{channel}/recording{ending}?start={start:.3}&end={end:.3}")
+}
+
+fn claimed(client: &Client, code: &str) -> Response {
+    let body = json!({ "setup_code": code, "user": USER, "password": PASSWORD }).to_string();
+    let answer = client.post("/claim", body);
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer
 }

@@ -11,6 +11,8 @@ pub struct Setup {
     pub max_bytes: u64,
     /// Of one segment.
     pub segment_bytes: u64,
+    /// Whether a new volume is encrypted; it is when nothing is said.
+    pub encrypt: Option<bool>,
 }
 
 /// Where a channel's picture comes from.
@@ -51,7 +53,7 @@ impl Setup {
     /// These channels on a volume of 1 GiB.
     #[must_use]
     pub fn new(channels: Vec<ChannelSetup>) -> Self {
-        Self { channels, max_bytes: 1 << 30, segment_bytes: 4 << 20 }
+        Self { channels, max_bytes: 1 << 30, segment_bytes: 4 << 20, encrypt: None }
     }
 
     /// `count` simulated inputs.
@@ -75,6 +77,9 @@ impl Setup {
              segment_bytes = {}\n",
             self.max_bytes, self.segment_bytes
         );
+        if let Some(encrypt) = self.encrypt {
+            let _ = writeln!(text, "encrypt = {encrypt}");
+        }
         for (number, channel) in (1..).zip(&self.channels) {
             let _ = write!(text, "\n[[channel]]\nnumber = {number}\ntitle = \"Channel {number}\"\n");
             let _ = match channel {

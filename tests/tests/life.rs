@@ -83,7 +83,7 @@ fn a_taken_port_is_told_and_used_once_it_is_free() {
 fn changed_settings_survive_a_restart() {
     let mut recorder = Recorder::start(&Setup::inputs(1));
     let owner = recorder.claim();
-    let settings = json!({ "name": "Barn", "time_zone": "Europe/Berlin", "rtsp_enabled": false });
+    let settings = json!({ "name": "Barn", "time_zone": "Europe/Berlin", "rtsp_enabled": false, "encrypt_new_disks": true });
     let answer = owner.ask(&Method::PUT, "/settings", settings.to_string());
     assert_eq!(answer.status, 200, "{answer:?}");
     until("plain RTSP to be off", || {
@@ -94,7 +94,7 @@ fn changed_settings_survive_a_restart() {
     let wrong = owner.ask(
         &Method::PUT,
         "/settings",
-        json!({ "name": "Barn", "time_zone": "Europe/Atlantis", "rtsp_enabled": false }).to_string(),
+        json!({ "name": "Barn", "time_zone": "Europe/Atlantis", "rtsp_enabled": false, "encrypt_new_disks": true }).to_string(),
     );
     assert_eq!(
         (wrong.status, wrong.json()["error"]["field"].as_str()),

@@ -16,6 +16,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::error::ApiError;
+use crate::storage_views::{PasswordInput, RecoveryKey, UnlockInput};
 use crate::time::UtcTime;
 use crate::update_views::{OwnerKeyInput, PresenceInput, UpdateView, UsbInput};
 use crate::upload::Upload;
@@ -71,6 +72,21 @@ pub struct NewSession {
     pub token: SessionToken,
     /// Who is signed in.
     pub session: Session,
+}
+
+/// The first owner, and what they must keep.
+#[derive(Clone)]
+pub struct NewOwner {
+    /// Their session.
+    pub session: NewSession,
+    /// Opens the recorder's disks without the recorder; `None` when none could be made.
+    pub recovery_key: Option<String>,
+}
+
+impl std::fmt::Debug for NewOwner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewOwner").field("session", &self.session).finish_non_exhaustive()
+    }
 }
 
 /// A channel's span of time, `start` before `end`, at most [`crate::limits::MAX_RECORDING`] long.
@@ -178,7 +194,7 @@ pub trait Api: Send + Sync + 'static {
         &self,
         input: ClaimInput,
         from: SocketAddr,
-    ) -> impl Future<Output = Result<NewSession, ApiError>> + Send;
+    ) -> impl Future<Output = Result<NewOwner, ApiError>> + Send;
 
     /// `POST /session`.
     ///
@@ -428,5 +444,35 @@ pub trait Api: Send + Sync + 'static {
         &self,
         caller: Caller,
         device: String,
+    ) -> impl Future<Output = Result<(), ApiError>> + Send;
+
+    /// `POST /storage/recovery-key`: the new key, which is shown this once.
+    ///
+    /// # Errors
+    /// `Invalid` (wrong_password), `Conflict` (not_supported), `TooMany`, `Unavailable`.
+    fn new_recovery_key(
+        &self,
+        caller: Caller,
+        input: PasswordInput,
+    ) -> impl Future<Output = Result<RecoveryKey, ApiError>> + Send;
+
+    /// `POST /storage/unlock`.
+    ///
+    /// # Errors
+    /// `Invalid` (mistyped_key, wrong_key), `NotFound` (no_disk), `Conflict` (not_locked), `Unavailable`.
+    fn unlock_disk(
+        &self,
+        caller: Caller,
+        input: UnlockInput,
+    ) -> impl Future<Output = Result<(), ApiError>> + Send;
+
+    /// `POST /storage/erase`, once whoever asks has said that they mean it.
+    ///
+    /// # Errors
+    /// `NotFound` (no_disk), `Conflict` (not_encrypted), `Unavailable`.
+    fn erase_footage(
+        &self,
+        caller: Caller,
+        path: String,
     ) -> impl Future<Output = Result<(), ApiError>> + Send;
 }

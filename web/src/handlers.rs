@@ -9,15 +9,16 @@ use axum::extract::{Request, State as Shared};
 use axum::response::Response;
 use http::header::{CONTENT_DISPOSITION, SET_COOKIE};
 use http::{HeaderValue, StatusCode, Uri};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::answer::{created, done, json, ok};
-use crate::api::{Api, NewSession, Purpose, Span};
+use crate::api::{Api, NewOwner, NewSession, Purpose, SessionToken, Span};
 use crate::error::ApiError;
 use crate::gate::{Peer, SignedIn};
 use crate::input::{At, JsonBody, Switch, query};
 use crate::limits::{MAX_RECORDING, MAX_TIMELINE, channel_number, span};
 use crate::site::Site;
+use crate::storage_views::Claimed;
 use crate::time::UtcTime;
 use crate::views::{
     Camera, CameraInput, Channel, ChannelInput, ClaimInput, LoginInput, NewStreamKey, RecordingInfo, Session,
@@ -36,14 +37,16 @@ pub(crate) async fn state<A: Api>(Shared(site): Shared<Site<A>>) -> Answer {
 
 /// Makes the first owner and signs them in. Gone once there is one.
 #[utoipa::path(post, path = "/claim", tag = "session", request_body = ClaimInput,
-    responses((status = 201, body = Session)))]
+    responses((status = 201, body = Claimed)))]
 pub(crate) async fn claim<A: Api>(
     Shared(site): Shared<Site<A>>,
     Peer(from): Peer,
     body: JsonBody<ClaimInput>,
 ) -> Answer {
     let JsonBody(input) = body;
-    Ok(signed_in(StatusCode::CREATED, &site.api.claim(input, from).await?))
+    let NewOwner { session: NewSession { token, session }, recovery_key } =
+        site.api.claim(input, from).await?;
+    Ok(signed_in(StatusCode::CREATED, &token, &Claimed::new(session, recovery_key)))
 }
 
 /// Signs in.
@@ -55,12 +58,13 @@ pub(crate) async fn login<A: Api>(
     body: JsonBody<LoginInput>,
 ) -> Answer {
     let JsonBody(input) = body;
-    Ok(signed_in(StatusCode::OK, &site.api.login(input, from).await?))
+    let NewSession { token, session } = site.api.login(input, from).await?;
+    Ok(signed_in(StatusCode::OK, &token, &session))
 }
 
-fn signed_in(status: StatusCode, new: &NewSession) -> Response {
-    let mut response = json(status, &new.session);
-    response.headers_mut().insert(SET_COOKIE, cookie::set(&new.token));
+fn signed_in<T: Serialize>(status: StatusCode, token: &SessionToken, body: &T) -> Response {
+    let mut response = json(status, body);
+    response.headers_mut().insert(SET_COOKIE, cookie::set(token));
     response
 }
 

@@ -26,6 +26,8 @@ mod routes;
 mod security;
 mod server;
 mod site;
+mod storage_handlers;
+pub mod storage_views;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -36,7 +38,8 @@ mod upload;
 pub mod views;
 
 pub use api::{
-    Api, Caller, Live, LiveMessage, NewSession, Purpose, Recording, SessionToken, Span, Update, Updates,
+    Api, Caller, Live, LiveMessage, NewOwner, NewSession, Purpose, Recording, SessionToken, Span, Update,
+    Updates,
 };
 pub use error::{ApiError, ErrorBody, ErrorDetail, ErrorKind};
 pub use openapi::openapi_json;

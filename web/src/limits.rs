@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::api::Span;
 use crate::error::ApiError;
+use crate::storage_views::{EraseInput, PasswordInput, UnlockInput};
 use crate::time::UtcTime;
 use crate::update_views::{FormatInput, OwnerKeyInput, PresenceInput, UsbInput};
 use crate::views::{CameraInput, ChannelInput, ClaimInput, LoginInput, Settings, StreamKeyInput};
@@ -45,6 +46,10 @@ pub const MAX_FILE_NAME_CHARS: usize = 255;
 pub const MAX_DEVICE_CHARS: usize = 31;
 /// The longest key that is looked at: 32 bytes in hex, and room for a slip.
 pub const MAX_KEY_CHARS: usize = 128;
+/// The longest recovery key that is looked at: 40 signs, and separators behind each.
+pub const MAX_RECOVERY_KEY_CHARS: usize = 100;
+/// The longest path of a disk that is looked at; Linux's longest (PATH_MAX).
+pub const MAX_PATH_CHARS: usize = 4096;
 /// What erases a disk.
 const ERASE: &str = "ERASE";
 /// The longest `Cookie` header looked at: ours is 57 bytes, the rest are other pages' on the same address.
@@ -118,11 +123,27 @@ impl Checked for PresenceInput {
 
 impl Checked for FormatInput {
     fn check(&self) -> Result<(), ApiError> {
-        if self.confirm == ERASE {
-            Ok(())
-        } else {
-            Err(ApiError::invalid("not_confirmed", "confirm", format!("Type {ERASE} to erase the disk.")))
-        }
+        confirmed(&self.confirm)
+    }
+}
+
+impl Checked for PasswordInput {
+    fn check(&self) -> Result<(), ApiError> {
+        at_most("password", &self.password, MAX_PASSWORD_CHARS)
+    }
+}
+
+impl Checked for UnlockInput {
+    fn check(&self) -> Result<(), ApiError> {
+        at_most("path", &self.path, MAX_PATH_CHARS)?;
+        at_most("recovery_key", &self.recovery_key, MAX_RECOVERY_KEY_CHARS)
+    }
+}
+
+impl Checked for EraseInput {
+    fn check(&self) -> Result<(), ApiError> {
+        at_most("path", &self.path, MAX_PATH_CHARS)?;
+        confirmed(&self.confirm)
     }
 }
 
@@ -185,6 +206,14 @@ pub(crate) fn span(start: UtcTime, end: UtcTime, longest: Duration) -> Result<Sp
         return Err(out_of_range("end", format!("Ask for at most {hours} hours at once.")));
     }
     Ok(Span { start, end })
+}
+
+fn confirmed(typed: &str) -> Result<(), ApiError> {
+    if typed == ERASE {
+        Ok(())
+    } else {
+        Err(ApiError::invalid("not_confirmed", "confirm", format!("Type {ERASE} to erase the disk.")))
+    }
 }
 
 fn at_most(field: &'static str, value: &str, chars: usize) -> Result<(), ApiError> {

@@ -17,7 +17,7 @@ use utoipa::openapi::{Content, PathItem, Ref, ResponseBuilder, Server};
 use crate::answer::json;
 use crate::error::{ErrorBody, ErrorDetail};
 use crate::routes::{Access, BASE, ROUTES, Route};
-use crate::{cookie, handlers, update_handlers};
+use crate::{cookie, handlers, storage_handlers, update_handlers};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -56,6 +56,9 @@ use crate::{cookie, handlers, update_handlers};
         update_handlers::remove_owner_key,
         update_handlers::restart,
         update_handlers::format_disk,
+        storage_handlers::new_recovery_key,
+        storage_handlers::unlock_disk,
+        storage_handlers::erase_footage,
     ),
     components(schemas(ErrorBody, ErrorDetail))
 )]

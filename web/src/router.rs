@@ -12,7 +12,7 @@ use crate::gate::{gate, no_such_page};
 use crate::routes::{BASE, Op, ROUTES, Route};
 use crate::security::around;
 use crate::site::Site;
-use crate::{handlers, openapi, update_handlers};
+use crate::{handlers, openapi, storage_handlers, update_handlers};
 
 /// The whole site: the API and the browser app.
 pub(crate) fn router<A: Api>(site: Site<A>) -> Router {
@@ -62,5 +62,8 @@ fn handler<A: Api>(route: &Route) -> MethodRouter<Site<A>> {
         Op::RemoveOwnerKey => on(method, update_handlers::remove_owner_key::<A>),
         Op::Restart => on(method, update_handlers::restart::<A>),
         Op::FormatDisk => on(method, update_handlers::format_disk::<A>),
+        Op::NewRecoveryKey => on(method, storage_handlers::new_recovery_key::<A>),
+        Op::UnlockDisk => on(method, storage_handlers::unlock_disk::<A>),
+        Op::EraseFootage => on(method, storage_handlers::erase_footage::<A>),
     }
 }

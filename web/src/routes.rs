@@ -59,6 +59,9 @@ pub(crate) enum Op {
     RemoveOwnerKey,
     Restart,
     FormatDisk,
+    NewRecoveryKey,
+    UnlockDisk,
+    EraseFootage,
 }
 
 /// One row of the table.
@@ -89,7 +92,7 @@ const fn with_query(op: Op, method: Method, path: &'static str, access: Access) 
 }
 
 /// All routes.
-pub(crate) static ROUTES: [Route; 33] = [
+pub(crate) static ROUTES: [Route; 36] = [
     row(Op::State, Method::GET, "/state", ANYONE),
     row(Op::OpenApi, Method::GET, "/openapi.json", ANYONE),
     row(Op::Claim, Method::POST, "/claim", Access::Unclaimed),
@@ -123,4 +126,7 @@ pub(crate) static ROUTES: [Route; 33] = [
     row(Op::RemoveOwnerKey, Method::DELETE, "/update/owner-key", OWNER),
     row(Op::Restart, Method::POST, "/restart", OWNER),
     row(Op::FormatDisk, Method::POST, "/disks/{device}/format", OWNER),
+    row(Op::NewRecoveryKey, Method::POST, "/storage/recovery-key", OWNER),
+    row(Op::UnlockDisk, Method::POST, "/storage/unlock", OWNER),
+    row(Op::EraseFootage, Method::POST, "/storage/erase", OWNER),
 ];

@@ -361,6 +361,20 @@ pub enum RoleState {
     Stopped,
 }
 
+/// Who can read the footage on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Encryption {
+    /// Whoever has the disk.
+    Off,
+    /// This recorder; its recovery key does not, or there is none yet.
+    DeviceOnly,
+    /// This recorder, and whoever has its recovery key.
+    Recoverable,
+    /// Another recorder, or whoever has its recovery key.
+    Locked,
+}
+
 /// One volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Disk {
@@ -371,6 +385,9 @@ pub struct Disk {
     pub device: Option<String>,
     /// Whether it takes footage.
     pub state: DiskState,
+    /// Who can read its footage; null while unknown.
+    #[schema(required)]
+    pub encryption: Option<Encryption>,
     /// What people should know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -402,6 +419,8 @@ pub enum DiskState {
     Unformatted,
     /// It was there and is not any more.
     Missing,
+    /// Its footage is encrypted with a key that the recorder does not have.
+    Locked,
 }
 
 /// How well the processes are confined.
@@ -541,4 +560,6 @@ pub struct Settings {
     pub time_zone: String,
     /// Whether plain RTSP is served beside RTSPS.
     pub rtsp_enabled: bool,
+    /// Whether disks that take footage for the first time are encrypted; those that have some stay as they are.
+    pub encrypt_new_disks: bool,
 }

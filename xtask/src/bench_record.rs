@@ -2,7 +2,8 @@
 //!
 //! Sixteen simulated channels of 4 Mbit/s and 25 frames a second are recorded by the whole recorder, as
 //! processes, in release. In the same run one ffmpeg takes the same sixteen streams over RTSP and writes them
-//! with `-c copy -f segment`. Afterwards the footage is read back: every unit that was due must be there.
+//! with `-c copy -f segment`. The footage is hashed and encrypted, as it is where no setting says otherwise.
+//! Afterwards it is read back: every unit that was due must be there.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -108,7 +109,7 @@ pub(crate) fn run(args: &Args) -> Result<Figures, Failure> {
     ffmpeg.end()?;
     recorder.end()?;
 
-    let (units, footage_bytes, missing_units) = read_back(&data.join("volume"), from, to)?;
+    let (units, footage_bytes, missing_units) = read_back(&data, from, to)?;
     let of = |name: &str| figures.iter().find(|(n, _)| n == name).map(|(_, f)| f.clone()).unwrap_or_default();
     let (record, ffmpeg) = (of("record"), of("ffmpeg"));
     print_table(&figures, seconds);
@@ -283,8 +284,10 @@ fn print_table(figures: &[(String, ProcessFigures)], seconds: f64) {
 }
 
 /// Units, their bytes, and how many are missing between the two moments.
-fn read_back(volume: &Path, from: WallTime, to: WallTime) -> Result<(u64, u64, u64), Failure> {
-    let reader = store::Reader::open(volume, &store::Keys::NONE)?;
+fn read_back(data: &Path, from: WallTime, to: WallTime) -> Result<(u64, u64, u64), Failure> {
+    let key = fs::read(data.join("identity/footage.key"))?;
+    let key = store::DeviceKey::from_text(&key).ok_or("the recorder keeps no footage key")?;
+    let reader = store::Reader::open(&data.join("volume"), &store::Keys::of_device(key))?;
     let (mut units, mut bytes, mut missing) = (0, 0, 0);
     let frame = hal::Pts90k::PER_SECOND / i64::from(FRAMES_PER_SEC);
     for channel in (1..=CHANNELS).filter_map(ChannelId::new) {

@@ -59,6 +59,8 @@ pub(crate) enum StoreCommand {
     Check {
         /// The recorder's data folder, or a volume in it
         dir: PathBuf,
+        #[command(flatten)]
+        recovery: RecoveryArgs,
     },
     /// Make the index anew from the segments
     RebuildIndex {
@@ -144,4 +146,13 @@ pub(crate) struct ExportArgs {
     pub(crate) end: Timestamp,
     /// The file to write; it must not exist yet
     pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) recovery: RecoveryArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecoveryArgs {
+    /// A file with the recovery key of an encrypted volume, or - for standard input [default: the data folder's own key]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recovery_key: Option<PathBuf>,
 }

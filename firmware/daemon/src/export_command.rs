@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use hal::{ChannelId, WallTime};
 use jiff::Timestamp;
-use store::{Keys, Movie, Reader};
+use store::{Movie, Reader};
 
 use crate::args::ExportArgs;
+use crate::footage_keys::at_hand;
 use crate::record_volume::volume_in;
 
 /// Read and written at once.
@@ -24,7 +25,9 @@ pub(crate) fn run(args: &ExportArgs) -> Result<ExitCode, Box<dyn Error + Send + 
     if args.start >= args.end {
         return Err("the end must be after the start".into());
     }
-    let reader = Arc::new(Reader::open(&volume_in(&args.data), &Keys::NONE)?);
+    let volume = volume_in(&args.data);
+    let keys = at_hand(&volume, args.recovery.recovery_key.as_deref())?;
+    let reader = Arc::new(Reader::open(&volume, &keys)?);
     let movie = Movie::plan(&reader, channel, wall(args.start), wall(args.end))?;
     // Not truncated: an export must not replace an older one by a slip of the hand.
     let mut file = OpenOptions::new()

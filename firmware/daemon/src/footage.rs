@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use hal::{ChannelId, WallTime};
 use serde::{Deserialize, Serialize};
 
+use crate::volume_order::{VolumeAct, VolumeRefusal};
+
 /// The most bytes one read answers.
 pub(crate) const MAX_READ_BYTES: u32 = 256 << 10;
 /// The most runs a channel that one answer lists: a timeline has no more pixels.
@@ -31,6 +33,8 @@ pub(crate) enum Request {
     Note { unix_micros: i64, event: String },
     /// How far the ledger is, and its leaves before number `before`, or the newest.
     Ledger { before: Option<u64>, limit: u16 },
+    /// To do something with the volume in this folder.
+    Order { path: String, act: VolumeAct },
 }
 
 /// An answer.
@@ -47,6 +51,8 @@ pub(crate) enum Response {
     NoFootage,
     /// The footage was overwritten or changed since the plan was made.
     Changed,
+    /// The order was followed, or why not.
+    Ordered(Result<(), VolumeRefusal>),
     /// It could not be read; the words are for the log.
     Failed(String),
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::thread;
 
 use hal::{ChannelId, StreamId, StreamKind, WallTime};
@@ -18,6 +18,7 @@ use crate::footage::{
 };
 use crate::ipc;
 use crate::record_ledger::RecordLedger;
+use crate::volume_order::{VolumeAct, VolumeOrder, VolumeRefusal};
 
 /// Connections at one time: twice what one `serve` opens, so that one just started beside a dying one fits.
 const MAX_CONNECTIONS: usize = 32;
@@ -35,9 +36,13 @@ pub(crate) type SharedReaders = Arc<RwLock<Vec<Arc<Reader>>>>;
 pub(crate) struct FootageServer {
     readers: SharedReaders,
     ledger: Option<Arc<RecordLedger>>,
+    orders: OrderLine,
     plans: Mutex<VecDeque<(PlanKey, Arc<Movie>)>>,
     connections: AtomicUsize,
 }
+
+/// Hands an order to the thread that has the volumes; `false` when it has ended.
+pub(crate) type OrderLine = Box<dyn Fn(VolumeOrder) -> bool + Send + Sync>;
 
 type PlanKey = (ChannelId, WallTime, WallTime);
 
@@ -47,6 +52,7 @@ impl FootageServer {
         run_dir: &Path,
         readers: SharedReaders,
         ledger: Option<Arc<RecordLedger>>,
+        orders: OrderLine,
     ) -> io::Result<()> {
         let path = socket_path(run_dir);
         // Left behind by a recorder that was killed; the volume's lock keeps two from running.
@@ -55,8 +61,13 @@ impl FootageServer {
             _ => {}
         }
         let listener = UnixListener::bind(&path)?;
-        let server =
-            Arc::new(Self { readers, ledger, plans: Mutex::default(), connections: AtomicUsize::new(0) });
+        let server = Arc::new(Self {
+            readers,
+            ledger,
+            orders,
+            plans: Mutex::default(),
+            connections: AtomicUsize::new(0),
+        });
         thread::Builder::new().name("footage".to_owned()).spawn(move || {
             for socket in listener.incoming() {
                 match socket {
@@ -106,6 +117,7 @@ impl FootageServer {
         let outcome = match request {
             Request::Note { unix_micros, event } => return self.note(unix_micros, &event),
             Request::Ledger { before, limit } => return self.ledger_page(before, limit),
+            Request::Order { path, act } => return Response::Ordered(self.order(path, act)),
             _ if readers.is_empty() => return Response::Failed("there is no disk now".to_owned()),
             Request::Timeline { channels, start, end } => {
                 let footage = channels.iter().map(|channel| channel_footage(&readers, *channel, start, end));
@@ -157,6 +169,18 @@ impl FootageServer {
             }
             Err(error) => Response::Failed(error.to_string()),
         }
+    }
+
+    fn order(&self, path: String, act: VolumeAct) -> Result<(), VolumeRefusal> {
+        let ended = || VolumeRefusal::Failed("the volumes are being closed".to_owned());
+        let (answer, answered) = mpsc::sync_channel(1);
+        if !(self.orders)(VolumeOrder { path, act, answer }) {
+            return Err(ended());
+        }
+        let outcome = answered.recv().unwrap_or_else(|_| Err(ended()));
+        // Plans hold on to the volume that they were made for, and to its key.
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        outcome
     }
 
     /// From the volume that has most of the range: a channel is on one volume, moves when that fails, and with a mirror is

@@ -15,6 +15,7 @@ mod export_command;
 mod files;
 mod footage;
 mod footage_client;
+mod footage_keys;
 mod footage_server;
 mod ingest_role;
 mod ipc;
@@ -38,6 +39,7 @@ mod update_command;
 mod update_fixtures;
 mod update_line;
 mod version;
+mod volume_order;
 mod warden;
 
 use std::process::ExitCode;

@@ -11,6 +11,7 @@ use hal::{ChannelId, StreamKind, WallTime};
 use serde::{Deserialize, Serialize};
 use web::update_views::{OwnerKeyInput, PresenceInput, UpdateView};
 
+use crate::footage_keys::{FootageKeys, SecretText};
 use crate::role::Role;
 use crate::settings::{Change, ChangeError, Settings};
 
@@ -62,6 +63,8 @@ pub(crate) struct RoleConfig {
     pub(crate) serve: Option<ServeSecrets>,
     /// What signs the ledger; `record` alone has it.
     pub(crate) ledger: Option<LedgerKey>,
+    /// What footage is encrypted with; `record` alone has them.
+    pub(crate) footage_keys: FootageKeys,
 }
 
 /// A place for footage.
@@ -162,6 +165,8 @@ pub(crate) enum Ask {
     Order(Order),
     /// Erase this disk and take it for footage.
     FormatDisk { device: String },
+    /// Make the owner's recovery key, in the place of any other.
+    NewRecoveryKey,
 }
 
 /// What an owner orders beside settings.
@@ -247,6 +252,8 @@ pub(crate) enum Answer {
     Refused(ChangeError),
     /// The order is followed, or why not.
     Ordered(Result<(), Refusal>),
+    /// The recovery key that was made: it is nowhere else.
+    RecoveryKey(SecretText),
 }
 
 /// A role's sign of progress.
@@ -317,6 +324,8 @@ pub(crate) enum DiskState {
     Missing,
     /// There is one, but not for footage.
     Unformatted,
+    /// Its footage is encrypted with a key that is not here.
+    Locked,
 }
 
 /// How recording is.
@@ -334,11 +343,24 @@ pub(crate) struct RecordStatus {
     pub(crate) volumes: Vec<VolumeStatus>,
 }
 
+/// Who can read a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Encryption {
+    Off,
+    /// This recorder's recovery key does not open it; there may be none yet.
+    DeviceOnly,
+    Recoverable,
+    /// Not this recorder.
+    Locked,
+}
+
 /// How one volume is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct VolumeStatus {
     /// As in [`Volume`].
     pub(crate) device: String,
+    /// Who can read it; `None` while nobody knows.
+    pub(crate) encryption: Option<Encryption>,
     /// Its folder, as the owner knows it; empty without a disk.
     pub(crate) path: String,
     /// The channels that it had footage of in the last seconds.

@@ -15,9 +15,16 @@ use crate::messages::{RoleConfig, RoleStatus, STATUS_EVERY, ToRole, Volume};
 use crate::record_ledger::RecordLedger;
 use crate::record_volumes::RecordVolumes;
 use crate::settings::Settings;
+use crate::volume_order::VolumeOrder;
 
 /// Orders that wait; there are few.
 const INBOX: usize = 16;
+
+/// What this thread is told.
+enum Told {
+    Warden(ToRole),
+    Owner(VolumeOrder),
+}
 
 /// Runs until the warden says otherwise.
 pub(crate) fn run(
@@ -27,18 +34,21 @@ pub(crate) fn run(
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (events, inbox) = mpsc::sync_channel(INBOX);
+    let from_owner = events.clone();
     orders.spawn(move |order| {
-        let _ = events.send(order);
+        let _ = events.send(Told::Warden(order));
     })?;
     let readers = SharedReaders::default();
     let ledger = config.ledger.map(|key| Arc::new(RecordLedger::new(key, Arc::clone(&clock))));
-    FootageServer::start(&config.run_dir, Arc::clone(&readers), ledger.clone())?;
+    let line = Box::new(move |order| from_owner.send(Told::Owner(order)).is_ok());
+    FootageServer::start(&config.run_dir, Arc::clone(&readers), ledger.clone(), line)?;
     if let Some(ledger) = &ledger {
         ledger.move_to(ledger_place(&config.volumes));
         ledger.note(Event::RecorderStarted { version: env!("CARGO_PKG_VERSION").into() });
     }
     let mut channels = channels(&config.settings);
-    let mut volumes = RecordVolumes::new(&config.run_dir, config.settings.storage, clock, readers);
+    let mut volumes =
+        RecordVolumes::new(&config.run_dir, config.settings.storage, config.footage_keys, clock, readers);
     volumes.move_to(config.volumes);
     volumes.look_after(&channels);
     control.ready();
@@ -49,7 +59,7 @@ pub(crate) fn run(
         }
         control.status(RoleStatus::Record(volumes.status()));
         match inbox.recv_timeout(STATUS_EVERY) {
-            Ok(ToRole::Shutdown) | Err(RecvTimeoutError::Disconnected) => {
+            Ok(Told::Warden(ToRole::Shutdown)) | Err(RecvTimeoutError::Disconnected) => {
                 let closed = volumes.close();
                 if let Some(ledger) = &ledger {
                     ledger.note(Event::RecorderStopped);
@@ -57,14 +67,16 @@ pub(crate) fn run(
                 }
                 return closed.map_err(Into::into);
             }
-            Ok(ToRole::Configure(config)) => {
+            Ok(Told::Warden(ToRole::Configure(config))) => {
                 channels = self::channels(&config.settings);
                 if let Some(ledger) = &ledger {
                     ledger.move_to(ledger_place(&config.volumes));
                 }
+                volumes.encrypt(config.settings.storage.encrypt, config.footage_keys);
                 volumes.move_to(config.volumes);
             }
-            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(Told::Owner(order)) => volumes.follow(order),
+            Ok(Told::Warden(_)) | Err(RecvTimeoutError::Timeout) => {}
         }
     }
 }

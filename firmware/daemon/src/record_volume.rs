@@ -7,15 +7,18 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use hal::{ByteCount, ChannelId, Clock, MonoTime, StreamKind, WallTime};
 use recorder::{Candidate, ChannelChoice, Channels, Recorder, RecorderStatus, StatusHandle, StopFlag};
-use store::{ErrorKind, Keys, Reader, Store, StoreError, StoreOptions};
+use store::{Cipher, ErrorKind, Keys, Reader, RecoveryKey, Store, StoreError, StoreOptions};
 
-use crate::messages::{DiskState, Volume as Place, VolumeStatus};
+use crate::footage_keys::{FootageKeys, SecretText};
+use crate::messages::{DiskState, Encryption, Volume as Place, VolumeStatus};
 use crate::settings::Storage;
+use crate::volume_order::VolumeRefusal;
 
 /// A disk that could not be opened is tried again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -39,6 +42,7 @@ pub(crate) struct RecordVolume {
     place: Place,
     run_dir: PathBuf,
     storage: Storage,
+    keys: FootageKeys,
     clock: Arc<dyn Clock>,
     choice: ChannelChoice,
     running: Option<Running>,
@@ -47,6 +51,8 @@ pub(crate) struct RecordVolume {
     retry_at: MonoTime,
     /// It was given up, and not well since.
     unwell_at: Option<MonoTime>,
+    /// Its footage is being erased; until then nothing is done with it.
+    erasing: Option<JoinHandle<()>>,
 }
 
 struct Running {
@@ -54,14 +60,22 @@ struct Running {
     stop: StopFlag,
     status: StatusHandle,
     reader: Arc<Reader>,
+    encryption: Encryption,
 }
 
 impl RecordVolume {
-    pub(crate) fn new(place: Place, run_dir: &Path, storage: &Storage, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        place: Place,
+        run_dir: &Path,
+        storage: &Storage,
+        keys: &FootageKeys,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             place,
             run_dir: run_dir.to_owned(),
             storage: storage.clone(),
+            keys: keys.clone(),
             retry_at: clock.mono(),
             clock,
             choice: ChannelChoice::default(),
@@ -69,6 +83,7 @@ impl RecordVolume {
             disk: DiskState::Ok,
             error: String::new(),
             unwell_at: None,
+            erasing: None,
         }
     }
 
@@ -79,6 +94,33 @@ impl RecordVolume {
     /// What can be read of it now.
     pub(crate) fn reader(&self) -> Option<Arc<Reader>> {
         self.running.as_ref().map(|running| Arc::clone(&running.reader))
+    }
+
+    /// Whether the owner means this one.
+    pub(crate) fn is_at(&self, path: &str) -> bool {
+        !path.is_empty() && self.path() == path
+    }
+
+    /// Whether it is encrypted if it is made now, and for whom it opens from now on.
+    pub(crate) fn set_encryption(&mut self, if_new: bool, keys: &FootageKeys) {
+        self.storage.encrypt = if_new;
+        if self.keys == *keys {
+            return;
+        }
+        self.keys = keys.clone();
+        let (Some(dir), Some(running)) = (&self.place.dir, &mut self.running) else { return };
+        if running.encryption == Encryption::Off {
+            return;
+        }
+        running.encryption = match store::renew_keys(dir, &self.keys.keys()) {
+            Ok(true) => Encryption::Recoverable,
+            Ok(false) => Encryption::DeviceOnly,
+            Err(error) => {
+                // It is tried again when the volume is opened the next time; until then people see it.
+                tracing::error!(%error, dir = %dir.display(), "the volume does not open with the new keys");
+                Encryption::DeviceOnly
+            }
+        };
     }
 
     /// It records these channels from now on.
@@ -107,16 +149,23 @@ impl RecordVolume {
     }
 
     fn options(&self) -> StoreOptions {
-        let Storage { max_bytes, segment_bytes, .. } = self.storage;
+        let Storage { max_bytes, segment_bytes, encrypt, .. } = self.storage;
+        // Without a key that is kept, what is recorded now could not be read after a restart.
+        let cipher = match self.keys.device {
+            Some(_) if encrypt => Cipher::ChaCha20Poly1305,
+            _ => Cipher::None,
+        };
         let Some(capacity) = self.place.capacity_bytes else {
             return StoreOptions {
                 segment_bytes: ByteCount(segment_bytes),
+                cipher,
                 ..StoreOptions::with_max_bytes(ByteCount(max_bytes))
             };
         };
         let small = (capacity / MIN_SEGMENTS_ON_DISK).max(MIN_SEGMENT_BYTES) / ALIGN_BYTES * ALIGN_BYTES;
         StoreOptions {
             segment_bytes: ByteCount(segment_bytes.min(small)),
+            cipher,
             ..StoreOptions::with_max_bytes(ByteCount(max_bytes.min(capacity)))
         }
     }
@@ -127,37 +176,114 @@ impl RecordVolume {
             self.error.clone_from(&self.place.message);
             return;
         };
-        match self.start(&dir) {
-            Ok(running) => {
-                self.running = Some(running);
-                self.error.clear();
+        if let Err(error) = self.open_with(&dir, &self.keys.keys()) {
+            let text = error.to_string();
+            if text != self.error {
+                tracing::error!(%error, "the footage volume cannot be used");
             }
-            Err(error) => {
-                let text = error.to_string();
-                if text != self.error {
-                    tracing::error!(%error, "the footage volume cannot be used");
-                }
-                self.disk = disk_state(error.downcast_ref().map_or(ErrorKind::Io, StoreError::kind));
-                self.error = text;
-                self.retry_at = self.clock.mono() + RETRY_AFTER;
-            }
+            self.disk = disk_state(error.downcast_ref().map_or(ErrorKind::Io, StoreError::kind));
+            self.error = text;
+            self.retry_at = self.clock.mono() + RETRY_AFTER;
         }
     }
 
-    fn start(&mut self, dir: &Path) -> Result<Running, Box<dyn Error + Send + Sync>> {
-        let (store, recovery) = Store::open(dir, self.options(), &Keys::NONE, Arc::clone(&self.clock))?;
+    fn open_with(&mut self, dir: &Path, keys: &Keys) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.running = Some(self.start(dir, keys)?);
+        self.error.clear();
+        Ok(())
+    }
+
+    /// Opens it with the recovery key of the recorder that it comes from; from then on it is this one's.
+    pub(crate) fn unlock(&mut self, key: &SecretText) -> Result<(), VolumeRefusal> {
+        let key = RecoveryKey::parse(&key.0).map_err(|error| VolumeRefusal::Mistyped(error.to_string()))?;
+        let Some(dir) = self.place.dir.clone() else { return Err(VolumeRefusal::NoVolume) };
+        if self.running.is_some() || self.erasing.is_some() || self.disk != DiskState::Locked {
+            return Err(VolumeRefusal::NotLocked);
+        }
+        self.open_with(&dir, &self.keys.keys().and_recovery_key(&key)).map_err(|error| {
+            match error.downcast_ref().map(StoreError::kind) {
+                Some(ErrorKind::NoKey) => VolumeRefusal::WrongKey,
+                _ => VolumeRefusal::Failed(error.to_string()),
+            }
+        })
+    }
+
+    /// Destroys its key, answers, and begins a new volume. On a thread of its own: to remove the files of a large disk takes
+    /// longer than the role may be silent.
+    pub(crate) fn erase(&mut self, answer: SyncSender<Result<(), VolumeRefusal>>) {
+        let refusal = match (&self.place.dir, &self.running) {
+            _ if self.erasing.is_some() => Some(VolumeRefusal::Busy),
+            (None, _) => Some(VolumeRefusal::NoVolume),
+            (_, Some(running)) if running.encryption == Encryption::Off => Some(VolumeRefusal::NotEncrypted),
+            _ => None,
+        };
+        let dir = match (refusal, self.place.dir.clone()) {
+            (None, Some(dir)) => dir,
+            (refusal, _) => {
+                let _ = answer.try_send(Err(refusal.unwrap_or(VolumeRefusal::NoVolume)));
+                return;
+            }
+        };
+        self.begin_closing();
+        self.let_go();
+        self.disk = DiskState::Unformatted;
+        self.error = "Its footage is being erased. It takes new footage in a moment.".to_owned();
+        let erase = move || {
+            let destroyed = store::destroy_key(&dir).map_err(|error| match error.kind() {
+                ErrorKind::Invalid => VolumeRefusal::NotEncrypted,
+                ErrorKind::NotFound => VolumeRefusal::NoVolume,
+                _ => VolumeRefusal::Failed(error.to_string()),
+            });
+            let gone = destroyed.is_ok();
+            let _ = answer.try_send(destroyed);
+            if !gone {
+                return;
+            }
+            tracing::warn!(dir = %dir.display(), "the volume's key is destroyed, and its footage with it");
+            if let Err(error) = store::erase(&dir) {
+                tracing::error!(%error, dir = %dir.display(), "what is left of an erased volume cannot be removed");
+            }
+        };
+        match thread::Builder::new().name("erasing".to_owned()).spawn(erase) {
+            Ok(thread) => self.erasing = Some(thread),
+            Err(error) => tracing::error!(%error, "no thread to erase a volume"),
+        }
+    }
+
+    /// Ends recording here, and begins it anew at the next look.
+    fn let_go(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        if let Err(error) = running.end() {
+            tracing::warn!(%error, "a volume's end is not on its disk");
+        }
+        self.retry_at = self.clock.mono();
+    }
+
+    fn start(&self, dir: &Path, keys: &Keys) -> Result<Running, Box<dyn Error + Send + Sync>> {
+        let (store, recovery) = Store::open(dir, self.options(), keys, Arc::clone(&self.clock))?;
+        let encryption = match store.status() {
+            store::VolumeStatus { cipher: Cipher::None, .. } => Encryption::Off,
+            store::VolumeStatus { recoverable: true, .. } => Encryption::Recoverable,
+            _ => Encryption::DeviceOnly,
+        };
         tracing::info!(?recovery, dir = %dir.display(), "volume open");
-        let reader = Arc::new(Reader::open(dir, &Keys::NONE)?);
+        let reader = Arc::new(Reader::open(dir, keys)?);
         let recorder =
             Recorder::new(&self.run_dir, store, Arc::clone(&self.clock)).choose(self.choice.clone());
         let (status, stop) = (recorder.status(), StopFlag::new());
         let flag = stop.clone();
         let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || recorder.run(&flag))?;
-        Ok(Running { thread, stop, status, reader })
+        Ok(Running { thread, stop, status, reader, encryption })
     }
 
     /// Begins again when the recorder ended, or when the disk could not be opened.
     pub(crate) fn look_after(&mut self) {
+        if self.erasing.take_if(|thread| thread.is_finished()).is_some() {
+            self.retry_at = self.clock.mono();
+        }
+        if self.erasing.is_some() {
+            return;
+        }
         if self.running.as_ref().is_some_and(|running| running.thread.is_finished())
             && let Some(running) = self.running.take()
         {
@@ -176,13 +302,12 @@ impl RecordVolume {
     }
 
     pub(crate) fn status(&self) -> VolumeStatus {
-        let place = VolumeStatus {
-            device: self.place.device.clone(),
-            path: self.place.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default(),
-            ..VolumeStatus::default()
-        };
+        let place =
+            VolumeStatus { device: self.place.device.clone(), path: self.path(), ..VolumeStatus::default() };
         let Some(running) = &self.running else {
+            let locked = self.place.dir.is_some() && self.disk == DiskState::Locked;
             return VolumeStatus {
+                encryption: locked.then_some(Encryption::Locked),
                 disk: self.disk,
                 error: self.error.clone(),
                 total_bytes: if self.place.dir.is_some() { self.options().max_bytes.0 } else { 0 },
@@ -192,6 +317,7 @@ impl RecordVolume {
         let status = running.status.get();
         let bounds = volume_bounds(&running.reader).unwrap_or_default();
         VolumeStatus {
+            encryption: Some(running.encryption),
             recording: recorded_channels(&status, self.clock.wall()),
             disk: status.last_error_kind.map_or(DiskState::Ok, disk_state),
             error: status.last_error.clone().unwrap_or_default(),
@@ -205,6 +331,10 @@ impl RecordVolume {
         }
     }
 
+    fn path(&self) -> String {
+        self.place.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default()
+    }
+
     /// Asks the recorder to make all of it durable and to end; [`RecordVolume::close`] waits for that.
     pub(crate) fn begin_closing(&self) {
         if let Some(running) = &self.running {
@@ -215,10 +345,17 @@ impl RecordVolume {
     /// What is in the rings and not yet durable by now goes to whoever takes the channels, as far back as the rings reach.
     pub(crate) fn close(self) -> Result<(), StoreError> {
         self.begin_closing();
-        let Some(running) = self.running else { return Ok(()) };
+        self.running.map_or(Ok(()), Running::end)
+    }
+}
+
+impl Running {
+    /// Waits until all of it is durable.
+    fn end(self) -> Result<(), StoreError> {
+        self.stop.stop();
         // Answers and files of the disk are let go of first, so that it can be unmounted.
-        drop(running.reader);
-        running.thread.join().unwrap_or_else(|_| {
+        drop(self.reader);
+        self.thread.join().unwrap_or_else(|_| {
             tracing::error!("the recorder made a mistake while closing the volume");
             Ok(())
         })
@@ -251,6 +388,7 @@ fn disk_state(kind: ErrorKind) -> DiskState {
     match kind {
         ErrorKind::DiskFull => DiskState::Full,
         ErrorKind::Unwritable => DiskState::Unwritable,
+        ErrorKind::NoKey => DiskState::Locked,
         _ => DiskState::Failed,
     }
 }

@@ -11,16 +11,19 @@ use hal::{ChannelId, Clock};
 use recorder::{Candidate, Channels, assign};
 use store::StoreError;
 
+use crate::footage_keys::FootageKeys;
 use crate::footage_server::SharedReaders;
 use crate::messages::{DiskState, RecordStatus, Volume as Place};
 use crate::record_volume::RecordVolume;
 use crate::settings::Storage;
+use crate::volume_order::{VolumeAct, VolumeOrder, VolumeRefusal};
 
 /// The volumes, in the order in which the warden names them.
 pub(crate) struct RecordVolumes {
     volumes: Vec<RecordVolume>,
     run_dir: PathBuf,
     storage: Storage,
+    keys: FootageKeys,
     clock: Arc<dyn Clock>,
     readers: SharedReaders,
 }
@@ -29,10 +32,36 @@ impl RecordVolumes {
     pub(crate) fn new(
         run_dir: &Path,
         storage: Storage,
+        keys: FootageKeys,
         clock: Arc<dyn Clock>,
         readers: SharedReaders,
     ) -> Self {
-        Self { volumes: Vec::new(), run_dir: run_dir.to_owned(), storage, clock, readers }
+        Self { volumes: Vec::new(), run_dir: run_dir.to_owned(), storage, keys, clock, readers }
+    }
+
+    /// Whether new volumes are encrypted, and for whom all of them open.
+    pub(crate) fn encrypt(&mut self, new_ones: bool, keys: FootageKeys) {
+        self.storage.encrypt = new_ones;
+        self.keys = keys;
+        for volume in &mut self.volumes {
+            volume.set_encryption(new_ones, &self.keys);
+        }
+    }
+
+    /// Does what an owner orders of one of them.
+    pub(crate) fn follow(&mut self, order: VolumeOrder) {
+        let VolumeOrder { path, act, answer } = order;
+        let Some(volume) = self.volumes.iter_mut().find(|volume| volume.is_at(&path)) else {
+            let _ = answer.try_send(Err(VolumeRefusal::NoVolume));
+            return;
+        };
+        match act {
+            VolumeAct::Unlock(key) => {
+                let _ = answer.try_send(volume.unlock(&key));
+            }
+            VolumeAct::Erase => volume.erase(answer),
+        }
+        self.share_readers();
     }
 
     /// Footage goes to these places, and to no others any more.
@@ -54,7 +83,10 @@ impl RecordVolumes {
             let same = old.iter().position(|volume| *volume.place() == place);
             self.volumes.push(match same {
                 Some(number) => old.swap_remove(number),
-                None => RecordVolume::new(place, &self.run_dir, &self.storage, Arc::clone(&self.clock)),
+                None => {
+                    let clock = Arc::clone(&self.clock);
+                    RecordVolume::new(place, &self.run_dir, &self.storage, &self.keys, clock)
+                }
             });
         }
     }
@@ -108,6 +140,8 @@ mod tests {
     use hal::SystemClock;
 
     use super::*;
+    use crate::footage_keys::SecretText;
+    use crate::messages::Encryption;
 
     fn on_disk(dir: &Path, generation: u32) -> Place {
         Place {
@@ -127,6 +161,10 @@ mod tests {
         numbers.filter_map(ChannelId::new).collect()
     }
 
+    fn keys(device: u8) -> FootageKeys {
+        FootageKeys { device: Some([device; 32]), owner: None }
+    }
+
     struct Bench {
         dir: tempfile::TempDir,
         volumes: RecordVolumes,
@@ -139,7 +177,10 @@ mod tests {
             let readers = SharedReaders::default();
             let storage = Storage { mirror, ..Storage::default() };
             let clock = Arc::new(SystemClock::new());
-            let volumes = RecordVolumes::new(&dir.path().join("run"), storage, clock, Arc::clone(&readers));
+            let volumes = {
+                let run_dir = dir.path().join("run");
+                RecordVolumes::new(&run_dir, storage, keys(7), clock, Arc::clone(&readers))
+            };
             Self { dir, volumes, readers }
         }
 
@@ -193,6 +234,72 @@ mod tests {
         bench.volumes.move_to(vec![on_disk(&second, 2)]);
         assert_eq!(bench.look().1, 1, "the other one was not opened anew");
         assert_eq!(bench.shares(), [4]);
+        bench.volumes.close().unwrap();
+    }
+
+    fn order(volumes: &mut RecordVolumes, path: &Path, act: VolumeAct) -> Result<(), VolumeRefusal> {
+        let (answer, answered) = std::sync::mpsc::sync_channel(1);
+        volumes.follow(VolumeOrder { path: path.display().to_string(), act, answer });
+        answered.recv().unwrap()
+    }
+
+    #[test]
+    fn a_disk_of_another_recorder_is_opened_with_its_recovery_key_or_erased() {
+        let recovery = store::RecoveryKey::generate().unwrap();
+        let unlock = || VolumeAct::Unlock(SecretText(recovery.to_text().to_string()));
+        let mut first = Bench::new(false);
+        let at = first.dir.path().join("disk");
+        let owner = Some(*store::OwnerKey::of(&recovery).as_bytes());
+        first.volumes.encrypt(true, FootageKeys { device: Some([7; 32]), owner });
+        first.volumes.move_to(vec![on_disk(&at, 1)]);
+        assert_eq!(first.look().2.volumes[0].encryption, Some(Encryption::Recoverable));
+        let volume = at.join("volume");
+        assert_eq!(order(&mut first.volumes, &volume, unlock()), Err(VolumeRefusal::NotLocked));
+        first.volumes.close().unwrap();
+
+        let mut other = Bench::new(false);
+        other.volumes.encrypt(true, keys(8));
+        other.volumes.move_to(vec![on_disk(&at, 1)]);
+        let (runs, _, status) = other.look();
+        assert_eq!((runs, status.disk), (0, DiskState::Locked));
+        assert_eq!(status.volumes[0].encryption, Some(Encryption::Locked));
+        let wrong =
+            VolumeAct::Unlock(SecretText(store::RecoveryKey::generate().unwrap().to_text().to_string()));
+        assert_eq!(order(&mut other.volumes, &volume, wrong), Err(VolumeRefusal::WrongKey));
+        let slip = VolumeAct::Unlock(SecretText("12345".to_owned()));
+        assert!(matches!(order(&mut other.volumes, &volume, slip), Err(VolumeRefusal::Mistyped(_))));
+        assert_eq!(order(&mut other.volumes, &at, unlock()), Err(VolumeRefusal::NoVolume));
+        assert_eq!(order(&mut other.volumes, &volume, unlock()), Ok(()));
+        assert_eq!(
+            other.look().2.volumes[0].encryption,
+            Some(Encryption::DeviceOnly),
+            "nobody owns this one"
+        );
+        // Its own recovery key takes the place of the other one as soon as there is one.
+        let owner = Some(*store::OwnerKey::of(&store::RecoveryKey::generate().unwrap()).as_bytes());
+        other.volumes.encrypt(true, FootageKeys { device: Some([8; 32]), owner });
+        assert_eq!(other.look().2.volumes[0].encryption, Some(Encryption::Recoverable));
+        let visitor = store::Keys::NONE.and_recovery_key(&recovery);
+        assert_eq!(store::check(&volume, &visitor).unwrap().damages, []);
+        let before = store::list(&volume).unwrap().id;
+        assert_eq!(order(&mut other.volumes, &volume, VolumeAct::Erase), Ok(()));
+        // The thread that answered may still be ending.
+        while other.look().0 == 0 {
+            std::thread::yield_now();
+        }
+        assert_ne!(store::list(&volume).unwrap().id, before);
+        other.volumes.close().unwrap();
+    }
+
+    #[test]
+    fn a_plain_disk_is_not_erased_and_without_a_kept_key_new_ones_are_plain() {
+        let mut bench = Bench::new(false);
+        bench.volumes.encrypt(true, FootageKeys::default());
+        let at = bench.dir.path().join("disk");
+        bench.volumes.move_to(vec![on_disk(&at, 1)]);
+        assert_eq!(bench.look().2.volumes[0].encryption, Some(Encryption::Off));
+        let refused = order(&mut bench.volumes, &at.join("volume"), VolumeAct::Erase);
+        assert_eq!(refused, Err(VolumeRefusal::NotEncrypted));
         bench.volumes.close().unwrap();
     }
 

@@ -7,19 +7,27 @@ use hal::WallTime;
 use jiff::Timestamp;
 
 use crate::args::StoreCommand;
+use crate::footage_keys::at_hand;
 use crate::record_volume::volume_in;
 
 /// Exit code 1 when there is damage.
 pub(crate) fn run(command: &StoreCommand) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     match command {
-        StoreCommand::Check { dir } => {
-            let report = store::check(&volume_in(dir), &store::Keys::NONE)?;
+        StoreCommand::Check { dir, recovery } => {
+            let volume = volume_in(dir);
+            let report = store::check(&volume, &at_hand(&volume, recovery.recovery_key.as_deref())?)?;
             for damage in &report.damages {
                 let offset = damage.offset.map(|offset| format!(", byte {offset}")).unwrap_or_default();
                 println!("{}{offset}: {}", damage.file.display(), damage.what);
             }
             for note in &report.notes {
                 println!("put right by itself at the next start: {note}");
+            }
+            if report.locked_chunks > 0 {
+                println!(
+                    "{} chunks are encrypted and were not decrypted: no key at hand opens them (--recovery-key)",
+                    report.locked_chunks
+                );
             }
             println!(
                 "{} segments, {} chunks, {} units, {} bytes: {}",

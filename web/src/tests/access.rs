@@ -5,7 +5,7 @@
 use http::header::SET_COOKIE;
 
 use super::ask::{Asked, asking, request};
-use super::memory::{PASSWORD, SETUP_CODE, csrf, token};
+use super::memory::{PASSWORD, RECOVERY_KEY, SETUP_CODE, csrf, token};
 use crate::openapi::{document, operation};
 use crate::routes::{Access, Op, ROUTES, Route};
 use crate::views::Role;
@@ -13,7 +13,7 @@ use crate::views::Role;
 const ROLES: [Role; 4] = [Role::Viewer, Role::Operator, Role::Integrator, Role::Owner];
 
 /// What the API promises; not made from the table, so that a slip there is seen.
-const PROMISED: [(&str, &str, &str); 33] = [
+const PROMISED: [(&str, &str, &str); 36] = [
     ("GET", "/state", "anyone"),
     ("GET", "/openapi.json", "anyone"),
     ("POST", "/claim", "unclaimed"),
@@ -47,6 +47,9 @@ const PROMISED: [(&str, &str, &str); 33] = [
     ("DELETE", "/update/owner-key", "owner"),
     ("POST", "/restart", "owner"),
     ("POST", "/disks/{device}/format", "owner"),
+    ("POST", "/storage/recovery-key", "owner"),
+    ("POST", "/storage/unlock", "owner"),
+    ("POST", "/storage/erase", "owner"),
 ];
 
 /// The routes for which `who` was promised, as the tests below go through them.
@@ -85,7 +88,7 @@ fn every_documented_call_has_an_authorisation_test() {
     promised.sort();
     assert_eq!(documented, promised);
     assert_eq!(ROUTES.len(), PROMISED.len());
-    assert_eq!(promised_to("anyone").count() + promised_to("unclaimed").count() + signed_in().count(), 33);
+    assert_eq!(promised_to("anyone").count() + promised_to("unclaimed").count() + signed_in().count(), 36);
 }
 
 #[test]
@@ -206,6 +209,10 @@ async fn a_recorder_is_claimed_once() {
     assert_eq!(claimed.status, 201);
     let session = claimed.json();
     assert_eq!((&session["user"], &session["role"]), (&"owner".into(), &"owner".into()));
+    assert_eq!(
+        (&session["csrf"], &session["recovery_key"]),
+        (&csrf(Role::Owner).into(), &RECOVERY_KEY.into())
+    );
     assert_eq!(
         claimed.headers[SET_COOKIE],
         format!(

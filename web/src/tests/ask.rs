@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use super::memory::{Memory, PASSWORD, SETUP_CODE, csrf, token};
+use super::memory::{Memory, PASSWORD, RECOVERY_KEY, SETUP_CODE, csrf, token};
 use crate::cookie;
 use crate::gate::{CSRF_HEADER, Peer};
 use crate::router::router;
@@ -212,7 +212,10 @@ pub(super) fn example(route: &Route) -> (String, Option<String>) {
         Op::SetChannel => Some(r#"{"title":"Back door"}"#.into()),
         Op::AddCamera | Op::SetCamera => Some(camera.into()),
         Op::AddStreamKey => Some(r#"{"name":"wall"}"#.into()),
-        Op::SetSettings => Some(r#"{"name":"Shop","time_zone":"Europe/Berlin","rtsp_enabled":true}"#.into()),
+        Op::SetSettings => Some(
+            r#"{"name":"Shop","time_zone":"Europe/Berlin","rtsp_enabled":true,"encrypt_new_disks":true}"#
+                .into(),
+        ),
         Op::InstallUpdate => Some(BUNDLE.into()),
         Op::InstallUpdateFromUsb => {
             Some(r#"{"device":"sdb1","file":"candor-virt-a7-0.2.0.bundle","downgrade":false}"#.into())
@@ -220,6 +223,9 @@ pub(super) fn example(route: &Route) -> (String, Option<String>) {
         Op::SetOwnerKey => Some(format!(r#"{{"public_key":"{}","code":"{SETUP_CODE}"}}"#, "0a".repeat(32))),
         Op::RemoveOwnerKey => Some(format!(r#"{{"code":"{SETUP_CODE}"}}"#)),
         Op::FormatDisk => Some(r#"{"confirm":"ERASE"}"#.into()),
+        Op::NewRecoveryKey => Some(format!(r#"{{"password":"{PASSWORD}"}}"#)),
+        Op::UnlockDisk => Some(format!(r#"{{"path":"/data/volume","recovery_key":"{RECOVERY_KEY}"}}"#)),
+        Op::EraseFootage => Some(r#"{"path":"/data/volume","confirm":"ERASE"}"#.into()),
         _ => None,
     };
     (format!("{BASE}{path}{query}"), body)

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use crate::storage_views::*;
 use crate::update_views::*;
 use crate::views::*;
 use crate::*;
@@ -18,6 +19,7 @@ use crate::*;
 pub(super) const CHANNEL: u16 = 1;
 pub(super) const SETUP_CODE: &str = "01A1-B2C3";
 pub(super) const PASSWORD: &str = "correct horse battery";
+pub(super) const RECOVERY_KEY: &str = "7N42D-EXAMP-1E0FA-REC0V-ERYKE-Y0000-00T17-3GTEZ";
 /// More than two pieces, and not a multiple of one.
 pub(super) const FOOTAGE_BYTES: u64 = 2 * limits::MAX_READ_BYTES + 1000;
 /// What only a log may say.
@@ -248,13 +250,13 @@ impl Api for Memory {
         self.holder(token).is_some()
     }
 
-    async fn claim(&self, input: ClaimInput, from: SocketAddr) -> Result<NewSession, ApiError> {
+    async fn claim(&self, input: ClaimInput, from: SocketAddr) -> Result<NewOwner, ApiError> {
         self.called(format!("claim {} {}", input.user, from.ip()));
         if input.setup_code != SETUP_CODE {
             return Err(ApiError::unauthorized("wrong_setup_code", "Read it again.").with_field("setup_code"));
         }
         self.claimed.store(true, Ordering::SeqCst);
-        Ok(owner())
+        Ok(NewOwner { session: owner(), recovery_key: Some(RECOVERY_KEY.into()) })
     }
 
     async fn login(&self, input: LoginInput, from: SocketAddr) -> Result<NewSession, ApiError> {
@@ -369,7 +371,12 @@ impl Api for Memory {
 
     async fn settings(&self, _: Caller) -> Result<Settings, ApiError> {
         self.called("settings");
-        Ok(Settings { name: "Candor".into(), time_zone: "Europe/Berlin".into(), rtsp_enabled: false })
+        Ok(Settings {
+            name: "Candor".into(),
+            time_zone: "Europe/Berlin".into(),
+            rtsp_enabled: false,
+            encrypt_new_disks: true,
+        })
     }
 
     async fn set_settings(&self, _: Caller, input: Settings) -> Result<Settings, ApiError> {
@@ -432,6 +439,25 @@ impl Api for Memory {
 
     async fn format_disk(&self, _: Caller, device: String) -> Result<(), ApiError> {
         self.called(format!("format_disk {device}"));
+        Ok(())
+    }
+
+    async fn new_recovery_key(&self, _: Caller, input: PasswordInput) -> Result<RecoveryKey, ApiError> {
+        self.called("new_recovery_key");
+        if input.password == PASSWORD {
+            Ok(RecoveryKey { recovery_key: RECOVERY_KEY.into() })
+        } else {
+            Err(ApiError::invalid("wrong_password", "password", "This is not your password."))
+        }
+    }
+
+    async fn unlock_disk(&self, _: Caller, input: UnlockInput) -> Result<(), ApiError> {
+        self.called(format!("unlock_disk {}", input.path));
+        Ok(())
+    }
+
+    async fn erase_footage(&self, _: Caller, path: String) -> Result<(), ApiError> {
+        self.called(format!("erase_footage {path}"));
         Ok(())
     }
 }

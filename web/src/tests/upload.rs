@@ -179,6 +179,9 @@ async fn names_that_are_no_names_reach_nobody() {
         let body = serde_json::json!({"confirm": confirm}).to_string();
         let sent = request(Method::POST, "/api/v1/disks/sda/format").of(Role::Owner).json(&body);
         assert_eq!(asked.ask(sent).await.refusal(), (422, "not_confirmed".into()), "{confirm}");
+        let body = serde_json::json!({"path": "/data/volume", "confirm": confirm}).to_string();
+        let sent = request(Method::POST, "/api/v1/storage/erase").of(Role::Owner).json(&body);
+        assert_eq!(asked.ask(sent).await.refusal(), (422, "not_confirmed".into()), "{confirm}");
     }
     assert!(asked.calls().is_empty());
 }

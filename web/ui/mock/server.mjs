@@ -28,7 +28,8 @@ let loggedIn = process.env.LOGGED_IN === '1'
 let down = false
 /** Set by /mock/disks. */
 let disks = null
-const settings = { name: 'Harbour office', time_zone: 'Europe/Berlin', rtsp_enabled: true }
+const settings = { name: 'Harbour office', time_zone: 'Europe/Berlin', rtsp_enabled: true, encrypt_new_disks: true }
+const RECOVERY_KEY = '4KQ7W-9M2XD-0TZ3H-VB8RC-N6YJ5-EGA1P-7SF4M-2XQ0T'
 const keys = [{ name: 'vlc-desk', created: iso(STARTED - 86400e3 * 3) }]
 const cameras = [
   { channel: 3, title: 'Gate', url: 'rtsp://192.0.2.31/stream1', user: 'admin', has_password: true, transport: 'tcp' },
@@ -79,7 +80,7 @@ function system() {
       role('warden', 812, 0, 4.1, STARTED - 7213e3), role('capture', 818, 0, 11.8, STARTED - 7212e3), role('ingest', 819, 1, 9.4, STARTED - 1382e3, 'restarted after a crash 23 min ago'),
       role('record', 820, 0, 14.2, STARTED - 7212e3), role('serve', 821, 0, 12.7, STARTED - 7212e3),
     ],
-    disks: disks ?? [{ path: '/data', device: 'sda', state: 'ok', total_bytes: 4e12, used_bytes: 1.34e12, write_bytes_per_sec: 1_310_000 + Math.round(Math.random() * 9e4), oldest: iso(footageFrom), newest: iso(Date.now()) }],
+    disks: disks ?? [{ path: '/data', device: 'sda', state: 'ok', encryption: 'recoverable', total_bytes: 4e12, used_bytes: 1.34e12, write_bytes_per_sec: 1_310_000 + Math.round(Math.random() * 9e4), oldest: iso(footageFrom), newest: iso(Date.now()) }],
     sandbox: { level: 'full', message: 'Every role runs under its own user with seccomp and Landlock; none can open what it does not need.' },
   }
 }
@@ -225,7 +226,7 @@ async function api(request, answer, url) {
     if (claimed) return fail(answer, 404, 'claimed', 'This recorder has an owner.')
     if (!/^TEST/i.test(input.setup_code)) return fail(answer, 401, 'wrong_setup_code', 'This is not the set-up code. It is on the recorder’s screen or console.', 'setup_code')
     claimed = loggedIn = true
-    return json(answer, 201, me())
+    return json(answer, 201, { ...me(), recovery_key: RECOVERY_KEY })
   }
   if (is('POST', '/session')) {
     const input = await body(request)
@@ -293,6 +294,20 @@ async function api(request, answer, url) {
       push('system', system())
     }, 1500)
     return json(answer, 202)
+  }
+  if (is('POST', '/storage/recovery-key')) {
+    if ((await body(request)).password !== 'correct horse battery') return fail(answer, 422, 'wrong_password', 'This is not your password.', 'password')
+    return json(answer, 201, { recovery_key: RECOVERY_KEY })
+  }
+  if ((m = is('POST', /^\/storage\/(unlock|erase)$/))) {
+    const input = await body(request)
+    const disk = system().disks.find((one) => one.path === input.path)
+    if (!disk) return fail(answer, 404, 'no_disk', 'There is no such disk any more.')
+    if (m[1] === 'erase' && input.confirm !== 'ERASE') return fail(answer, 422, 'not_confirmed', 'Type ERASE to erase the disk.', 'confirm')
+    if (m[1] === 'unlock' && input.recovery_key.replace(/[\s-]/g, '').toUpperCase() !== RECOVERY_KEY.replaceAll('-', '')) return fail(answer, 422, 'wrong_key', 'This is a recovery key, but not this disk\u2019s. Take that of the recorder that wrote to it last.', 'recovery_key')
+    disks = system().disks.map((one) => (one === disk || one.path === disk.path ? { ...one, state: 'ok', encryption: 'recoverable', message: '', ...(m[1] === 'erase' ? { used_bytes: 0, oldest: null, newest: null } : {}) } : one))
+    push('system', system())
+    return json(answer, 204)
   }
   if (is('GET', '/updates')) {
     answer.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' })

@@ -183,6 +183,25 @@ impl Accounts {
         }
     }
 
+    /// Whether it is still the user who sits there: a session that was left open must not give away what a password does.
+    pub(super) async fn confirm(
+        &self,
+        user: &str,
+        password: String,
+        from: SocketAddr,
+    ) -> Result<(), ApiError> {
+        let place = self.passwords.enter()?;
+        let charged = lock(&self.back_off).attempt(user, from.ip());
+        charged.map_err(|wait| too_often(user, from, wait))?;
+        let stored = lock(&self.kept).user(user).map(|(_, user)| user.password.clone());
+        if !place.verify(stored, password).await? {
+            tracing::warn!(user, %from, "wrong password");
+            return Err(ApiError::invalid("wrong_password", "password", "This is not your password."));
+        }
+        lock(&self.back_off).succeeded(user, from.ip());
+        Ok(())
+    }
+
     pub(super) fn stream_keys(&self) -> Vec<StreamKey> {
         let kept = lock(&self.kept);
         kept.stream_keys()
@@ -223,7 +242,7 @@ impl Accounts {
                 Ok(result)
             }
             Some(Answer::Refused(error)) => Err(not_kept().with_detail(error)),
-            Some(Answer::Changed(_) | Answer::Ordered(_)) | None => Err(not_kept()),
+            Some(Answer::Changed(_) | Answer::Ordered(_) | Answer::RecoveryKey(_)) | None => Err(not_kept()),
         }
     }
 

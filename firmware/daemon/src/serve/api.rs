@@ -6,16 +6,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hal::{ChannelId, StreamKind};
+use web::storage_views::{PasswordInput, RecoveryKey, UnlockInput};
 use web::update_views::{OwnerKeyInput, PresenceInput, UpdateView, UsbInput};
 use web::views::{
     Camera, CameraInput, Channel, ChannelInput, ChannelTimeline, ClaimInput, LoginInput, NewStreamKey, Piece,
     RecordingInfo, Run, Session, Settings as SettingsView, State, StreamKey, StreamKeyInput, StreamName,
     System, Timeline, Transport, Trust,
 };
-use web::{ApiError, Caller, NewSession, Purpose, SessionToken, Span, Upload};
+use web::{ApiError, Caller, NewOwner, NewSession, Purpose, SessionToken, Span, Upload};
 
 use super::house::House;
 use super::recording::{Recording, ask, refusal};
+use super::storage;
 use super::update;
 use super::updates::Updates;
 use super::views::{self, utc, wall};
@@ -64,8 +66,9 @@ impl web::Api for Api {
         self.0.accounts.session_alive(token)
     }
 
-    async fn claim(&self, input: ClaimInput, from: SocketAddr) -> Result<NewSession, ApiError> {
-        self.0.accounts.claim(input, from).await
+    async fn claim(&self, input: ClaimInput, from: SocketAddr) -> Result<NewOwner, ApiError> {
+        let session = self.0.accounts.claim(input, from).await?;
+        Ok(NewOwner { session, recovery_key: storage::first_recovery_key(&self.0).await })
     }
 
     async fn login(&self, input: LoginInput, from: SocketAddr) -> Result<NewSession, ApiError> {
@@ -225,12 +228,13 @@ impl web::Api for Api {
             name: settings.name.clone(),
             time_zone: settings.time_zone.clone(),
             rtsp_enabled: settings.rtsp.enabled,
+            encrypt_new_disks: settings.storage.encrypt,
         })
     }
 
     async fn set_settings(&self, caller: Caller, input: SettingsView) -> Result<SettingsView, ApiError> {
-        let SettingsView { name, time_zone, rtsp_enabled } = input;
-        self.change(Change::General { name, time_zone, rtsp_enabled }).await?;
+        let SettingsView { name, time_zone, rtsp_enabled, encrypt_new_disks } = input;
+        self.change(Change::General { name, time_zone, rtsp_enabled, encrypt_new_disks }).await?;
         self.settings(caller).await
     }
 
@@ -273,6 +277,18 @@ impl web::Api for Api {
 
     async fn format_disk(&self, caller: Caller, device: String) -> Result<(), ApiError> {
         update::format_disk(&self.0, &caller, device).await
+    }
+
+    async fn new_recovery_key(&self, caller: Caller, input: PasswordInput) -> Result<RecoveryKey, ApiError> {
+        storage::new_recovery_key(&self.0, &caller, input).await
+    }
+
+    async fn unlock_disk(&self, caller: Caller, input: UnlockInput) -> Result<(), ApiError> {
+        storage::unlock(&self.0, &caller, input).await
+    }
+
+    async fn erase_footage(&self, caller: Caller, path: String) -> Result<(), ApiError> {
+        storage::erase(&self.0, &caller, path).await
     }
 }
 
@@ -327,10 +343,12 @@ impl Api {
                 Ok(channel)
             }
             Some(Answer::Refused(error)) => Err(refused_change(error)),
-            Some(Answer::Kept | Answer::Ordered(_)) | None => Err(ApiError::unavailable(
-                "warden_busy",
-                "The recorder is busy; nothing was changed. Try again in a moment.",
-            )),
+            Some(Answer::Kept | Answer::Ordered(_) | Answer::RecoveryKey(_)) | None => {
+                Err(ApiError::unavailable(
+                    "warden_busy",
+                    "The recorder is busy; nothing was changed. Try again in a moment.",
+                ))
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ mod notes;
 mod password_line;
 mod recording;
 mod run;
+mod storage;
 mod update;
 mod updates;
 mod views;

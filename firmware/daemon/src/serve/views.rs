@@ -8,8 +8,9 @@ use jiff::tz::TimeZone;
 use web::UtcTime;
 use web::update_views::UpdateView;
 use web::views::{
-    Audio, Camera, Channel, ChannelSource, ChannelState, ChannelStateCode, Disk, DiskState, RoleState,
-    RoleStatus, Sandbox, Stream, System, Transport, Trust, TrustDisk, TrustRecording, TrustRoles, Watching,
+    Audio, Camera, Channel, ChannelSource, ChannelState, ChannelStateCode, Disk, DiskState, Encryption,
+    RoleState, RoleStatus, Sandbox, Stream, System, Transport, Trust, TrustDisk, TrustRecording, TrustRoles,
+    Watching,
 };
 
 use super::watchers::{Via, View};
@@ -196,6 +197,7 @@ fn beside(view: &messages::DiskView, state: DiskState, words: &str) -> Disk {
         path: String::new(),
         device: Some(view.device.clone()),
         state,
+        encryption: None,
         message: Some(words.to_owned()),
         total_bytes: view.bytes,
         used_bytes: 0,
@@ -219,7 +221,14 @@ fn disk(volume: &messages::VolumeStatus) -> Option<Disk> {
             messages::DiskState::Unwritable | messages::DiskState::Failed => DiskState::Error,
             messages::DiskState::Missing => DiskState::Missing,
             messages::DiskState::Unformatted => DiskState::Unformatted,
+            messages::DiskState::Locked => DiskState::Locked,
         },
+        encryption: volume.encryption.map(|encryption| match encryption {
+            messages::Encryption::Off => Encryption::Off,
+            messages::Encryption::DeviceOnly => Encryption::DeviceOnly,
+            messages::Encryption::Recoverable => Encryption::Recoverable,
+            messages::Encryption::Locked => Encryption::Locked,
+        }),
         message: disk_words(volume),
         total_bytes: volume.total_bytes,
         used_bytes: volume.used_bytes,
@@ -242,6 +251,10 @@ fn disk_words(record: &messages::VolumeStatus) -> Option<String> {
         messages::DiskState::Unwritable => {
             "The disk does not let the recorder write. What is recorded is kept. Check the folder's owner, and \
              whether the disk is mounted read-only."
+        }
+        messages::DiskState::Locked => {
+            "The footage on this disk is encrypted, and this recorder does not have its key: nothing is recorded on it. \
+             Enter the recovery key of the recorder that it comes from, or erase it."
         }
         messages::DiskState::Failed => {
             "The disk fails, and the recorder goes on trying. What can be read is kept. Check its cable, or replace it."

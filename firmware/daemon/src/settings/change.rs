@@ -11,7 +11,7 @@ use super::validate::{Key, validate};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Change {
     /// The general page.
-    General { name: String, time_zone: String, rtsp_enabled: bool },
+    General { name: String, time_zone: String, rtsp_enabled: bool, encrypt_new_disks: bool },
     /// A channel's title.
     Title { channel: ChannelId, title: String },
     /// A new network camera; without a number it takes the first free one.
@@ -55,10 +55,11 @@ pub(crate) fn apply(
 ) -> Result<(Settings, Option<ChannelId>), ChangeError> {
     let mut next = settings.clone();
     let channel = match change {
-        Change::General { name, time_zone, rtsp_enabled } => {
+        Change::General { name, time_zone, rtsp_enabled, encrypt_new_disks } => {
             next.name = name;
             next.time_zone = time_zone;
             next.rtsp.enabled = rtsp_enabled;
+            next.storage.encrypt = encrypt_new_disks;
             None
         }
         Change::Title { channel, title } => {

@@ -1,15 +1,18 @@
 //! Settings of other versions: older ones are taken, and still written.
 //!
-//! Version 2 added `[network]`, `[time]` and `[[alarm]]` to version 1 and changed nothing else. A board keeps
+//! Version 2 added `[network]`, `[time]`, `[[alarm]]` and some of `[storage]` to version 1 and changed nothing else. A board keeps
 //! one text for each version that a program on it has written (`warden/kept.rs`), so that a program that was
 //! rolled back finds its own.
 //!
 //! Invariant: going back and forward again changes nothing that the older version knows.
 
-use super::model::{Settings, VERSION};
+use super::model::{Settings, Storage, VERSION};
 
 /// The oldest version that is understood.
 pub(crate) const OLDEST_VERSION: u32 = 1;
+
+/// What version 1 does not know of `[storage]`.
+const LATER_IN_STORAGE: [&str; 3] = ["encrypt", "mirror", "more_folders"];
 
 /// Makes settings of this program's version of what was read; a version that is not known is left for
 /// `validate` to refuse.
@@ -43,6 +46,9 @@ pub(crate) fn text_for(settings: &Settings, version: u32) -> Option<String> {
             for key in ["network", "time", "alarm"] {
                 table.remove(key);
             }
+            if let Some(storage) = table.get_mut("storage").and_then(toml::Value::as_table_mut) {
+                LATER_IN_STORAGE.iter().for_each(|key| drop(storage.remove(*key)));
+            }
             table.insert("version".to_owned(), toml::Value::Integer(1));
         }
         _ => return None,
@@ -57,6 +63,11 @@ pub(crate) fn merged(settings: &Settings, older: Settings) -> Settings {
         network: settings.network.clone(),
         time: settings.time.clone(),
         alarms: settings.alarms.clone(),
+        storage: Storage {
+            max_bytes: older.storage.max_bytes,
+            segment_bytes: older.storage.segment_bytes,
+            ..settings.storage.clone()
+        },
         ..older
     }
 }
@@ -81,8 +92,11 @@ mod tests {
     fn back_and_forward_again_keeps_what_the_older_version_knows() {
         let mut settings = parse("test", OLD).unwrap();
         settings.time.ntp_servers = vec!["192.0.2.5".to_owned()];
+        settings.storage.encrypt = false;
+        settings.storage.mirror = true;
         let back = text_for(&settings, 1).unwrap();
         assert!(back.contains("version = 1") && !back.contains("ntp"), "{back}");
+        assert!(!back.contains("encrypt") && !back.contains("mirror"), "{back}");
         let mut again = parse("test", &back).unwrap();
         assert_ne!(again, settings);
         again.name = "Yard".to_owned();

@@ -65,6 +65,8 @@ pub(crate) struct Storage {
     pub(crate) max_bytes: u64,
     /// The size of one segment file.
     pub(crate) segment_bytes: u64,
+    /// A disk that takes footage for the first time is encrypted.
+    pub(crate) encrypt: bool,
     /// Every channel is recorded on two disks, while there are two.
     pub(crate) mirror: bool,
     /// Further folders for footage beside the data folder, each on a disk of its own; a board finds its disks itself.
@@ -247,7 +249,13 @@ impl Default for Network {
 impl Default for Storage {
     fn default() -> Self {
         // 64 MiB: sixteen channels of 4 Mbit/s seal one in 8 s, and a crash rescans at most that much.
-        Self { max_bytes: 16 << 30, segment_bytes: 64 << 20, mirror: false, more_folders: Vec::new() }
+        Self {
+            max_bytes: 16 << 30,
+            segment_bytes: 64 << 20,
+            encrypt: true,
+            mirror: false,
+            more_folders: Vec::new(),
+        }
     }
 }
 

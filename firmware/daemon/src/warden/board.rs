@@ -26,8 +26,9 @@ use super::devices::Devices;
 use super::disk_hands::{self, BoardHands};
 use super::disks::DiskThread;
 use super::flash_keeper::{FlashKeeper, SharedLog};
+use super::footage_keys;
 use super::identity;
-use super::keeper::{ACCOUNTS, IDENTITY, Keeper, MemoryKeeper, settings_key};
+use super::keeper::{ACCOUNTS, FOOTAGE_KEY, FOOTAGE_OWNER, IDENTITY, Keeper, MemoryKeeper, settings_key};
 use super::kept;
 use super::modules;
 use super::network;
@@ -120,11 +121,20 @@ fn live() -> Result<PowerAct, StartError> {
         identity::load_or_make(&*keeper, &settings.name)
     })?;
     say(&format!("Certificate fingerprint (SHA-256): {}", identity::fingerprint(&identity.certificate_pem)?));
+    let footage_keys = footage_keys::load_or_make(&*keeper).or_else(|error| {
+        say(&format!(
+            "The footage key is damaged: {error}. Disks that were encrypted with it need their recovery key."
+        ));
+        keeper.remove(FOOTAGE_KEY)?;
+        keeper.remove(FOOTAGE_OWNER)?;
+        footage_keys::load_or_make(&*keeper)
+    })?;
     let desk = Arc::new(Desk::new(Opening {
         run_dir: PathBuf::from(RUN_DIR),
         board: name,
         keeper,
         identity,
+        footage_keys,
         settings,
         accounts,
         volumes: vec![Volume { state: DiskState::Missing, ..Volume::default() }],
@@ -264,7 +274,9 @@ fn kept_settings(keeper: &dyn Keeper, board: &Board) -> Settings {
 /// A factory reset: whose recorder it was. Its identity, its footage and its software stay.
 fn forget(keeper: &dyn Keeper) {
     let settings = (OLDEST_VERSION..=VERSION).map(settings_key);
-    for key in settings.chain([ACCOUNTS.to_owned(), update::OWNER_KEY.to_owned()]) {
+    // The device's key stays, as footage does; the recovery key was the old owner's.
+    let owners = [ACCOUNTS, update::OWNER_KEY, FOOTAGE_OWNER].map(str::to_owned);
+    for key in settings.chain(owners) {
         if let Err(error) = keeper.remove(&key) {
             say(&format!("{} could not be removed: {error}", keeper.title(&key)));
         }

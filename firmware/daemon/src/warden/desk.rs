@@ -13,12 +13,14 @@ use tokio::sync::watch;
 use web::update_views::UpdateView;
 
 use super::children::Children;
+use super::footage_keys;
 use super::identity::Identity;
 use super::keeper::{ACCOUNTS, Keeper};
 use super::kept;
 use super::ledger_key;
 use super::overview::Overview;
 use super::progress::Progress;
+use crate::footage_keys::{FootageKeys, SecretText};
 use crate::messages::{
     Answer, Ask, DiskView, LedgerKey, Order, Refusal, RefusalCode, RoleConfig, ServeSecrets, Snapshot, Volume,
 };
@@ -42,6 +44,7 @@ pub(super) struct Opening {
     pub(super) board: String,
     pub(super) keeper: Arc<dyn Keeper>,
     pub(super) identity: Identity,
+    pub(super) footage_keys: FootageKeys,
     pub(super) settings: Settings,
     /// The accounts' text.
     pub(super) accounts: String,
@@ -65,6 +68,7 @@ pub(super) struct Desk {
     accounts: Mutex<String>,
     overview: Mutex<Overview>,
     settings: watch::Sender<Settings>,
+    footage_keys: watch::Sender<FootageKeys>,
     volumes: watch::Sender<Vec<Volume>>,
     snapshot: watch::Sender<Snapshot>,
     console: watch::Sender<String>,
@@ -76,8 +80,18 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(opening: Opening) -> Self {
-        let Opening { run_dir, board, keeper, identity, settings, accounts, volumes, ring_budget, clock } =
-            opening;
+        let Opening {
+            run_dir,
+            board,
+            keeper,
+            identity,
+            footage_keys,
+            settings,
+            accounts,
+            volumes,
+            ring_budget,
+            clock,
+        } = opening;
         let mut overview = Overview::new(clock.wall());
         overview.set_software(version::no_updates(NOT_OURS));
         let snapshot = overview.snapshot(&settings, 0);
@@ -93,6 +107,7 @@ impl Desk {
             accounts: Mutex::new(accounts),
             overview: Mutex::new(overview),
             settings: watch::Sender::new(settings),
+            footage_keys: watch::Sender::new(footage_keys),
             volumes: watch::Sender::new(volumes),
             snapshot: watch::Sender::new(snapshot),
             console: watch::Sender::new(String::new()),
@@ -107,6 +122,11 @@ impl Desk {
     /// Woken when settings change.
     pub(super) fn watch_settings(&self) -> watch::Receiver<Settings> {
         self.settings.subscribe()
+    }
+
+    /// Woken when footage is encrypted with something else.
+    pub(super) fn watch_footage_keys(&self) -> watch::Receiver<FootageKeys> {
+        self.footage_keys.subscribe()
     }
 
     /// Woken when footage goes elsewhere.
@@ -218,6 +238,11 @@ impl Desk {
                 certificate_pem: self.identity.certificate_pem.clone(),
                 key_pem: self.identity.key_pem.clone(),
             }),
+            footage_keys: if role == Role::Record {
+                self.footage_keys.borrow().clone()
+            } else {
+                FootageKeys::default()
+            },
         }
     }
 
@@ -245,6 +270,7 @@ impl Desk {
                 Some(Err(reason)) => refused(&reason),
                 None => refused("This recorder's disk is its owner's to format."),
             },
+            Ask::NewRecoveryKey => self.new_recovery_key(),
             Ask::KeepAccounts(text) => match self.keeper.set(ACCOUNTS, text.0.as_bytes()) {
                 Ok(()) => {
                     *lock(&self.accounts) = text.0;
@@ -255,6 +281,23 @@ impl Desk {
                     refused(&error.to_string())
                 }
             },
+        }
+    }
+
+    fn new_recovery_key(&self) -> Answer {
+        if self.footage_keys.borrow().device.is_none() {
+            return refused("What is kept now is lost with the next restart, so no disk is encrypted.");
+        }
+        match footage_keys::new_recovery_key(&*self.keeper) {
+            Ok((text, owner)) => {
+                self.footage_keys.send_modify(|keys| keys.owner = Some(owner));
+                tracing::info!("a recovery key was made");
+                Answer::RecoveryKey(SecretText(text.to_string()))
+            }
+            Err(error) => {
+                tracing::error!(%error, "no recovery key could be made");
+                refused(&error.to_string())
+            }
         }
     }
 
@@ -316,6 +359,7 @@ pub(in crate::warden) mod tests {
             board: "pc".to_owned(),
             keeper: Arc::new(FolderKeeper::new(dir.to_owned(), dir.join("settings.toml"))),
             identity: Identity { certificate_pem: "c".to_owned(), key_pem: "k".to_owned() },
+            footage_keys: FootageKeys { device: Some([7; 32]), owner: None },
             settings: Settings::new(),
             accounts: String::new(),
             volumes: vec![Volume { dir: Some(dir.join("volume")), ..Volume::default() }],
@@ -329,6 +373,7 @@ pub(in crate::warden) mod tests {
             name: name.to_owned(),
             time_zone: "Etc/UTC".to_owned(),
             rtsp_enabled: true,
+            encrypt_new_disks: true,
         })
     }
 
@@ -361,8 +406,26 @@ pub(in crate::warden) mod tests {
         for role in Role::ALL {
             assert_eq!(desk.config_for(role).serve.is_some(), role == Role::Serve, "{role}");
             assert_eq!(!desk.config_for(role).volumes.is_empty(), role == Role::Record, "{role}");
+            let keys = desk.config_for(role).footage_keys;
+            assert_eq!(keys != FootageKeys::default(), role == Role::Record, "{role}");
             let changed = matches!(desk.ask(role, rename("Barn")), Answer::Changed(_));
             assert_eq!(changed, role == Role::Serve, "{role}");
         }
+    }
+
+    #[test]
+    fn a_recovery_key_is_told_to_whoever_asked_and_what_it_opens_to_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let desk = desk(dir.path());
+        let mut watch = desk.watch_footage_keys();
+        assert!(matches!(desk.ask(Role::Record, Ask::NewRecoveryKey), Answer::Refused(_)));
+        let Answer::RecoveryKey(text) = desk.ask(Role::Serve, Ask::NewRecoveryKey) else { panic!("no key") };
+        let key = store::RecoveryKey::parse(&text.0).unwrap();
+        assert!(watch.has_changed().unwrap());
+        let owner = watch.borrow_and_update().owner;
+        assert_eq!(owner.as_ref(), Some(store::OwnerKey::of(&key).as_bytes()));
+        assert_eq!(desk.config_for(Role::Record).footage_keys.owner, owner);
+        desk.footage_keys.send_replace(FootageKeys::default());
+        assert!(matches!(desk.ask(Role::Serve, Ask::NewRecoveryKey), Answer::Refused(_)));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Values under names. On a PC they are files in the data folder, as people know them; on a board they are in
 //! the state log in flash, so that a recorder whose disk is away is still its owner's. Names are settings-vN
-//! (a text for each version of settings, `kept.rs`), `accounts` and `identity`; on a board, boot state and keys
-//! of the update lie beside them in the same log.
+//! (a text for each version of settings, `kept.rs`), `accounts`, `identity`, `footage-key` and `footage-owner`; on a board,
+//! boot state and keys of the update lie beside them in the same log.
 //!
 //! Invariant: when `set` returned, the value is kept whole; until then the old one is.
 
@@ -14,12 +14,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::files;
+use crate::footage_keys;
 use crate::settings::VERSION;
 
 /// What is kept under these names.
 pub(super) const ACCOUNTS: &str = "accounts";
 /// Certificate and key, PEM, one after the other.
 pub(super) const IDENTITY: &str = "identity";
+/// The device's key for footage (`footage_keys.rs`).
+pub(super) const FOOTAGE_KEY: &str = "footage-key";
+/// What is derived from the owner's recovery key.
+pub(super) const FOOTAGE_OWNER: &str = "footage-owner";
 /// The largest file read: 64 channels need about 30 KB of settings.
 const MAX_FILE_BYTES: u64 = 256 << 10;
 
@@ -38,6 +43,10 @@ pub(crate) trait Keeper: Send + Sync {
     fn remove(&self, key: &str) -> io::Result<()>;
     /// What to call the value before people.
     fn title(&self, key: &str) -> String;
+    /// Whether what is kept is there after a restart.
+    fn outlives_restart(&self) -> bool {
+        true
+    }
 }
 
 /// A PC's: files in the data folder.
@@ -55,6 +64,8 @@ impl FolderKeeper {
     fn path(&self, key: &str) -> PathBuf {
         match key {
             ACCOUNTS => self.data.join("accounts.toml"),
+            FOOTAGE_KEY => self.data.join(footage_keys::DEVICE_FILE),
+            FOOTAGE_OWNER => self.data.join(footage_keys::OWNER_FILE),
             _ if key == settings_key(VERSION) => self.settings_file.clone(),
             other => self.data.join(format!("{other}.toml")),
         }
@@ -88,7 +99,11 @@ impl Keeper for FolderKeeper {
             files::replace(&private, second.as_bytes())?;
             return files::replace(&certificate, first.as_bytes());
         }
-        files::replace(&self.path(key), value)
+        let path = self.path(key);
+        if path.starts_with(self.data.join(IDENTITY)) {
+            files::make_private_dir(&self.data.join(IDENTITY))?;
+        }
+        files::replace(&path, value)
     }
 
     fn remove(&self, key: &str) -> io::Result<()> {
@@ -151,6 +166,10 @@ impl Keeper for MemoryKeeper {
     fn title(&self, key: &str) -> String {
         format!("{key} in memory")
     }
+
+    fn outlives_restart(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]
@@ -169,9 +188,13 @@ pub(in crate::warden) mod tests {
     /// What every keeper does; `flash_keeper` asks for it too.
     pub(in crate::warden) fn check(keeper: &dyn Keeper) {
         let identity = "-----BEGIN CERTIFICATE-----\nQQ==\n-----BEGIN PRIVATE KEY-----\nQg==\n";
-        for (key, value) in
-            [(ACCOUNTS, "a"), (IDENTITY, identity), ("settings-v1", "s"), ("settings-v2", "t")]
-        {
+        for (key, value) in [
+            (ACCOUNTS, "a"),
+            (IDENTITY, identity),
+            (FOOTAGE_KEY, "k"),
+            ("settings-v1", "s"),
+            ("settings-v2", "t"),
+        ] {
             assert_eq!(keeper.get(key).unwrap(), None);
             keeper.set(key, b"before").unwrap();
             keeper.set(key, value.as_bytes()).unwrap();

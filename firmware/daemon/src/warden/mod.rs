@@ -3,7 +3,7 @@
 //! It listens on no network and parses no footage, so that what watches cannot be reached by what it watches.
 //! `run` is its life on a PC and `board` on a board, `supervisor` one role's, `desk` what roles may ask of it,
 //! `overview` the picture of the whole that people see, `keeper` where things are kept, `kept` the settings
-//! there, `identity` the key and certificate, `backoff` the pause before a restart. Of a board alone are
+//! there, `identity` the key and certificate, `footage_keys` what footage is encrypted with, `backoff` the pause before a restart. Of a board alone are
 //! `children` (orphans), `disks`, `network`, `time`, `contacts` (alarms and the button), `indicators` (lights),
 //! `devices` (where contacts and lights are) and `watchdog`.
 //! New software: `update` is the picture of it and its orders, `update_start` its beginning, `update_slots` where
@@ -20,6 +20,7 @@ mod devices;
 mod disk_hands;
 mod disks;
 mod flash_keeper;
+mod footage_keys;
 mod identity;
 mod indicators;
 mod keeper;

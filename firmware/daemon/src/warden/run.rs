@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::desk::{Desk, Opening};
+use super::footage_keys;
 use super::identity;
 use super::keeper::{ACCOUNTS, FolderKeeper, IDENTITY, Keeper};
 use super::kept;
@@ -50,6 +51,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), StartError> {
     let accounts = accounts(&*keeper)?;
     let identity = identity::load_or_make(&*keeper, &settings.name)
         .map_err(|error| format!("cannot use {}: {error}", keeper.title(IDENTITY)))?;
+    let footage_keys = footage_keys::load_or_make(&*keeper)?;
     let run_dir = run_dir(&data)?;
     println!("Candor {} on board {}", env!("CARGO_PKG_VERSION"), board.name);
     println!("Certificate fingerprint (SHA-256): {}", identity::fingerprint(&identity.certificate_pem)?);
@@ -63,6 +65,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), StartError> {
         board: args.board.clone(),
         keeper,
         identity,
+        footage_keys,
         settings,
         accounts,
         volumes,

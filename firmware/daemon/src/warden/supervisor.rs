@@ -114,6 +114,7 @@ impl<'a> Life<'a> {
     async fn live(mut self, stop: &mut watch::Receiver<bool>) -> Result<(), String> {
         let mut settings = self.desk.watch_settings();
         let mut volumes = self.desk.watch_volumes();
+        let mut footage_keys = self.desk.watch_footage_keys();
         let mut snapshot = self.desk.watch_snapshot();
         let mut console = self.desk.watch_console();
         // What was said before it started is still true.
@@ -143,6 +144,13 @@ impl<'a> Life<'a> {
                     Err(_) => Ok(()),
                 },
                 changed = volumes.changed(), if is_record => match changed {
+                    Ok(()) => {
+                        let config = self.desk.config_for(self.role);
+                        self.order(&ToRole::Configure(Box::new(config))).await
+                    }
+                    Err(_) => Ok(()),
+                },
+                changed = footage_keys.changed(), if is_record => match changed {
                     Ok(()) => {
                         let config = self.desk.config_for(self.role);
                         self.order(&ToRole::Configure(Box::new(config))).await

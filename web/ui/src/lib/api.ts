@@ -1,6 +1,6 @@
 // The only way to the recorder's HTTP API: JSON, session cookie, CSRF header, and one error type for everything that fails.
 import type {
-  Camera, CameraInput, Channel, NewStreamKey, Recording, RecorderState, Session, Settings, StreamKey, StreamKind, Timeline,
+  Camera, CameraInput, Channel, Claimed, NewStreamKey, Recording, RecorderState, Session, Settings, StreamKey, StreamKind, Timeline,
   Update,
 } from './views'
 import { rfc3339 } from './time'
@@ -121,7 +121,7 @@ function range(startMs: number, endMs: number): string {
 
 export const api = {
   state: () => call<RecorderState>('GET', '/state'),
-  claim: (input: { setup_code: string; user: string; password: string }) => call<Session>('POST', '/claim', input),
+  claim: (input: { setup_code: string; user: string; password: string }) => call<Claimed>('POST', '/claim', input),
   session: () => call<Session>('GET', '/session'),
   logIn: (input: { user: string; password: string }) => call<Session>('POST', '/session', input),
   logOut: () => call<void>('DELETE', '/session'),
@@ -148,6 +148,10 @@ export const api = {
   setOwnerKey: (input: { public_key: string; code: string }) => call<void>('PUT', '/update/owner-key', input),
   removeOwnerKey: (input: { code: string }) => call<void>('DELETE', '/update/owner-key', input),
   formatDisk: (device: string) => call<void>('POST', `/disks/${encodeURIComponent(device)}/format`, { confirm: 'ERASE' }, undefined, LONG_WORK_MS),
+
+  newRecoveryKey: (password: string) => call<{ recovery_key: string }>('POST', '/storage/recovery-key', { password }),
+  unlockDisk: (path: string, recovery_key: string) => call<void>('POST', '/storage/unlock', { path, recovery_key: recovery_key.replace(/\s+/g, ' ').trim() }),
+  eraseFootage: (path: string) => call<void>('POST', '/storage/erase', { path, confirm: 'ERASE' }, undefined, LONG_WORK_MS),
 
   settings: () => call<Settings>('GET', '/settings'),
   saveSettings: (settings: Settings) => call<Settings>('PUT', '/settings', settings),

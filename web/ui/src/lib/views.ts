@@ -27,6 +27,11 @@ export interface Session {
   csrf: string
 }
 
+/** The first owner's session, and the recovery key; null when the recorder could not make one. */
+export interface Claimed extends Session {
+  recovery_key: string | null
+}
+
 export interface Stream {
   codec: string
   width: number
@@ -98,7 +103,9 @@ export interface Disk {
   path: string
   /** Such as `sda`; null where the operating system looks after disks. */
   device: string | null
-  state: 'ok' | 'full' | 'error' | 'unformatted' | 'missing'
+  state: 'ok' | 'full' | 'error' | 'unformatted' | 'missing' | 'locked'
+  /** Who can read its footage: anybody, this recorder, this recorder and its recovery key, another recorder. */
+  encryption: 'off' | 'device_only' | 'recoverable' | 'locked' | null
   message?: string | null
   total_bytes: number
   used_bytes: number
@@ -195,4 +202,5 @@ export interface Settings {
   name: string
   time_zone: string
   rtsp_enabled: boolean
+  encrypt_new_disks: boolean
 }

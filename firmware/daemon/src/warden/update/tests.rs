@@ -19,6 +19,7 @@ use web::update_views::{OwnerKeyInput, PresenceInput};
 
 use super::*;
 use crate::args::{InstallArgs, UpdateCommand};
+use crate::footage_keys::FootageKeys;
 use crate::messages::{Answer, Ask, Volume};
 use crate::settings::Settings;
 use crate::update_command;
@@ -128,6 +129,7 @@ fn open_board(
         board: "virt-a7".to_owned(),
         keeper: Arc::new(FlashKeeper::new(Arc::clone(&log))),
         identity: Identity { certificate_pem: String::new(), key_pem: String::new() },
+        footage_keys: FootageKeys::default(),
         settings: Settings::new(),
         accounts: String::new(),
         volumes: vec![Volume { dir: disk.then(|| data.join("volume")), ..Volume::default() }],
