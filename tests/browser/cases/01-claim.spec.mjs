@@ -2,6 +2,21 @@
 import { fillLogin } from '../support/app.mjs'
 import { expect, test } from '../support/test.mjs'
 
+/** Types the group of the recovery key that is asked for, and gives all of them. */
+async function store(page) {
+  const items = page.getByTestId('recovery-key').getByRole('listitem')
+  await expect(items.first()).toBeVisible()
+  const groups = await items.allTextContents()
+  const confirm = page.getByTestId('recovery-confirm')
+  const stored = confirm.getByRole('button', { name: 'I have stored it' })
+  await expect(stored, 'not before a part of it was typed').toBeDisabled()
+  const label = await confirm.getByText(/^Type group \d/).textContent()
+  await confirm.getByLabel(/^Type group/).fill(groups[Number(label.match(/\d/)[0]) - 1])
+  await stored.click()
+  await expect(page.getByTestId('recovery-key')).toHaveCount(0)
+  return groups
+}
+
 test('the recorder is claimed with its set-up code alone, then opened by log-in', async ({ page, recorder, complaints }) => {
   const { owner } = recorder
   // The refused code and the refused password are errors to the browser's console.
@@ -21,6 +36,7 @@ test('the recorder is claimed with its set-up code alone, then opened by log-in'
 
   await form.getByLabel('Set-up code').fill(recorder.setupCode)
   await claim.click()
+  expect(await store(page), 'the recovery key is shown, once').toHaveLength(8)
   await expect(page.getByTestId('live-grid')).toBeVisible()
 
   await page.getByTestId('log-out').click()
@@ -40,4 +56,22 @@ test('nobody sees anything without a session', async ({ claimed, page }) => {
   await expect(page.getByTestId('login-form')).toBeVisible()
   await fillLogin(page, claimed)
   await expect(page.getByTestId('camera-row-1'), 'after the log-in the asked page opens').toBeVisible()
+})
+
+test('a recovery key is made anew by whoever knows the password, and opens the disk', async ({ owned: page, claimed, complaints }) => {
+  complaints.allow(/422 .*\/storage\/recovery-key$/)
+  await page.goto('/settings/general')
+  await expect(page.getByTestId('encrypt-switch'), 'on by default').toBeChecked()
+  await page.getByTestId('recovery-new').click()
+  const dialog = page.getByTestId('recovery-dialog')
+  const make = dialog.getByRole('button', { name: 'Make a new key' })
+  await dialog.getByLabel('Your password').fill('not this one')
+  await make.click()
+  await expect(dialog.getByRole('alert')).toContainText('not your password')
+  await dialog.getByLabel('Your password').fill(claimed.password)
+  await make.click()
+  expect(await store(page)).toHaveLength(8)
+  await expect(dialog).toHaveCount(0)
+  await page.goto('/health')
+  await expect(page.getByTestId('disk-encryption').first()).toHaveText('yes, opens with the recovery key')
 })

@@ -10,6 +10,7 @@ const footage = { write_bytes_per_sec: 0, oldest: null, newest: null }
 const DISKS = [
   { path: '/data', device: 'sda', state: 'ok', message: '', total_bytes: 4e12, used_bytes: 1.34e12, write_bytes_per_sec: 1.3e6, oldest: '2026-11-01T08:00:00Z', newest: '2026-11-20T08:00:00Z' },
   { path: '', device: 'sdb', state: 'unformatted', message: '', total_bytes: 2e12, used_bytes: 0, ...footage },
+  { path: '/media/sdd', device: 'sdd', state: 'locked', encryption: 'locked', message: 'The footage on this disk is encrypted, and this recorder does not have its key.', total_bytes: 3e12, used_bytes: 0, ...footage },
   { path: '', device: 'sdc', state: 'missing', message: '', total_bytes: 0, used_bytes: 0, ...footage },
 ]
 
@@ -88,6 +89,10 @@ for (const { look, options } of LOOKS) {
         await page.getByRole('button', { name: 'Format… sda' }).click()
         await expect(page.getByTestId('confirm-dialog')).toContainText('All footage on this disk is lost')
         await seen('disk-format')
+        await page.getByTestId('confirm-dialog').getByRole('button', { name: 'Cancel' }).click()
+        await page.getByRole('button', { name: 'Unlock… sdd' }).click()
+        await expect(page.getByTestId('unlock-dialog')).toBeVisible()
+        await seen('disk-unlock')
       })
     })
   })
@@ -120,6 +125,39 @@ test('a disk is formatted after ERASE is typed; what is lost is named', async ({
   await expect(blank).not.toContainText('Formatting has begun')
 })
 
+test('a locked disk opens with its recovery key; its footage is erased after ERASE is typed', async ({ page, mock, complaints }) => {
+  complaints.allow(/422 .*\/storage\/unlock$/)
+  await mock('disks', DISKS)
+  await page.goto('/health')
+  const disk = page.locator('[data-device="sdd"]')
+  await expect(disk).toContainText('this recorder does not have its key')
+  const dialog = page.getByTestId('unlock-dialog')
+  await disk.getByRole('button', { name: 'Unlock…' }).click()
+  const key = dialog.getByLabel('Recovery key')
+  const unlock = dialog.getByRole('button', { name: 'Unlock' })
+  await key.fill('4KQ7W-9M2XD')
+  await expect(dialog).toContainText('30 of 40 letters and digits are missing')
+  await expect(unlock).toBeDisabled()
+  await key.fill('0'.repeat(40))
+  await unlock.click()
+  await expect(dialog.getByRole('alert')).toContainText('not this disk')
+  await key.fill('4kq7w 9m2xd 0tz3h vb8rc n6yj5 ega1p 7sf4m 2xq0t')
+  await unlock.click()
+  await expect(dialog).toHaveCount(0)
+  await expect(disk).toHaveAttribute('data-state', 'ok')
+  await expect(disk.getByTestId('disk-encryption')).toHaveText('yes, opens with the recovery key')
+
+  await disk.getByRole('button', { name: 'Erase footage…' }).click()
+  const confirm = page.getByTestId('confirm-dialog')
+  await expect(confirm).toContainText('not with any recovery key')
+  const erase = confirm.getByRole('button', { name: 'Destroy the key' })
+  await expect(erase).toBeDisabled()
+  await confirm.getByLabel(/^Type/).fill('ERASE')
+  await erase.click()
+  await expect(confirm).toHaveCount(0)
+  await expect(disk).toContainText('none yet')
+})
+
 test.describe('a viewer', () => {
   test.use({ role: 'viewer' })
 
@@ -127,6 +165,6 @@ test.describe('a viewer', () => {
     await mock('disks', DISKS)
     await page.goto('/health')
     await expect(page.locator('[data-device="sdb"]')).toContainText('not formatted')
-    await expect(page.getByRole('button', { name: /^Format/ })).toHaveCount(0)
+    await expect(page.getByRole('button', { name: /^(Format|Unlock|Erase)/ })).toHaveCount(0)
   })
 })
