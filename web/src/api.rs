@@ -162,6 +162,15 @@ pub trait Recording: Send + Sync + 'static {
     fn read(&self, range: Range<u64>) -> impl Future<Output = Result<Bytes, ApiError>> + Send;
 }
 
+/// Bytes that are made while they are sent, as many as there are. Dropping it ends the making.
+pub trait ByteStream: Send + 'static {
+    /// For the header of that name.
+    fn content_type(&self) -> String;
+
+    /// The next ones, a few hundred KiB at most; `None` at the end. It is not asked while the client is slow.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, ApiError>> + Send;
+}
+
 /// What the API can do.
 pub trait Api: Send + Sync + 'static {
     /// A live view.
@@ -170,6 +179,8 @@ pub trait Api: Send + Sync + 'static {
     type Updates: Updates;
     /// A recording as a file.
     type Recording: Recording;
+    /// A recording as a stream.
+    type Stream: ByteStream;
 
     /// `GET /state`. Called for every request of the claim too, so it must be cheap.
     fn state(&self) -> impl Future<Output = State> + Send;
@@ -308,6 +319,41 @@ pub trait Api: Send + Sync + 'static {
         span: Span,
         purpose: Purpose,
     ) -> impl Future<Output = Result<Self::Recording, ApiError>> + Send;
+
+    /// `GET /channels/{n}/playback.mp4`; media time is wall time less `zero`.
+    ///
+    /// # Errors
+    /// `NotFound` (no_channel, no_footage), `TooMany`, `Unavailable`.
+    fn playback(
+        &self,
+        caller: Caller,
+        channel: u16,
+        span: Span,
+        zero: UtcTime,
+        audio: bool,
+    ) -> impl Future<Output = Result<Self::Stream, ApiError>> + Send;
+
+    /// `GET /export.mp4`: at least one channel, each once.
+    ///
+    /// # Errors
+    /// `NotFound` (no_channel, no_footage), `TooMany`, `Unavailable`.
+    fn export_mp4(
+        &self,
+        caller: Caller,
+        channels: Vec<u16>,
+        span: Span,
+    ) -> impl Future<Output = Result<Self::Recording, ApiError>> + Send;
+
+    /// `GET /export.zip`: at least one channel, each once.
+    ///
+    /// # Errors
+    /// `NotFound` (no_channel, no_footage), `TooMany`, `Unavailable`.
+    fn export_zip(
+        &self,
+        caller: Caller,
+        channels: Vec<u16>,
+        span: Span,
+    ) -> impl Future<Output = Result<Self::Stream, ApiError>> + Send;
 
     /// `GET /system`.
     ///

@@ -3,28 +3,27 @@
 //! Does not belong here: who may call (`routes.rs`), and what a call does (the daemon's).
 
 use axum::Extension;
+use axum::extract::State as Shared;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Request, State as Shared};
 use axum::response::Response;
-use http::header::{CONTENT_DISPOSITION, SET_COOKIE};
-use http::{HeaderValue, StatusCode, Uri};
+use http::header::SET_COOKIE;
+use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{created, done, json, ok};
-use crate::api::{Api, NewOwner, NewSession, Purpose, SessionToken, Span};
+use crate::api::{Api, NewOwner, NewSession, SessionToken};
 use crate::error::ApiError;
 use crate::gate::{Peer, SignedIn};
 use crate::input::{At, JsonBody, Switch, query};
-use crate::limits::{MAX_RECORDING, MAX_TIMELINE, channel_number, span};
+use crate::limits::channel_number;
 use crate::site::Site;
 use crate::storage_views::Claimed;
-use crate::time::UtcTime;
 use crate::views::{
-    Camera, CameraInput, Channel, ChannelInput, ClaimInput, LoginInput, NewStreamKey, RecordingInfo, Session,
-    Settings, State, StreamKey, StreamKeyInput, StreamName, System, Timeline, Trust,
+    Camera, CameraInput, Channel, ChannelInput, ClaimInput, LoginInput, NewStreamKey, Session, Settings,
+    State, StreamKey, StreamKeyInput, StreamName, System, Trust,
 };
-use crate::{cookie, file, live_socket, update_stream};
+use crate::{cookie, live_socket, update_stream};
 
 type Answer = Result<Response, ApiError>;
 type User = Extension<SignedIn>;
@@ -175,96 +174,6 @@ pub(crate) async fn live<A: Api>(
     })?;
     let live = site.api.live(user.caller, channel, stream, audio == Switch::On).await?;
     Ok(live_socket::answer(upgrade, live, site, user.token))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TimelineQuery {
-    start: UtcTime,
-    end: UtcTime,
-    channel: Option<u16>,
-}
-
-/// What is recorded, at most two years at once.
-#[utoipa::path(get, path = "/timeline", tag = "recordings",
-    params(("start" = UtcTime, Query), ("end" = UtcTime, Query),
-        ("channel" = Option<u16>, Query, description = "Only this one")),
-    responses((status = 200, body = Timeline)))]
-pub(crate) async fn timeline<A: Api>(
-    Shared(site): Shared<Site<A>>,
-    Extension(user): User,
-    uri: Uri,
-) -> Answer {
-    let TimelineQuery { start, end, channel } = query(&uri)?;
-    let span = span(start, end, MAX_TIMELINE)?;
-    let channel = channel.map(channel_number).transpose()?;
-    ok(site.api.timeline(user.caller, span, channel).await)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SpanQuery {
-    start: UtcTime,
-    end: UtcTime,
-}
-
-/// What a recording would be, at most 12 hours at once.
-#[utoipa::path(get, path = "/channels/{n}/recording", tag = "recordings",
-    params(("n" = u16, Path, description = "The channel, from 1"),
-        ("start" = UtcTime, Query), ("end" = UtcTime, Query)),
-    responses((status = 200, body = RecordingInfo)))]
-pub(crate) async fn recording_info<A: Api>(
-    Shared(site): Shared<Site<A>>,
-    Extension(user): User,
-    At(n): At<u16>,
-    uri: Uri,
-) -> Answer {
-    let channel = channel_number(n)?;
-    let SpanQuery { start, end } = query(&uri)?;
-    ok(site.api.recording_info(user.caller, channel, span(start, end, MAX_RECORDING)?).await)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RecordingQuery {
-    start: UtcTime,
-    end: UtcTime,
-    #[serde(default)]
-    download: Switch,
-}
-
-/// A recording as MP4, at most 12 hours at once, whole or a range of its bytes.
-#[utoipa::path(get, path = "/channels/{n}/recording.mp4", tag = "recordings",
-    params(("n" = u16, Path, description = "The channel, from 1"),
-        ("start" = UtcTime, Query), ("end" = UtcTime, Query),
-        ("download" = Option<u8>, Query, description = "1 to keep it as a file", minimum = 0, maximum = 1),
-        ("Range" = Option<String>, Header, description = "One range of bytes (RFC 9110 section 14.2)"),
-        ("If-Range" = Option<String>, Header, description = "The ETag that the range is of")),
-    responses((status = 200, content_type = "video/mp4"), (status = 206, content_type = "video/mp4"),
-        (status = 416, body = crate::error::ErrorBody)))]
-pub(crate) async fn recording<A: Api>(
-    Shared(site): Shared<Site<A>>,
-    Extension(user): User,
-    At(n): At<u16>,
-    request: Request,
-) -> Answer {
-    let channel = channel_number(n)?;
-    let RecordingQuery { start, end, download } = query(request.uri())?;
-    let span = span(start, end, MAX_RECORDING)?;
-    let purpose = if download == Switch::On { Purpose::Export } else { Purpose::Playback };
-    let headers = request.headers().clone();
-    let recording = site.api.recording(user.caller, channel, span, purpose).await?;
-    let alive = move || site.api.session_alive(&user.token);
-    let mut response = file::answer(&headers, recording, alive)?;
-    if purpose == Purpose::Export && response.status().is_success() {
-        response.headers_mut().insert(CONTENT_DISPOSITION, attachment(channel, span)?);
-    }
-    Ok(response)
-}
-
-fn attachment(channel: u16, span: Span) -> Result<HeaderValue, ApiError> {
-    let name = format!("candor-ch{channel}-{}.mp4", span.start.file_name_part());
-    HeaderValue::try_from(format!("attachment; filename=\"{name}\"")).map_err(ApiError::internal)
 }
 
 /// Processes, disks and confinement.

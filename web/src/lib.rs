@@ -14,6 +14,7 @@ mod assets;
 mod cookie;
 mod error;
 mod file;
+mod footage_handlers;
 mod gate;
 mod handlers;
 mod input;
@@ -28,6 +29,7 @@ mod server;
 mod site;
 mod storage_handlers;
 pub mod storage_views;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -38,8 +40,8 @@ mod upload;
 pub mod views;
 
 pub use api::{
-    Api, Caller, Live, LiveMessage, NewOwner, NewSession, Purpose, Recording, SessionToken, Span, Update,
-    Updates,
+    Api, ByteStream, Caller, Live, LiveMessage, NewOwner, NewSession, Purpose, Recording, SessionToken, Span,
+    Update, Updates,
 };
 pub use error::{ApiError, ErrorBody, ErrorDetail, ErrorKind};
 pub use openapi::openapi_json;

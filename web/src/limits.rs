@@ -38,6 +38,13 @@ pub const MAX_SETUP_CODE_CHARS: usize = 32;
 /// The longest span of one recording. Over a gap its last picture stays, and a sample of an MP4 cannot last longer
 /// than 13 hours: 32 bits of 1/90 000 s (ISO 14496-12 section 8.6.1.2).
 pub const MAX_RECORDING: Duration = Duration::from_secs(12 * 3600);
+/// The most channels in one export: players decode all tracks of a file at once.
+pub const MAX_EXPORT_CHANNELS: usize = 16;
+/// How long before its start media time 0 of a playback is at least: the keyframe that is needed may be two minutes older,
+/// and no media time is negative.
+pub const MIN_PLAYBACK_LEAD: Duration = Duration::from_secs(300);
+/// How long before its start media time 0 of a playback is at most: a day and a span, so that a page can count from midnight.
+pub const MAX_PLAYBACK_LEAD: Duration = Duration::from_secs(48 * 3600);
 /// The longest span of a timeline: two years.
 pub const MAX_TIMELINE: Duration = Duration::from_secs(2 * 366 * 86_400);
 /// The longest file name that common file systems have.
@@ -185,6 +192,30 @@ pub(crate) fn channel_number(number: u16) -> Result<u16, ApiError> {
         Ok(number)
     } else {
         Err(ApiError::not_found("no_channel", format!("Channels go from 1 to {MAX_CHANNEL}.")))
+    }
+}
+
+/// The channels of an export, each once.
+pub(crate) fn channel_numbers(mut numbers: Vec<u16>) -> Result<Vec<u16>, ApiError> {
+    for at in (1..numbers.len()).rev() {
+        if numbers[..at].contains(&numbers[at]) {
+            numbers.remove(at);
+        }
+    }
+    if numbers.is_empty() || numbers.len() > MAX_EXPORT_CHANNELS {
+        return Err(out_of_range("channel", format!("Choose 1 to {MAX_EXPORT_CHANNELS} channels.")));
+    }
+    numbers.into_iter().map(channel_number).collect()
+}
+
+/// Media time 0 of a playback of `span`.
+pub(crate) fn playback_zero(zero: UtcTime, span: Span) -> Result<UtcTime, ApiError> {
+    let lead = i128::from(span.start.as_unix_micros()) - i128::from(zero.as_unix_micros());
+    let (least, most) = (MIN_PLAYBACK_LEAD.as_micros(), MAX_PLAYBACK_LEAD.as_micros());
+    if (least.cast_signed()..=most.cast_signed()).contains(&lead) {
+        Ok(zero)
+    } else {
+        Err(out_of_range("zero", "Give a time from 48 hours to 5 minutes before the start."))
     }
 }
 

@@ -17,7 +17,7 @@ use utoipa::openapi::{Content, PathItem, Ref, ResponseBuilder, Server};
 use crate::answer::json;
 use crate::error::{ErrorBody, ErrorDetail};
 use crate::routes::{Access, BASE, ROUTES, Route};
-use crate::{cookie, handlers, storage_handlers, update_handlers};
+use crate::{cookie, footage_handlers, handlers, storage_handlers, update_handlers};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -36,9 +36,12 @@ use crate::{cookie, handlers, storage_handlers, update_handlers};
         handlers::set_camera,
         handlers::remove_camera,
         handlers::live,
-        handlers::timeline,
-        handlers::recording_info,
-        handlers::recording,
+        footage_handlers::timeline,
+        footage_handlers::recording_info,
+        footage_handlers::recording,
+        footage_handlers::playback,
+        footage_handlers::export_mp4,
+        footage_handlers::export_zip,
         handlers::system,
         handlers::trust,
         handlers::updates,

@@ -12,7 +12,7 @@ use crate::gate::{gate, no_such_page};
 use crate::routes::{BASE, Op, ROUTES, Route};
 use crate::security::around;
 use crate::site::Site;
-use crate::{handlers, openapi, storage_handlers, update_handlers};
+use crate::{footage_handlers, handlers, openapi, storage_handlers, update_handlers};
 
 /// The whole site: the API and the browser app.
 pub(crate) fn router<A: Api>(site: Site<A>) -> Router {
@@ -42,9 +42,12 @@ fn handler<A: Api>(route: &Route) -> MethodRouter<Site<A>> {
         Op::SetCamera => on(method, handlers::set_camera::<A>),
         Op::RemoveCamera => on(method, handlers::remove_camera::<A>),
         Op::Live => on(method, handlers::live::<A>),
-        Op::Timeline => on(method, handlers::timeline::<A>),
-        Op::RecordingInfo => on(method, handlers::recording_info::<A>),
-        Op::Recording => on(method, handlers::recording::<A>),
+        Op::Timeline => on(method, footage_handlers::timeline::<A>),
+        Op::RecordingInfo => on(method, footage_handlers::recording_info::<A>),
+        Op::Recording => on(method, footage_handlers::recording::<A>),
+        Op::Playback => on(method, footage_handlers::playback::<A>),
+        Op::ExportMp4 => on(method, footage_handlers::export_mp4::<A>),
+        Op::ExportZip => on(method, footage_handlers::export_zip::<A>),
         Op::System => on(method, handlers::system::<A>),
         Op::Trust => on(method, handlers::trust::<A>),
         Op::Updates => on(method, handlers::updates::<A>),

@@ -42,6 +42,9 @@ pub(crate) enum Op {
     Timeline,
     RecordingInfo,
     Recording,
+    Playback,
+    ExportMp4,
+    ExportZip,
     System,
     Trust,
     Updates,
@@ -92,7 +95,7 @@ const fn with_query(op: Op, method: Method, path: &'static str, access: Access) 
 }
 
 /// All routes.
-pub(crate) static ROUTES: [Route; 36] = [
+pub(crate) static ROUTES: [Route; 39] = [
     row(Op::State, Method::GET, "/state", ANYONE),
     row(Op::OpenApi, Method::GET, "/openapi.json", ANYONE),
     row(Op::Claim, Method::POST, "/claim", Access::Unclaimed),
@@ -109,6 +112,9 @@ pub(crate) static ROUTES: [Route; 36] = [
     with_query(Op::Timeline, Method::GET, "/timeline", VIEWER),
     with_query(Op::RecordingInfo, Method::GET, "/channels/{n}/recording", VIEWER),
     with_query(Op::Recording, Method::GET, "/channels/{n}/recording.mp4", VIEWER),
+    with_query(Op::Playback, Method::GET, "/channels/{n}/playback.mp4", VIEWER),
+    with_query(Op::ExportMp4, Method::GET, "/export.mp4", VIEWER),
+    with_query(Op::ExportZip, Method::GET, "/export.zip", VIEWER),
     row(Op::System, Method::GET, "/system", VIEWER),
     row(Op::Trust, Method::GET, "/trust", VIEWER),
     row(Op::Updates, Method::GET, "/updates", VIEWER),

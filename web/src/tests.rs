@@ -12,6 +12,7 @@ mod connections;
 mod document;
 mod files;
 mod memory;
+mod streams;
 mod threats;
 mod updates;
 mod upload;

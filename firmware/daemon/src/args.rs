@@ -31,7 +31,7 @@ pub(crate) enum Command {
     /// Look after a volume of footage while the recorder is off
     #[command(subcommand)]
     Store(StoreCommand),
-    /// Write a range of a channel's footage to an MP4 file
+    /// Write a range of footage to an MP4 file, or a zip of several
     Export(ExportArgs),
     /// Verify a bundle of new software, or install it
     #[command(subcommand)]
@@ -132,19 +132,19 @@ pub(crate) struct ProbeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// The recorder's data folder
-    #[arg(long)]
-    pub(crate) data: PathBuf,
-    /// The channel's number
-    #[arg(long)]
-    pub(crate) channel: u16,
+    /// The recorder's data folder, or a volume; several are read as one
+    #[arg(long, required = true)]
+    pub(crate) data: Vec<PathBuf>,
+    /// The channel's number; several go into one file
+    #[arg(long, required = true)]
+    pub(crate) channel: Vec<u16>,
     /// The first moment, such as 2026-11-20T14:10:00Z
     #[arg(long)]
     pub(crate) start: Timestamp,
     /// The moment after the last
     #[arg(long)]
     pub(crate) end: Timestamp,
-    /// The file to write; it must not exist yet
+    /// The file to write: .mp4 with a track for each stream, or .zip with an .mp4 for each channel; it must not exist yet
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) recovery: RecoveryArgs,

@@ -20,15 +20,27 @@ pub(crate) fn socket_path(run_dir: &Path) -> PathBuf {
     run_dir.join("record.sock")
 }
 
+/// Which file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileOf {
+    /// Each with what players call its tracks.
+    pub(crate) channels: Vec<(ChannelId, String)>,
+    pub(crate) start: WallTime,
+    pub(crate) end: WallTime,
+}
+
 /// A question.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
     /// What is recorded of these channels' main streams between two moments.
     Timeline { channels: Vec<ChannelId>, start: WallTime, end: WallTime },
     /// A range as an MP4 file: its size and how its time runs.
-    Plan { channel: ChannelId, start: WallTime, end: WallTime },
+    Plan(FileOf),
     /// A part of that file; the plan is made again when it is no longer kept.
-    Read { channel: ChannelId, start: WallTime, end: WallTime, etag: String, offset: u64, length: u32 },
+    Read { file: FileOf, etag: String, offset: u64, length: u32 },
+    /// Fragments from `start` on, media time 0 being `zero`. Answered by [`Response::Stream`], any number of
+    /// [`Response::Bytes`] and an [`Response::End`]; a connection that ends instead may be asked anew.
+    Play { channel: ChannelId, start: WallTime, end: WallTime, zero: WallTime, sound: bool },
     /// Write an event down in the ledger: `ledger::Event` as JSON, and when it was.
     Note { unix_micros: i64, event: String },
     /// How far the ledger is, and its leaves before number `before`, or the newest.
@@ -47,6 +59,12 @@ pub(crate) enum Response {
     /// It will be in the ledger.
     Noted,
     Ledger(LedgerPage),
+    /// A stream of this content type.
+    Stream {
+        mime: String,
+    },
+    /// The stream was sent to its end.
+    End,
     /// Nothing is recorded there.
     NoFootage,
     /// The footage was overwritten or changed since the plan was made.
@@ -102,7 +120,11 @@ pub(crate) struct Plan {
     pub(crate) etag: String,
     pub(crate) mime: String,
     pub(crate) frame_rate: f64,
+    /// Of the first track.
     pub(crate) pieces: Vec<Piece>,
+    pub(crate) codecs: Vec<String>,
+    /// What should be in it and cannot be read.
+    pub(crate) unread: Vec<(WallTime, WallTime)>,
 }
 
 /// A part without a gap.

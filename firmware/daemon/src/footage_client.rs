@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::footage::{MAX_READ_BYTES, Request, Response, socket_path};
@@ -18,6 +18,8 @@ use crate::ipc;
 
 /// Questions in flight: what the recorder's threads can answer side by side without a disk seeking between them.
 const MAX_IN_FLIGHT: usize = 16;
+/// Recordings that are played at the same time, a connection each.
+const MAX_PLAYED: usize = 16;
 /// A disk that is slow to answer is waited for; one that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -31,6 +33,14 @@ struct Shared {
     socket: PathBuf,
     idle: Mutex<Vec<UnixStream>>,
     in_flight: Semaphore,
+    played: Arc<Semaphore>,
+}
+
+/// Fragments that are made as they are taken; made by [`FootageClient::play`].
+pub(crate) struct Played {
+    socket: UnixStream,
+    ended: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 impl FootageClient {
@@ -39,6 +49,7 @@ impl FootageClient {
             socket: socket_path(run_dir),
             idle: Mutex::default(),
             in_flight: Semaphore::new(MAX_IN_FLIGHT),
+            played: Arc::new(Semaphore::new(MAX_PLAYED)),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -51,6 +62,24 @@ impl FootageClient {
         let frame = ipc::encode(request)?;
         let _permit = self.shared.in_flight.acquire().await.map_err(io::Error::other)?;
         timeout(PATIENCE, self.exchange(&frame)).await.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+
+    /// The first answer to [`Request::Play`], and where the bytes come from.
+    ///
+    /// # Errors
+    /// As [`FootageClient::ask`]; `QuotaExceeded` when as many are played already as the recorder has threads for.
+    pub(crate) async fn play(&self, request: &Request) -> io::Result<(Response, Played)> {
+        let frame = ipc::encode(request)?;
+        let place = Arc::clone(&self.shared.played)
+            .try_acquire_owned()
+            .map_err(|_| io::Error::from(io::ErrorKind::QuotaExceeded))?;
+        let begun = async {
+            let mut socket = UnixStream::connect(&self.shared.socket).await?;
+            socket.write_all(&frame).await?;
+            let response = read_response(&mut socket).await?;
+            Ok((response, Played { socket, ended: false, _place: place }))
+        };
+        timeout(PATIENCE, begun).await.map_err(|_| io::ErrorKind::TimedOut)?
     }
 
     async fn exchange(&self, frame: &[u8]) -> io::Result<(Response, Bytes)> {
@@ -68,23 +97,56 @@ impl FootageClient {
 
     async fn exchange_on(&self, mut socket: UnixStream, frame: &[u8]) -> io::Result<(Response, Bytes)> {
         socket.write_all(frame).await?;
-        let mut head = [0; 4];
-        socket.read_exact(&mut head).await?;
-        let mut body = vec![0; ipc::body_length(head)?];
-        socket.read_exact(&mut body).await?;
-        let response = ipc::decode(&body)?;
-        let mut payload = Vec::new();
-        if let Response::Bytes(length) = response {
-            if length > MAX_READ_BYTES {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "more bytes than a read has"));
-            }
-            payload.resize(length as usize, 0);
-            socket.read_exact(&mut payload).await?;
-        }
+        let response = read_response(&mut socket).await?;
+        let payload = read_payload(&mut socket, &response).await?;
         let mut idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MAX_IN_FLIGHT {
             idle.push(socket);
         }
-        Ok((response, payload.into()))
+        Ok((response, payload))
     }
+}
+
+impl Played {
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// When the recorder ends it, or the disk takes too long: it can be asked for anew.
+    pub(crate) async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let next = async {
+            let response = read_response(&mut self.socket).await?;
+            let payload = read_payload(&mut self.socket, &response).await?;
+            Ok::<_, io::Error>((response, payload))
+        };
+        match timeout(PATIENCE, next).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? {
+            (Response::Bytes(_), bytes) => Ok(Some(bytes)),
+            (Response::End, _) => {
+                self.ended = true;
+                Ok(None)
+            }
+            (other, _) => Err(io::Error::other(format!("the stream ended with {other:?}"))),
+        }
+    }
+}
+
+async fn read_response(socket: &mut UnixStream) -> io::Result<Response> {
+    let mut head = [0; 4];
+    socket.read_exact(&mut head).await?;
+    let mut body = vec![0; ipc::body_length(head)?];
+    socket.read_exact(&mut body).await?;
+    ipc::decode(&body)
+}
+
+/// The bytes that follow a response.
+async fn read_payload(socket: &mut UnixStream, response: &Response) -> io::Result<Bytes> {
+    let Response::Bytes(length) = response else { return Ok(Bytes::new()) };
+    if *length > MAX_READ_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "more bytes than a read has"));
+    }
+    let mut payload = vec![0; *length as usize];
+    socket.read_exact(&mut payload).await?;
+    Ok(payload.into())
 }

@@ -1,56 +1,49 @@
 //! `record`'s side of the footage protocol: a thread a connection.
 
-use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
+use std::sync::mpsc;
 use std::thread;
 
 use hal::{ChannelId, StreamId, StreamKind, WallTime};
 use ledger::Event;
-use store::{ErrorKind, Movie, Reader, StoreError};
+use store::{ErrorKind, FragmentRequest, Movie, Reader, StoreError};
 
 use crate::footage::{
     ChannelFootage, LedgerPage, MAX_READ_BYTES, MAX_RUNS, Piece, Plan, Request, Response, socket_path,
 };
 use crate::ipc;
 use crate::record_ledger::RecordLedger;
+use crate::shelf::Shelf;
 use crate::volume_order::{VolumeAct, VolumeOrder, VolumeRefusal};
 
 /// Connections at one time: twice what one `serve` opens, so that one just started beside a dying one fits.
-const MAX_CONNECTIONS: usize = 32;
-/// Plans kept: a player reads one many times; a plan of an hour has some 100 000 samples, 3 MB.
-const MAX_PLANS: usize = 8;
+const MAX_CONNECTIONS: usize = 64;
 /// Leaves of one answer: a page that people read; the largest ones are 64 KiB.
 const MAX_LEAVES: usize = 100;
 /// Runs closer than this are shown as one, microseconds.
 const JOIN_GAP_MICROS: i64 = 2_000_000;
 
-/// The volumes that can be read now; none while there is no disk.
-pub(crate) type SharedReaders = Arc<RwLock<Vec<Arc<Reader>>>>;
-
 /// Answers questions about footage until the process ends.
 pub(crate) struct FootageServer {
-    readers: SharedReaders,
+    shelf: Arc<Shelf>,
     ledger: Option<Arc<RecordLedger>>,
     orders: OrderLine,
-    plans: Mutex<VecDeque<(PlanKey, Arc<Movie>)>>,
     connections: AtomicUsize,
 }
 
 /// Hands an order to the thread that has the volumes; `false` when it has ended.
 pub(crate) type OrderLine = Box<dyn Fn(VolumeOrder) -> bool + Send + Sync>;
 
-type PlanKey = (ChannelId, WallTime, WallTime);
-
 impl FootageServer {
     /// Listens in `run_dir`.
     pub(crate) fn start(
         run_dir: &Path,
-        readers: SharedReaders,
+        shelf: Arc<Shelf>,
         ledger: Option<Arc<RecordLedger>>,
         orders: OrderLine,
     ) -> io::Result<()> {
@@ -61,13 +54,7 @@ impl FootageServer {
             _ => {}
         }
         let listener = UnixListener::bind(&path)?;
-        let server = Arc::new(Self {
-            readers,
-            ledger,
-            orders,
-            plans: Mutex::default(),
-            connections: AtomicUsize::new(0),
-        });
+        let server = Arc::new(Self { shelf, ledger, orders, connections: AtomicUsize::new(0) });
         thread::Builder::new().name("footage".to_owned()).spawn(move || {
             for socket in listener.incoming() {
                 match socket {
@@ -101,6 +88,10 @@ impl FootageServer {
     fn answer_all(&self, mut socket: UnixStream) -> io::Result<()> {
         let mut buffer = Vec::new();
         while let Some(request) = ipc::read::<Request>(&mut socket)? {
+            if let Request::Play { channel, start, end, zero, sound } = request {
+                self.play(&mut socket, &FragmentRequest { channel, start, end, zero, sound })?;
+                continue;
+            }
             buffer.clear();
             let response = self.answer(request, &mut buffer);
             ipc::write(&mut socket, &response)?;
@@ -113,33 +104,30 @@ impl FootageServer {
 
     /// The answer; bytes that shall follow it are left in `buffer`.
     fn answer(&self, request: Request, buffer: &mut Vec<u8>) -> Response {
-        let readers = self.readers.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let outcome = match request {
+        let request = match request {
             Request::Note { unix_micros, event } => return self.note(unix_micros, &event),
             Request::Ledger { before, limit } => return self.ledger_page(before, limit),
             Request::Order { path, act } => return Response::Ordered(self.order(path, act)),
-            _ if readers.is_empty() => return Response::Failed("there is no disk now".to_owned()),
+            other => other,
+        };
+        let Some(reader) = self.shelf.reader() else { return no_disk() };
+        let outcome = match request {
             Request::Timeline { channels, start, end } => {
-                let footage = channels.iter().map(|channel| channel_footage(&readers, *channel, start, end));
+                let footage = channels.iter().map(|channel| channel_footage(&reader, *channel, start, end));
                 footage.collect::<Result<_, _>>().map(Response::Timeline)
             }
-            Request::Plan { channel, start, end } => {
-                // Footage goes on being written: a plan that is asked for anew is made anew.
-                self.plan(&readers, (channel, start, end))
-                    .map(|movie| movie.map_or(Response::NoFootage, |movie| Response::Plan(describe(&movie))))
-            }
-            Request::Read { channel, start, end, etag, offset, length } => {
-                self.kept_or_planned(&readers, (channel, start, end), &etag).and_then(|movie| match movie {
+            Request::Plan(file) => self.shelf.plan(&file).map(|movie| Response::Plan(describe(&movie))),
+            Request::Read { file, etag, offset, length } => {
+                self.shelf.kept_or_planned(&file, &etag).and_then(|movie| match movie {
                     Some(movie) => read_exactly(&movie, offset, length, buffer),
                     None => Ok(Response::Changed),
                 })
             }
+            Request::Play { .. } | Request::Note { .. } | Request::Ledger { .. } | Request::Order { .. } => {
+                Ok(Response::Failed("answered elsewhere".to_owned()))
+            }
         };
-        outcome.unwrap_or_else(|error| match error.kind() {
-            ErrorKind::NoFootage => Response::NoFootage,
-            ErrorKind::Recycled => Response::Changed,
-            _ => Response::Failed(error.to_string()),
-        })
+        outcome.unwrap_or_else(|error| refusal(&error))
     }
 
     /// `serve` tells of people; what footage and the recorder itself do, it may not tell.
@@ -179,95 +167,70 @@ impl FootageServer {
         }
         let outcome = answered.recv().unwrap_or_else(|_| Err(ended()));
         // Plans hold on to the volume that they were made for, and to its key.
-        self.plans.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.shelf.forget_plans();
         outcome
     }
 
-    /// From the volume that has most of the range: a channel is on one volume, moves when that fails, and with a mirror is
-    /// on two.
-    fn plan(&self, readers: &[Arc<Reader>], key: PlanKey) -> Result<Option<Arc<Movie>>, StoreError> {
-        let plans = readers.iter().map(|reader| Movie::plan(reader, key.0, key.1, key.2));
-        // A volume that fails must not hide what another has; of two errors the first is told.
-        let best = plans.reduce(|best, plan| match (&best, &plan) {
-            (Ok(first), Ok(other)) if covered(other) <= covered(first) => best,
-            (_, Ok(_)) => plan,
-            _ => best,
-        });
-        let Some(movie) = best.transpose()?.map(Arc::new) else { return Ok(None) };
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        // A reader may be in the middle of an older plan of the same range: it is kept beside, by its etag.
-        plans.retain(|(kept, old)| *kept != key || old.etag() != movie.etag());
-        plans.push_front((key, Arc::clone(&movie)));
-        plans.truncate(MAX_PLANS);
-        Ok(Some(movie))
-    }
-
-    /// The movie of that etag; `None` when the same range no longer makes the same file.
-    fn kept_or_planned(
-        &self,
-        readers: &[Arc<Reader>],
-        key: PlanKey,
-        etag: &str,
-    ) -> Result<Option<Arc<Movie>>, StoreError> {
-        let kept = {
-            let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-            plans
-                .iter()
-                .find(|(kept, movie)| *kept == key && movie.etag() == etag)
-                .map(|(_, movie)| Arc::clone(movie))
+    /// Sends fragments as the other end takes them.
+    fn play(&self, socket: &mut UnixStream, request: &FragmentRequest) -> io::Result<()> {
+        // Before the volumes are asked for, so that none can go unnoticed.
+        let _playing = self.shelf.playing(socket)?;
+        let Some(reader) = self.shelf.reader() else { return ipc::write(socket, &no_disk()) };
+        let fragments = match reader.fragments(request) {
+            Ok(fragments) => fragments,
+            Err(error) => return ipc::write(socket, &refusal(&error)),
         };
-        match kept {
-            Some(movie) => Ok(Some(movie)),
-            None => Ok(self.plan(readers, key)?.filter(|movie| movie.etag() == etag)),
+        ipc::write(socket, &Response::Stream { mime: fragments.mime().to_owned() })?;
+        for piece in fragments {
+            match piece {
+                Ok(piece) => {
+                    for part in piece.chunks(MAX_READ_BYTES as usize) {
+                        ipc::write(socket, &Response::Bytes(part.len() as u32))?;
+                        socket.write_all(part)?;
+                    }
+                }
+                Err(error) => return ipc::write(socket, &refusal(&error)),
+            }
         }
+        ipc::write(socket, &Response::End)
     }
 }
 
-/// How much of its range a movie has pictures of, microseconds.
-fn covered(movie: &Movie) -> i64 {
-    movie.pieces().iter().map(|piece| piece.end.micros_since(piece.start)).sum()
+fn no_disk() -> Response {
+    Response::Failed("there is no disk now".to_owned())
 }
 
-/// What all volumes have of a channel; a volume that fails hides nothing of the others.
+fn refusal(error: &StoreError) -> Response {
+    match error.kind() {
+        ErrorKind::NoFootage => Response::NoFootage,
+        ErrorKind::Recycled => Response::Changed,
+        _ => Response::Failed(error.to_string()),
+    }
+}
+
 fn channel_footage(
-    readers: &[Arc<Reader>],
+    reader: &Reader,
     channel: ChannelId,
     start: WallTime,
     end: WallTime,
 ) -> Result<ChannelFootage, StoreError> {
     let stream = StreamId::new(channel, StreamKind::Main);
-    let (mut found, mut oldest, mut newest) = (Vec::new(), None, None);
-    let (mut failed, mut answered) = (None, false);
-    for reader in readers {
-        match reader.runs(stream, start, end).and_then(|runs| Ok((runs, reader.bounds(stream)?))) {
-            Ok((runs, bounds)) => {
-                answered = true;
-                found.extend(runs.iter().map(|run| (run.start, run.end)));
-                if let Some((first, last)) = bounds {
-                    oldest = Some(oldest.map_or(first, |oldest: WallTime| oldest.min(first)));
-                    newest = newest.max(Some(last));
-                }
-            }
-            Err(error) => failed = failed.or(Some(error)),
-        }
-    }
-    if let Some(error) = failed {
-        tracing::warn!(%error, "a volume's footage cannot be listed");
-        if !answered {
-            return Err(error);
-        }
-    }
-    found.sort_unstable();
     let mut runs: Vec<(WallTime, WallTime)> = Vec::new();
-    for (from, to) in found {
+    for run in reader.runs(stream, start, end)? {
         match runs.last_mut() {
-            Some(last) if from.micros_since(last.1) <= JOIN_GAP_MICROS => last.1 = last.1.max(to),
-            _ => runs.push((from, to)),
+            Some(last) if run.start.micros_since(last.1) <= JOIN_GAP_MICROS => last.1 = last.1.max(run.end),
+            _ => runs.push((run.start, run.end)),
         }
     }
     // The newest are what people look for.
     runs.drain(..runs.len().saturating_sub(MAX_RUNS));
-    Ok(ChannelFootage { channel, runs, oldest, newest })
+    let bounds = reader.bounds(stream)?;
+    Ok(ChannelFootage {
+        channel,
+        runs,
+        oldest: bounds.map(|(oldest, _)| oldest),
+        newest: bounds.map(|(_, newest)| newest),
+    })
 }
 
 fn describe(movie: &Movie) -> Plan {
@@ -288,6 +251,8 @@ fn describe(movie: &Movie) -> Plan {
         mime: movie.mime().to_owned(),
         frame_rate: movie.frame_rate().unwrap_or(0.0),
         pieces,
+        codecs: movie.tracks().iter().flat_map(|track| track.codecs.iter().cloned()).collect(),
+        unread: movie.unread().iter().map(|unread| (unread.start, unread.end)).collect(),
     }
 }
 

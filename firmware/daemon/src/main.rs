@@ -4,6 +4,7 @@
 //! This file turns a command into a call and an error into an exit code, and does nothing else.
 
 mod accounts_text;
+mod archive;
 mod args;
 mod backend;
 mod board_settings;
@@ -33,6 +34,7 @@ mod role;
 mod roles;
 mod serve;
 mod settings;
+mod shelf;
 mod store_command;
 mod update_command;
 #[cfg(test)]

@@ -10,11 +10,12 @@ use ledger::Event;
 use recorder::Channels;
 
 use crate::control::{Control, Receiver};
-use crate::footage_server::{FootageServer, SharedReaders};
+use crate::footage_server::FootageServer;
 use crate::messages::{RoleConfig, RoleStatus, STATUS_EVERY, ToRole, Volume};
 use crate::record_ledger::RecordLedger;
 use crate::record_volumes::RecordVolumes;
 use crate::settings::Settings;
+use crate::shelf::Shelf;
 use crate::volume_order::VolumeOrder;
 
 /// Orders that wait; there are few.
@@ -38,17 +39,17 @@ pub(crate) fn run(
     orders.spawn(move |order| {
         let _ = events.send(Told::Warden(order));
     })?;
-    let readers = SharedReaders::default();
+    let shelf = Arc::<Shelf>::default();
     let ledger = config.ledger.map(|key| Arc::new(RecordLedger::new(key, Arc::clone(&clock))));
     let line = Box::new(move |order| from_owner.send(Told::Owner(order)).is_ok());
-    FootageServer::start(&config.run_dir, Arc::clone(&readers), ledger.clone(), line)?;
+    FootageServer::start(&config.run_dir, Arc::clone(&shelf), ledger.clone(), line)?;
     if let Some(ledger) = &ledger {
         ledger.move_to(ledger_place(&config.volumes));
         ledger.note(Event::RecorderStarted { version: env!("CARGO_PKG_VERSION").into() });
     }
     let mut channels = channels(&config.settings);
     let mut volumes =
-        RecordVolumes::new(&config.run_dir, config.settings.storage, config.footage_keys, clock, readers);
+        RecordVolumes::new(&config.run_dir, config.settings.storage, config.footage_keys, clock, shelf);
     volumes.move_to(config.volumes);
     volumes.look_after(&channels);
     control.ready();

@@ -12,10 +12,10 @@ use recorder::{Candidate, Channels, assign};
 use store::StoreError;
 
 use crate::footage_keys::FootageKeys;
-use crate::footage_server::SharedReaders;
 use crate::messages::{DiskState, RecordStatus, Volume as Place};
 use crate::record_volume::RecordVolume;
 use crate::settings::Storage;
+use crate::shelf::Shelf;
 use crate::volume_order::{VolumeAct, VolumeOrder, VolumeRefusal};
 
 /// The volumes, in the order in which the warden names them.
@@ -25,7 +25,7 @@ pub(crate) struct RecordVolumes {
     storage: Storage,
     keys: FootageKeys,
     clock: Arc<dyn Clock>,
-    readers: SharedReaders,
+    shelf: Arc<Shelf>,
 }
 
 impl RecordVolumes {
@@ -34,9 +34,9 @@ impl RecordVolumes {
         storage: Storage,
         keys: FootageKeys,
         clock: Arc<dyn Clock>,
-        readers: SharedReaders,
+        shelf: Arc<Shelf>,
     ) -> Self {
-        Self { volumes: Vec::new(), run_dir: run_dir.to_owned(), storage, keys, clock, readers }
+        Self { volumes: Vec::new(), run_dir: run_dir.to_owned(), storage, keys, clock, shelf }
     }
 
     /// Whether new volumes are encrypted, and for whom all of them open.
@@ -107,8 +107,7 @@ impl RecordVolumes {
     }
 
     fn share_readers(&self) {
-        let readers = self.volumes.iter().filter_map(RecordVolume::reader).collect();
-        *self.readers.write().unwrap_or_else(std::sync::PoisonError::into_inner) = readers;
+        self.shelf.set(self.volumes.iter().filter_map(RecordVolume::reader).collect());
     }
 
     pub(crate) fn status(&self) -> RecordStatus {
@@ -168,27 +167,27 @@ mod tests {
     struct Bench {
         dir: tempfile::TempDir,
         volumes: RecordVolumes,
-        readers: SharedReaders,
+        shelf: Arc<Shelf>,
     }
 
     impl Bench {
         fn new(mirror: bool) -> Self {
             let dir = tempfile::tempdir().unwrap();
-            let readers = SharedReaders::default();
+            let shelf = Arc::<Shelf>::default();
             let storage = Storage { mirror, ..Storage::default() };
             let clock = Arc::new(SystemClock::new());
             let volumes = {
                 let run_dir = dir.path().join("run");
-                RecordVolumes::new(&run_dir, storage, keys(7), clock, Arc::clone(&readers))
+                RecordVolumes::new(&run_dir, storage, keys(7), clock, Arc::clone(&shelf))
             };
-            Self { dir, volumes, readers }
+            Self { dir, volumes, shelf }
         }
 
         /// How many volumes run, how many can be read, and the status.
         fn look(&mut self) -> (usize, usize, RecordStatus) {
             self.volumes.look_after(&wanted(1..=4));
             let running = self.volumes.volumes.iter().filter(|volume| volume.reader().is_some()).count();
-            (running, self.readers.read().unwrap().len(), self.volumes.status())
+            (running, self.shelf.len(), self.volumes.status())
         }
 
         fn shares(&mut self) -> Vec<usize> {

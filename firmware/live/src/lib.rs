@@ -13,7 +13,6 @@
 //!   the next one decodes. So a browser never sees a gap that is none; the price is one frame of delay.
 //! - A slow viewer loses whole GOPs and costs the others nothing.
 
-mod clock;
 mod message;
 mod mux;
 mod server;

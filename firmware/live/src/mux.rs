@@ -13,11 +13,10 @@ use bus::Unit;
 use bytes::Bytes;
 use hal::{AudioCodec, AudioFormat, Pts90k, StreamFormat, VideoCodec};
 use media::{
-    FragmentSample, FragmentTrack, MediaError, ParameterSets, SampleEntry, TrackInit, VideoParams, annexb,
-    fragment, init_segment, media_time,
+    DecodeClock, FragmentSample, FragmentTrack, MediaError, ParameterSets, SampleEntry, TrackInit,
+    VideoParams, annexb, fragment, init_segment, media_time,
 };
 
-use crate::clock::DecodeClock;
 use crate::message::{Message, Note};
 
 /// The tracks of every init segment.

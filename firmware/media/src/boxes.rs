@@ -19,6 +19,8 @@ pub(crate) const MOVIE_TIMESCALE: u32 = Pts90k::PER_SECOND as u32;
 pub(crate) struct TrackBox<'a> {
     /// From 1.
     pub(crate) id: u32,
+    /// What players call it; may be empty.
+    pub(crate) name: &'a str,
     /// In [`MOVIE_TIMESCALE`], edits applied; 0 for fragments.
     pub(crate) movie_duration: u64,
     /// In the track's own timescale; 0 for fragments.
@@ -99,8 +101,9 @@ impl TrackBox<'_> {
                     ..Mdhd::default()
                 }
                 .encode(buf)?;
-                let (handler, name) =
+                let (handler, usual) =
                     if video { (b"vide", "VideoHandler") } else { (b"soun", "SoundHandler") };
+                let name = if self.name.is_empty() { usual } else { self.name };
                 Hdlr { handler: FourCC::new(handler), name: name.into() }.encode(buf)?;
                 container(buf, b"minf", |buf| {
                     if video {
@@ -112,6 +115,16 @@ impl TrackBox<'_> {
                     let here = DrefEntry::Url(Url { location: String::new() });
                     Dinf { dref: Dref { entries: vec![here] } }.encode(buf)?;
                     container(buf, b"stbl", |buf| self.encode_tables(buf))
+                })
+            })?;
+            if self.name.is_empty() {
+                return Ok(());
+            }
+            // QuickTime File Format, "User data atoms": plain text. Players that show names show this one.
+            container(buf, b"udta", |buf| {
+                container(buf, b"name", |buf| {
+                    buf.extend_from_slice(self.name.as_bytes());
+                    Ok(())
                 })
             })
         })

@@ -12,6 +12,7 @@
 
 pub mod annexb;
 mod boxes;
+mod decode_clock;
 mod entry;
 mod error;
 mod fragment;
@@ -24,9 +25,12 @@ mod reader;
 mod sps;
 mod timeline;
 
+pub use decode_clock::DecodeClock;
 pub use entry::SampleEntry;
 pub use error::{ErrorKind, MediaError};
-pub use fragment::{FragmentSample, FragmentTrack, TrackInit, fragment, init_segment};
+pub use fragment::{
+    FragmentHead, FragmentSample, FragmentTrack, SampleHead, TrackInit, fragment, fragment_head, init_segment,
+};
 pub use movie::{ChunkRef, MAX_TRACK_SAMPLES, Sample, Track, movie_header, movie_header_branded};
 pub use nal::NalKind;
 pub use params::{MAX_PARAMETER_SET_BYTES, MAX_PARAMETER_SETS, ParameterSets, VideoParams};

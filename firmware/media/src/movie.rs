@@ -30,15 +30,19 @@ const MAX_MOVIE_TICKS: i64 = 366 * 86_400 * Pts90k::PER_SECOND;
 /// One track of a movie. Presentation times are on one timeline for all tracks of the movie.
 #[derive(Clone, Debug)]
 pub struct Track {
+    /// What players call it; may be empty.
+    pub name: String,
     /// At least one, all video or all audio of one sample rate. Samples point at them.
     pub entries: Vec<SampleEntry>,
     /// In decoding order.
     pub samples: Vec<Sample>,
     /// Which samples lie together; in order, covering every sample.
     pub chunks: Vec<ChunkRef>,
-    /// The first presented moment, movie time 0: the same for every track. Samples before it are there to
-    /// decode from and not shown; a track that begins later is preceded by an empty edit.
+    /// Movie time 0: the same for every track.
     pub start: Pts90k,
+    /// The first presented moment of this track, not before `start`. Samples before it are there to decode from and not
+    /// shown; what lies between `start` and it, or the first sample, is an empty edit.
+    pub shown_from: Pts90k,
     /// The end of the presentation. The last sample lasts until then; `None`: as long as the one before it, or
     /// one tick if it is alone.
     pub end: Option<Pts90k>,
@@ -139,7 +143,9 @@ fn check_track(track: &Track) -> Result<(), MediaError> {
     if track.samples.len() > MAX_TRACK_SAMPLES {
         return Err(MediaError::TooMany { what: "samples in one track", limit: MAX_TRACK_SAMPLES });
     }
-    let times = || track.samples.iter().map(|sample| sample.pts).chain([track.start]).chain(track.end);
+    let times = || {
+        track.samples.iter().map(|sample| sample.pts).chain([track.start, track.shown_from]).chain(track.end)
+    };
     let (earliest, latest) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
     if latest.0.checked_sub(earliest.0).is_none_or(|span| span > MAX_MOVIE_TICKS) {
         return Err(MediaError::Unsupported(format!("a movie from {earliest:?} to {latest:?}")));
@@ -235,9 +241,10 @@ fn track_box(track: &Track, id: u32) -> Result<TrackBox<'_>, MediaError> {
     let media_duration = (last + last_duration).unsigned_abs();
     let end =
         track.end.unwrap_or_else(|| Pts90k(latest.0.saturating_add(to_movie(last_duration, timescale))));
-    let (edits, movie_duration) = edit_list(track.start, end, origin, timescale)?;
+    let (edits, movie_duration) = edit_list(track.start, track.shown_from, end, origin, timescale)?;
     Ok(TrackBox {
         id,
+        name: &track.name,
         movie_duration,
         media_duration,
         edits: Some(edits),
@@ -258,8 +265,14 @@ fn track_box(track: &Track, id: u32) -> Result<TrackBox<'_>, MediaError> {
 }
 
 /// 8.6.6: what of the media is shown, and when; and how long that is, in [`MOVIE_TIMESCALE`].
-fn edit_list(start: Pts90k, end: Pts90k, origin: Pts90k, timescale: u32) -> Result<(Elst, u64), MediaError> {
-    let from = start.max(origin);
+fn edit_list(
+    start: Pts90k,
+    shown_from: Pts90k,
+    end: Pts90k,
+    origin: Pts90k,
+    timescale: u32,
+) -> Result<(Elst, u64), MediaError> {
+    let from = start.max(shown_from).max(origin);
     let shown = u64::try_from(end - from).ok().filter(|&ticks| ticks > 0).ok_or_else(|| {
         MediaError::Inconsistent(format!(
             "a track that ends at {end:?}, before it begins to be shown at {from:?}"

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use hal::{StreamId, WallTime};
 
+use crate::config::Cipher;
 use crate::coverage::{Beside, Coverage, Question};
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{ErrorKind, StoreError};
@@ -29,10 +30,15 @@ use crate::walk::walk;
 /// segment, so this is 2 MB at the usual size.
 const KEPT_CONTENTS: usize = 6;
 
+/// Chunks that could not be read and are remembered; where more are bad, finding the damage again costs time, not footage.
+const MAX_UNREADABLE: usize = 4096;
+
 /// A volume as its readers know it; shared by any number of threads.
 pub(crate) struct Catalog {
     pub(crate) volume: Volume,
     state: Mutex<Known>,
+    /// By segment and offset: why a chunk could not be read. What is planned after that does without it.
+    unreadable: Mutex<BTreeMap<(u64, u64), (ErrorKind, String)>>,
 }
 
 /// What is known of the volume.
@@ -78,7 +84,7 @@ impl Catalog {
             .filter(|segment| !there.contains(segment))
             .collect();
         let known = Known { index, missing, kept: VecDeque::new(), open: BTreeMap::new() };
-        Ok(Self { volume, state: Mutex::new(known) })
+        Ok(Self { volume, state: Mutex::new(known), unreadable: Mutex::default() })
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -155,6 +161,36 @@ impl Catalog {
         known.index.coverage(question, &beside)
     }
 
+    /// Reads a chunk's footage, verified. Remembers when that is not possible.
+    ///
+    /// # Errors
+    /// `Recycled` when newer footage has taken the place, `NoKey`, `Damaged`, `Io`.
+    pub(crate) fn fetch(&self, segment: u64, entry: &Entry) -> Result<Bytes, StoreError> {
+        fetch(&self.volume, segment, entry).inspect_err(|error| {
+            if !matches!(error.kind(), ErrorKind::Recycled | ErrorKind::NoKey) {
+                tracing::warn!(%error, "footage cannot be read");
+                let mut known = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+                known.insert((segment, entry.offset), (error.kind(), error.what()));
+                if known.len() > MAX_UNREADABLE {
+                    known.pop_first();
+                }
+            }
+        })
+    }
+
+    /// Why no footage of the volume can be read, although what there is is known.
+    pub(crate) fn locked(&self) -> Option<StoreError> {
+        let locked = self.volume.cipher != Cipher::None && self.volume.key.is_none();
+        locked.then(|| no_key(&self.volume.dir, None))
+    }
+
+    /// Why a chunk could not be read, when that was tried before.
+    pub(crate) fn unreadable(&self, segment: u64, entry: &Entry) -> Option<StoreError> {
+        let known = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        let (kind, what) = known.get(&(segment, entry.offset))?;
+        Some(StoreError::new(*kind, &self.volume.path(segment), Some(entry.offset), what.as_str()))
+    }
+
     /// Where the chunks of a segment are.
     pub(crate) fn contents(&self, segment: u64) -> Result<Arc<Contents>, StoreError> {
         self.known().contents(&self.volume, segment)
@@ -190,14 +226,18 @@ impl Known {
             return self.open_segment(volume, row);
         }
         let file = open(volume, segment)?;
-        let contents = match volume.probe(segment, &*file)? {
-            Probe::Sealed(_, _, contents) => contents,
-            Probe::Open(header) | Probe::Footless(header) => {
-                let mut scan = Scan::new(&header);
-                scan.advance_over_damage(volume, &*file, row.committed_bytes)?;
-                scan.contents
-            }
-            Probe::Unbegun | Probe::Foreign => return Err(recycled(volume, segment)),
+        let footer = if row.state == State::Sealed { volume.footer(segment, &*file)? } else { None };
+        let contents = match footer {
+            Some(contents) => contents,
+            None => match volume.probe(segment, &*file)? {
+                Probe::Sealed(_, _, contents) => contents,
+                Probe::Open(header) | Probe::Footless(header) => {
+                    let mut scan = Scan::new(&header);
+                    scan.advance_over_damage(volume, &*file, row.committed_bytes)?;
+                    scan.contents
+                }
+                Probe::Unbegun | Probe::Foreign => return Err(recycled(volume, segment)),
+            },
         };
         let contents = Arc::new(contents);
         self.kept.push_back((segment, Arc::clone(&contents)));
@@ -238,15 +278,17 @@ fn recycled(volume: &Volume, segment: u64) -> StoreError {
     StoreError::new(ErrorKind::Recycled, &volume.path(segment), None, what)
 }
 
+fn no_key(file: &Path, offset: Option<u64>) -> StoreError {
+    let what = "the footage is encrypted, and the volume's key is not at hand";
+    StoreError::new(ErrorKind::NoKey, file, offset, what)
+}
+
 /// Reads a chunk's footage, verified.
-pub(crate) fn fetch(volume: &Volume, segment: u64, entry: &Entry) -> Result<Bytes, StoreError> {
+fn fetch(volume: &Volume, segment: u64, entry: &Entry) -> Result<Bytes, StoreError> {
     let file = open(volume, segment)?;
     match read_chunk(volume, segment, &*file, entry) {
         Ok((_, Some(footage))) => Ok(footage),
-        Ok((_, None)) => {
-            let what = "the footage is encrypted, and the volume's key is not at hand";
-            Err(StoreError::new(ErrorKind::NoKey, &volume.path(segment), Some(entry.offset), what))
-        }
+        Ok((_, None)) => Err(no_key(&volume.path(segment), Some(entry.offset))),
         // The header is the first thing that goes when a file is recycled.
         Err(error) if error.kind() == ErrorKind::Damaged && volume.header(segment, &*file)?.is_none() => {
             Err(recycled(volume, segment))

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use hal::{ChannelId, StreamId, StreamKind, WallTime};
 use rusqlite::{Connection, Result};
 
-use crate::runs::{SegmentRun, Span, day_of, join_spans};
+use crate::runs::{SegmentRun, Span, day_of, join_sides, join_spans};
 use crate::spans::{self, Day};
 
 /// Spans read for one answer, shared by its streams: a few milliseconds.
@@ -29,6 +29,14 @@ pub struct Coverage {
     /// Gaps were left out: those no longer than a part of the asked time, and where there are very many those
     /// shorter than five minutes.
     pub merged: bool,
+}
+
+impl Coverage {
+    /// With what another volume has of the same stream.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let runs = join_sides(self.runs, other.runs, |run| *run, |last, run| last.1 = last.1.max(run.1));
+        Self { runs, merged: self.merged || other.merged, ..self }
+    }
 }
 
 /// What is asked.

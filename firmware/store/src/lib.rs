@@ -2,7 +2,7 @@
 //!
 //! A volume is a folder with `volume.toml`, `segments/` of fixed size that are recycled oldest first, and an
 //! SQLite index that can be rebuilt from them. [`Store`] is the one writer; [`Reader`]s work beside it, also from
-//! other processes; [`Movie`] is a range of footage as an MP4 that nobody ever writes. docs/storage.md has every
+//! other processes, and over several volumes; [`Movie`] is a range of footage as an MP4 that nobody ever writes. docs/storage.md has every
 //! byte.
 //!
 //! Does not belong here: what is recorded and when (crate `recorder`), who may see it (crate `auth`).
@@ -23,10 +23,12 @@ mod disk;
 mod erase;
 mod error;
 pub mod faults;
+mod fragments;
 mod index;
 mod inventory;
 mod key_file;
 mod keys;
+mod lane;
 mod layout;
 mod movie;
 mod pool;
@@ -44,6 +46,10 @@ mod segment;
 mod select;
 mod spans;
 mod store;
+mod stretch;
+mod timeline;
+mod track;
+mod twin;
 mod volume;
 mod walk;
 mod writer;
@@ -55,10 +61,11 @@ pub use disk::{Access, Disk, DiskFile, RealDisk};
 pub use erase::{destroy_key, erase, erase_on};
 pub use error::{ErrorKind, StoreError};
 pub use evidence::SampleFormat;
+pub use fragments::{FragmentRequest, Fragments, MIN_LEAD_MICROS};
 pub use inventory::{ChunkInfo, chunks};
 pub use keys::{DeviceKey, KEY_BYTES, Keys, OwnerKey};
-pub use movie::{Movie, Piece};
-pub use reader::{Reader, StoredUnit, Units};
+pub use movie::{MAX_MOVIE_CHANNELS, Movie, MovieChannel, MovieRequest, MovieTrack};
+pub use reader::{MAX_VOLUMES, Reader, StoredUnit, Units, Unread};
 pub use recover::RecoveryReport;
 pub use recovery_key::{RecoveryKey, RecoveryKeyError};
 pub use renew::renew_keys;
@@ -66,6 +73,8 @@ pub use retention::Class;
 pub use runs::Run;
 pub use scrub::ScrubReport;
 pub use store::{CommitReport, LastUnit, Store, VolumeStatus};
+pub use stretch::Cut;
+pub use timeline::Piece;
 
 #[cfg(test)]
 mod tests;

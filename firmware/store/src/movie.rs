@@ -1,73 +1,109 @@
 //! A stretch of footage as an MP4 file that is never written.
 //!
 //! The plan is made from frame tables alone; ranges are served from the chunks as they lie on disk. Does not belong
-//! here: boxes (crate `media`), HTTP ranges (crate `web`).
+//! here: media time (`timeline`), tracks (`track`), boxes (crate `media`), HTTP ranges (crate `web`).
 //!
 //! Invariants
-//! - Media time is wall time less the movie's start, to within [`MAX_STRAY_TICKS`]; within a piece it follows the
-//!   presentation times exactly.
 //! - The same footage gives the same bytes.
+//! - Every byte of a sample was verified with its chunk before it leaves.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use evidence::layout::sha256;
-use evidence::{CHUNK_DISCONTINUITY, SampleFormat};
-use hal::{ChannelId, Pts90k, StreamId, StreamKind, WallTime};
-use media::{ChunkRef, Sample, SampleEntry, Track, VideoParams, movie_header};
+use evidence::CHUNK_UNHASHED;
+use evidence::layout::{Hash, sha256};
+use hal::{ChannelId, StreamId, StreamKind, WallTime};
+use media::movie_header;
 
-use crate::catalog::fetch;
 use crate::error::{ErrorKind, StoreError};
-use crate::reader::Reader;
-use crate::runs::RUN_GAP_MICROS;
+use crate::lane::Selected;
+use crate::reader::{Reader, Unread};
 use crate::segment::Entry;
-use crate::select::{Selected, Selection};
-use crate::volume::{Volume, hex};
+use crate::stretch::{Cut, Stretch};
+use crate::timeline::{Piece, Timeline, ticks};
+use crate::track::{Placed, TrackPlan};
+use crate::twin::twin;
+use crate::volume::hex;
 
-/// How far media time may stray from wall time before a new piece begins: the picture and the clock beside it must
-/// agree, and a camera's clock drifts by this in an hour.
-const MAX_STRAY_TICKS: i64 = Pts90k::PER_SECOND / 4;
-
-/// Chunks kept while a range is served: the one being read of each track.
-const KEPT_CHUNKS: usize = 4;
+/// The most channels in one movie: players decode all of them at once.
+pub const MAX_MOVIE_CHANNELS: usize = 16;
 
 /// The longest stretch of one movie. Its tables are then some 30 MB at 25 frames a second, and over a gap its last
 /// picture stays, which an MP4 sample cannot do for longer than 13 hours (32 bits of 1/90 000 s).
 const MAX_MOVIE_MICROS: i64 = 12 * 3_600_000_000;
 
-/// Footage without a gap within a movie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// The wall time of its first presentation.
+/// Chunks kept while a range is served, for each track: the one being read, and one more for a second reader.
+const KEPT_CHUNKS_PER_TRACK: usize = 2;
+
+/// What a movie shall have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovieRequest {
+    /// At most [`MAX_MOVIE_CHANNELS`], each once. Main stream and audio of each are a track, in this order.
+    pub channels: Vec<MovieChannel>,
+    /// The first moment.
     pub start: WallTime,
-    /// The wall time of its end.
+    /// The end, at most 12 hours later.
     pub end: WallTime,
-    /// Where `start` is in the movie, microseconds.
-    pub media_start_micros: i64,
+    /// Which units are in the file.
+    pub cut: Cut,
 }
 
-/// Samples of one chunk within the file.
+/// A channel of a movie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovieChannel {
+    /// Its number.
+    pub channel: ChannelId,
+    /// What players call its tracks; may be empty.
+    pub name: String,
+}
+
+/// A track of a movie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovieTrack {
+    /// What is in it.
+    pub stream: StreamId,
+    /// As RFC 6381 writes them, each once.
+    pub codecs: Vec<String>,
+    /// Which stretches of its channel have footage, and where they are in the movie; in order.
+    pub pieces: Vec<Piece>,
+}
+
+/// Part of the file.
 struct Extent {
-    /// From the first byte of the samples.
+    /// From the first byte of the file.
     offset: u64,
     bytes: u64,
+    content: Content,
+}
+
+enum Content {
+    /// Made by the plan.
+    Bytes(Bytes),
+    /// Units of one chunk.
+    Samples(ChunkPart),
+}
+
+/// Where units of one chunk come from.
+struct ChunkPart {
+    volume: usize,
     segment: u64,
     entry: Entry,
-    /// Where they begin in the chunk's payload.
+    /// Where they begin in the chunk's footage.
     skip_bytes: u64,
+    /// SHA-256 of the chunk's footage; `None` when it was not hashed.
+    footage: Option<Hash>,
 }
 
 /// A planned MP4.
 pub struct Movie {
-    volume: Volume,
-    header: Bytes,
+    reader: Reader,
     extents: Vec<Extent>,
     len: u64,
     start: WallTime,
     end: WallTime,
-    pieces: Vec<Piece>,
+    tracks: Vec<MovieTrack>,
+    unread: Vec<Unread>,
     mime: String,
     frame_rate: Option<f64>,
     etag: String,
@@ -75,101 +111,86 @@ pub struct Movie {
 }
 
 impl Movie {
-    /// Plans the movie of a channel's main stream, with its audio where there is some, from `start` to `end`.
-    ///
-    /// It begins with the picture that is shown at `start`, or with the first one after it: see [`Movie::start`].
-    /// What must be decoded before is in the file, and an edit list hides it to the tick. Where footage is missing the last picture stays until it goes on, so that
-    /// media time remains wall time. Audio of another codec or sample rate than the stretch begins with is left out.
+    /// Plans the movie of one channel, as [`Movie::plan_all`] does.
     ///
     /// # Errors
-    /// `NoFootage` when there is none, `Invalid` for a stretch that is empty or longer than 12 hours, `Index`,
-    /// `Io`, `Damaged`.
+    /// As [`Movie::plan_all`].
     pub fn plan(
         reader: &Reader,
         channel: ChannelId,
         start: WallTime,
         end: WallTime,
     ) -> Result<Self, StoreError> {
-        let dir = &reader.catalog.volume.dir;
-        if end <= start || end.micros_since(start) > MAX_MOVIE_MICROS {
-            return Err(StoreError::new(
-                ErrorKind::Invalid,
-                dir,
-                None,
-                "a stretch of at most 12 hours is needed",
-            ));
-        }
-        let video = select(reader, StreamId::new(channel, StreamKind::Main), start, end)?;
-        let start = first_shown(&video, start);
-        let audio = select(reader, StreamId::new(channel, StreamKind::Audio), start, end)?;
-        if video.is_empty() && audio.is_empty() {
-            let what = format!("channel {channel} has no footage in this time");
-            return Err(StoreError::new(ErrorKind::NoFootage, dir, None, what));
-        }
-        let start = if video.is_empty() { first_shown(&audio, start) } else { start };
+        let channels = vec![MovieChannel { channel, name: String::new() }];
+        Self::plan_all(reader, &MovieRequest { channels, start, end, cut: Cut::Units })
+    }
 
-        let mut timeline = Timeline { start, pieces: Vec::new() };
-        let mut plans: Vec<ChunkPlan> = Vec::new();
-        let mut tracks = vec![TrackPlan::new(&reader.catalog.volume), TrackPlan::new(&reader.catalog.volume)];
-        for chunk in &video {
-            let shift = timeline.place(chunk);
-            plans.extend(tracks[0].add(0, chunk, shift)?);
-        }
-        if video.is_empty() {
-            for chunk in &audio {
-                timeline.place(chunk);
+    /// Plans a movie.
+    ///
+    /// It begins with the picture that is shown at the asked start, or with the first one after it: see
+    /// [`Movie::start`]. What must be decoded before is in the file, and an edit list hides it to the tick. Where footage
+    /// is missing the last picture stays until it goes on, so that media time remains wall time. Channels without
+    /// footage are left out, and audio of another codec or sample rate than its track begins with.
+    ///
+    /// # Errors
+    /// `NoFootage` when there is none, `Invalid` for a request that cannot be; `Index`, `Io`, `NoKey`, `Damaged` when nothing
+    /// at all can be read.
+    pub fn plan_all(reader: &Reader, request: &MovieRequest) -> Result<Self, StoreError> {
+        check(reader, request)?;
+        let stretch = |channel: &MovieChannel, kind, from| {
+            Stretch::begin(reader, StreamId::new(channel.channel, kind), from, request.end, request.cut)
+        };
+        let channels = request.channels.iter();
+        let pictures: Vec<Stretch<'_>> = channels
+            .clone()
+            .map(|channel| stretch(channel, StreamKind::Main, request.start))
+            .collect::<Result<_, _>>()?;
+        // The earliest picture of those shown; other channels begin with theirs, less than a picture later.
+        let pictured = pictures.iter().filter_map(Stretch::shown_from).min();
+        let sounds: Vec<Stretch<'_>> = channels
+            .clone()
+            .map(|channel| stretch(channel, StreamKind::Audio, pictured.unwrap_or(request.start)))
+            .collect::<Result<_, _>>()?;
+        let Some(start) = pictured.or_else(|| sounds.iter().filter_map(Stretch::shown_from).min()) else {
+            return Err(nothing(reader, pictures.into_iter().chain(sounds)));
+        };
+
+        let mut plan = Plan { reader, start, end: start, tracks: Vec::new(), parts: Vec::new() };
+        let mut unread = Vec::new();
+        for ((channel, mut pictures), mut sound) in channels.zip(pictures).zip(sounds) {
+            let mut timeline = Timeline::new(start);
+            let shown_from = pictures.shown_from().unwrap_or(start);
+            let mut track = TrackPlan::new(pictures.stream());
+            for chunk in &mut pictures {
+                let shift = timeline.place(&chunk);
+                plan.add(&mut track, &chunk, shift)?;
             }
-        }
-        for chunk in &audio {
-            plans.extend(tracks[1].add(1, chunk, timeline.shift_of(chunk))?);
-        }
-        let end = end.min(timeline.pieces.last().map_or(start, |piece| piece.end));
-
-        // Interleaved by time, so that a player reads forward; within a track in decoding order, which is not
-        // that of the presentations where there are B-frames.
-        let mut latest = [i64::MIN; 2];
-        for plan in &mut plans {
-            let latest = &mut latest[plan.track];
-            *latest = plan.media.max(*latest);
-            plan.media = *latest;
-        }
-        plans.sort_by_key(|plan| (plan.media, plan.track));
-        let mut offset = 0;
-        let mut extents = Vec::with_capacity(plans.len());
-        for plan in &plans {
-            tracks[plan.track].chunks.push(ChunkRef {
-                first_sample: plan.first_sample,
-                samples: plan.samples,
-                offset,
+            plan.tracks.push(PlannedTrack {
+                track,
+                name: &channel.name,
+                shown_from,
+                end: start,
+                pieces: Vec::new(),
             });
-            extents.push(Extent {
-                offset,
-                bytes: plan.bytes,
-                segment: plan.segment,
-                entry: plan.entry,
-                skip_bytes: plan.skip_bytes,
+            let alone = timeline.end().is_none();
+            let mut track = TrackPlan::new(sound.stream());
+            for chunk in &mut sound {
+                let shift = if alone { timeline.place(&chunk) } else { timeline.shift_of(&chunk) };
+                plan.add(&mut track, &chunk, shift)?;
+            }
+            let shown_from = start;
+            plan.tracks.push(PlannedTrack {
+                track,
+                name: &channel.name,
+                shown_from,
+                end: start,
+                pieces: Vec::new(),
             });
-            offset += plan.bytes;
+            plan.ends(&timeline, request.end);
+            unread.extend(pictures.unread());
+            unread.extend(sound.unread());
         }
-        let frame_rate = tracks[0].frame_rate();
-        let tracks: Vec<Track> =
-            tracks.into_iter().map(|track| track.finish(ticks(end.micros_since(start)))).collect();
-        let header = movie_header(&tracks, offset).map_err(|error| {
-            StoreError::new(ErrorKind::Damaged, dir, None, format!("no movie can be made of it: {error}"))
-        })?;
-        Ok(Self {
-            volume: reader.catalog.volume.clone(),
-            len: header.len() as u64 + offset,
-            etag: etag(&header, &extents),
-            mime: mime(&tracks),
-            header,
-            extents,
-            start,
-            end,
-            pieces: timeline.pieces.iter().filter_map(|piece| piece.piece(start, end)).collect(),
-            frame_rate,
-            kept: Mutex::default(),
-        })
+        plan.finish(unread)
     }
 
     /// The file's size in bytes.
@@ -191,10 +212,22 @@ impl Movie {
         self.end
     }
 
-    /// Which stretches have footage, and where they are in the movie; in order.
+    /// The tracks, as they are in the file.
+    #[must_use]
+    pub fn tracks(&self) -> &[MovieTrack] {
+        &self.tracks
+    }
+
+    /// The pieces of the first track.
     #[must_use]
     pub fn pieces(&self) -> &[Piece] {
-        &self.pieces
+        self.tracks.first().map_or(&[], |track| &track.pieces)
+    }
+
+    /// What should be in the movie and could not be read, on any volume.
+    #[must_use]
+    pub fn unread(&self) -> &[Unread] {
+        &self.unread
     }
 
     /// The content type with its codecs (RFC 6381): `video/mp4; codecs="avc1.64001f,mp4a.40.2"`.
@@ -203,7 +236,7 @@ impl Movie {
         &self.mime
     }
 
-    /// Frames a second: what most frames keep to; `None` without video or with a single frame.
+    /// Frames a second of the first track: what most frames keep to; `None` without video or with a single frame.
     #[must_use]
     pub fn frame_rate(&self) -> Option<f64> {
         self.frame_rate
@@ -215,51 +248,52 @@ impl Movie {
         &self.etag
     }
 
-    /// Reads at `offset` until `into` is full or the file ends; returns how many bytes.
+    /// Reads at `offset` until `into` is full or the file ends; returns how many bytes. What one volume cannot read is
+    /// taken from another one that has the same footage.
     ///
     /// # Errors
-    /// `Recycled` when newer footage has taken the place, `NoKey`, `Damaged`, `Io`.
+    /// `Recycled` when newer footage has taken the place, `Damaged`, `Io`: the next plan will do without that chunk.
     pub fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize, StoreError> {
         let mut done = 0;
         while done < into.len() {
             let at = offset.saturating_add(done as u64);
+            if at >= self.len {
+                break;
+            }
+            // The first one begins at 0, and they lie side by side up to the end.
+            let number = self.extents.partition_point(|extent| extent.offset <= at) - 1;
+            let extent = &self.extents[number];
+            let begin = (at - extent.offset) as usize;
             let rest = &mut into[done..];
-            let copied = match at.checked_sub(self.header.len() as u64) {
-                None => copy(&self.header[at as usize..], rest),
-                Some(at) => {
-                    let Some(number) =
-                        self.extents.partition_point(|extent| extent.offset <= at).checked_sub(1)
-                    else {
-                        break;
-                    };
-                    let extent = &self.extents[number];
-                    if at >= extent.offset + extent.bytes {
-                        break;
-                    }
-                    let payload = self.payload(number)?;
-                    let begin = (extent.skip_bytes + at - extent.offset) as usize;
-                    copy(&payload[begin..(extent.skip_bytes + extent.bytes) as usize], rest)
+            done += match &extent.content {
+                Content::Bytes(bytes) => copy(&bytes[begin..], rest),
+                Content::Samples(part) => {
+                    let footage = self.footage(number, part)?;
+                    let (skip, end) = (part.skip_bytes as usize, (part.skip_bytes + extent.bytes) as usize);
+                    copy(&footage[skip + begin..end], rest)
                 }
             };
-            done += copied;
         }
         Ok(done)
     }
 
-    fn payload(&self, number: usize) -> Result<Bytes, StoreError> {
+    fn footage(&self, number: usize, part: &ChunkPart) -> Result<Bytes, StoreError> {
         // Not held while reading: two readers of one movie may read a chunk twice, but do not wait.
-        let hit = self.lock().iter().find(|(kept, _)| *kept == number).map(|(_, payload)| payload.clone());
-        if let Some(payload) = hit {
-            return Ok(payload);
+        let hit = self.lock().iter().find(|(kept, _)| *kept == number).map(|(_, footage)| footage.clone());
+        if let Some(footage) = hit {
+            return Ok(footage);
         }
-        let extent = &self.extents[number];
-        let payload = fetch(&self.volume, extent.segment, &extent.entry)?;
+        let read = self.reader.volumes[part.volume].fetch(part.segment, &part.entry);
+        let footage = read.or_else(|error| {
+            let hash = part.footage.as_ref();
+            hash.and_then(|hash| twin(&self.reader, part.volume, &part.entry, hash)).ok_or(error)
+        })?;
         let mut kept = self.lock();
-        kept.push_back((number, payload.clone()));
-        if kept.len() > KEPT_CHUNKS {
+        kept.push_back((number, footage.clone()));
+        if kept.len() > KEPT_CHUNKS_PER_TRACK * self.tracks.len() {
             kept.pop_front();
         }
-        Ok(payload)
+        Ok(footage)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(usize, Bytes)>> {
@@ -273,233 +307,157 @@ fn copy(from: &[u8], to: &mut [u8]) -> usize {
     count
 }
 
-fn select(
-    reader: &Reader,
-    stream: StreamId,
-    from: WallTime,
-    to: WallTime,
-) -> Result<Vec<Selected>, StoreError> {
-    let mut selection = Selection::new(&reader.catalog, stream, from, to)?;
-    std::iter::from_fn(|| selection.next().transpose()).collect()
-}
-
-/// When the picture that is shown at `start` appeared; the first one after it, where footage begins later.
-///
-/// An edit that begins within a picture's time is shown differently by every player; one that begins with a picture
-/// is not.
-fn first_shown(chunks: &[Selected], start: WallTime) -> WallTime {
-    fn times(chunk: &Selected) -> impl Iterator<Item = WallTime> {
-        chunk.header.frames[chunk.first..chunk.end].iter().map(|frame| chunk.header.wall_of(frame.pts_offset))
+fn check(reader: &Reader, request: &MovieRequest) -> Result<(), StoreError> {
+    let invalid = |what: &str| Err(StoreError::new(ErrorKind::Invalid, reader.dir(), None, what));
+    let span = request.end.micros_since(request.start);
+    if request.end <= request.start || span > MAX_MOVIE_MICROS {
+        return invalid("a stretch of at most 12 hours is needed");
     }
-    let before = chunks.iter().take_while(|chunk| chunk.entry.start() <= start);
-    let shown = before.flat_map(times).filter(|&wall| wall <= start).max();
-    shown.or_else(|| chunks.iter().take(1).flat_map(times).min()).unwrap_or(start)
-}
-
-fn ticks(micros: i64) -> i64 {
-    Pts90k::from_micros(micros).0
-}
-
-/// One piece, as far as it is in the file, and how its presentation times become media time.
-struct Mapping {
-    start: WallTime,
-    end: WallTime,
-    media_start: i64,
-    /// Added to a presentation time.
-    shift: i64,
-    sequence: u64,
-}
-
-impl Mapping {
-    /// What of it is shown between `from` and `to`.
-    fn piece(&self, from: WallTime, to: WallTime) -> Option<Piece> {
-        let (start, end) = (self.start.max(from), self.end.min(to));
-        let hidden = start.micros_since(self.start);
-        let media_start_micros = Pts90k(self.media_start).as_micros() + hidden;
-        (start < end).then_some(Piece { start, end, media_start_micros })
+    let mut channels: Vec<ChannelId> = request.channels.iter().map(|channel| channel.channel).collect();
+    channels.sort_unstable();
+    channels.dedup();
+    if channels.is_empty() || channels.len() > MAX_MOVIE_CHANNELS || channels.len() < request.channels.len() {
+        return invalid("1 to 16 different channels are needed");
     }
+    Ok(())
 }
 
-struct Timeline {
-    start: WallTime,
-    pieces: Vec<Mapping>,
-}
-
-impl Timeline {
-    /// Where a chunk belongs by wall time alone.
-    fn wall_shift(&self, chunk: &Selected) -> i64 {
-        ticks(chunk.entry.wall.micros_since(self.start)) - chunk.entry.pts.0
-    }
-
-    /// The shift for the next chunk of the leading track; begins a new piece where one is needed.
-    fn place(&mut self, chunk: &Selected) -> i64 {
-        let entry = &chunk.entry;
-        let wanted = self.wall_shift(chunk);
-        if let Some(piece) = self.pieces.last_mut() {
-            let goes_on = entry.flags & CHUNK_DISCONTINUITY == 0
-                && entry.sequence == piece.sequence + 1
-                && entry.start().micros_since(piece.end).abs() <= RUN_GAP_MICROS
-                && (wanted - piece.shift).abs() <= MAX_STRAY_TICKS;
-            if goes_on {
-                piece.end = piece.end.max(entry.end());
-                piece.sequence = entry.sequence;
-                return piece.shift;
-            }
-        }
-        // Never back in media time, whatever the wall clock did.
-        let earliest = self
-            .pieces
-            .last()
-            .map_or(i64::MIN, |piece| piece.media_start + ticks(piece.end.micros_since(piece.start)));
-        let first = &chunk.header.frames[chunk.first..chunk.end];
-        let begins = first.iter().map(|frame| frame.pts_offset).min().unwrap_or(0);
-        let begins_pts = entry.pts.0 + i64::from(begins);
-        let shift = wanted.max(earliest.saturating_sub(begins_pts));
-        self.pieces.push(Mapping {
-            start: chunk.header.wall_of(begins),
-            end: entry.end(),
-            media_start: begins_pts + shift,
-            shift,
-            sequence: entry.sequence,
-        });
-        shift
-    }
-
-    /// The shift for a chunk of the other track: that of the piece it is in, if they share a timeline.
-    fn shift_of(&self, chunk: &Selected) -> i64 {
-        let wanted = self.wall_shift(chunk);
-        let at = self.pieces.partition_point(|piece| piece.start <= chunk.entry.wall);
-        let near = self.pieces[at.saturating_sub(1)..self.pieces.len().min(at + 1)].iter();
-        near.map(|piece| piece.shift)
-            .filter(|shift| (shift - wanted).abs() <= MAX_STRAY_TICKS)
-            .min_by_key(|shift| (shift - wanted).abs())
-            .unwrap_or(wanted)
-    }
+/// Why there is nothing to show.
+fn nothing<'a>(reader: &Reader, stretches: impl Iterator<Item = Stretch<'a>>) -> StoreError {
+    let unread = stretches.filter_map(Stretch::into_error).next();
+    unread.unwrap_or_else(|| {
+        StoreError::new(ErrorKind::NoFootage, reader.dir(), None, "there is no footage of this in this time")
+    })
 }
 
 /// The units of one chunk, to be placed in the file.
-struct ChunkPlan {
+struct Part {
     track: usize,
-    media: i64,
-    first_sample: u32,
-    samples: u32,
+    placed: Placed,
     bytes: u64,
-    segment: u64,
-    entry: Entry,
-    skip_bytes: u64,
+    from: ChunkPart,
 }
 
-/// A track while it is planned.
-struct TrackPlan {
-    volume_dir: PathBuf,
-    entries: Vec<(Vec<u8>, SampleEntry)>,
-    samples: Vec<Sample>,
-    chunks: Vec<ChunkRef>,
+struct PlannedTrack<'a> {
+    track: TrackPlan,
+    name: &'a str,
+    shown_from: WallTime,
+    end: WallTime,
+    pieces: Vec<Piece>,
 }
 
-impl TrackPlan {
-    fn new(volume: &Volume) -> Self {
-        Self {
-            volume_dir: volume.segments.clone(),
-            entries: Vec::new(),
-            samples: Vec::new(),
-            chunks: Vec::new(),
+/// A movie while it is planned.
+struct Plan<'a> {
+    reader: &'a Reader,
+    start: WallTime,
+    end: WallTime,
+    tracks: Vec<PlannedTrack<'a>>,
+    parts: Vec<Part>,
+}
+
+impl Plan<'_> {
+    /// Adds a chunk to `track`, which will be the next one.
+    fn add(&mut self, track: &mut TrackPlan, chunk: &Selected, shift: i64) -> Result<(), StoreError> {
+        let placed = track.add(chunk, shift).map_err(|what| {
+            self.reader.volumes[chunk.volume].volume.damaged(chunk.segment, chunk.entry.offset, &what)
+        })?;
+        let Some(placed) = placed else { return Ok(()) };
+        let hashed = chunk.header.flags & CHUNK_UNHASHED == 0;
+        self.parts.push(Part {
+            track: self.tracks.len(),
+            placed,
+            bytes: chunk.bytes(),
+            from: ChunkPart {
+                volume: chunk.volume,
+                segment: chunk.segment,
+                entry: chunk.entry,
+                skip_bytes: chunk.skip_bytes,
+                footage: hashed.then_some(chunk.header.payload_hash),
+            },
+        });
+        Ok(())
+    }
+
+    /// The two tracks of a channel that were added last end where its footage ends, `end` at the latest.
+    fn ends(&mut self, timeline: &Timeline, end: WallTime) {
+        let Some(last) = timeline.end() else { return };
+        let end = end.min(last);
+        self.end = self.end.max(end);
+        let count = self.tracks.len();
+        for planned in &mut self.tracks[count - 2..] {
+            planned.end = end;
+            planned.pieces = timeline.pieces(self.start, end);
         }
     }
 
-    /// Takes a chunk's units; `None` when the track cannot have them.
-    fn add(&mut self, track: usize, chunk: &Selected, shift: i64) -> Result<Option<ChunkPlan>, StoreError> {
-        let Some(entry) = self.entry(chunk)? else { return Ok(None) };
-        let first_sample = self.samples.len() as u32;
-        let base = chunk.entry.pts.0 + shift;
-        let frames = &chunk.header.frames[chunk.first..chunk.end];
-        self.samples.extend(frames.iter().map(|frame| Sample {
-            pts: Pts90k(base + i64::from(frame.pts_offset)),
-            size: frame.size,
-            keyframe: frame.keyframe,
-            entry,
-        }));
-        Ok(Some(ChunkPlan {
-            track,
-            media: base + i64::from(frames.first().map_or(0, |frame| frame.pts_offset)),
-            first_sample,
-            samples: frames.len() as u32,
-            bytes: frames.iter().map(|frame| u64::from(frame.size)).sum(),
-            segment: chunk.segment,
-            entry: chunk.entry,
-            skip_bytes: chunk.skip_bytes,
-        }))
-    }
-
-    fn entry(&mut self, chunk: &Selected) -> Result<Option<u16>, StoreError> {
-        let stored = &chunk.header.entry;
-        if let Some(known) = self.entries.iter().position(|(bytes, _)| bytes == stored) {
-            return Ok(Some(known as u16));
+    fn finish(self, unread: Vec<Unread>) -> Result<Movie, StoreError> {
+        let Self { reader, start, end, mut tracks, mut parts } = self;
+        // Interleaved by time, so that a player reads forward; within a track in decoding order, which is not
+        // that of the presentations where there are B-frames.
+        let mut latest = vec![i64::MIN; tracks.len()];
+        for part in &mut parts {
+            let latest = &mut latest[part.track];
+            *latest = part.placed.media.max(*latest);
+            part.placed.media = *latest;
         }
-        let damaged = |what: String| {
-            let file = crate::segment::path(&self.volume_dir, chunk.segment);
-            StoreError::new(ErrorKind::Damaged, &file, Some(chunk.entry.offset), what)
-        };
-        let fresh = match SampleFormat::decode(stored).map_err(|what| damaged(what.into()))? {
-            SampleFormat::Video(codec, sets) => SampleEntry::Video(
-                VideoParams::new(codec, &sets).map_err(|error| damaged(error.to_string()))?,
-            ),
-            SampleFormat::Audio(format) => SampleEntry::Audio(format),
-        };
-        if self.entries.first().is_some_and(|(_, first)| !same_track(first, &fresh)) {
-            return Ok(None);
+        parts.sort_by_key(|part| (part.placed.media, part.track));
+        let mut offset = 0;
+        let mut extents = Vec::with_capacity(parts.len() + 1);
+        let made = Content::Bytes(Bytes::new());
+        extents.push(Extent { offset, bytes: 0, content: made });
+        for Part { track, placed, bytes, from } in parts {
+            tracks[track].track.lies_at(&placed, offset);
+            extents.push(Extent { offset, bytes, content: Content::Samples(from) });
+            offset += bytes;
         }
-        let number = u16::try_from(self.entries.len()).map_err(|_| damaged("too many formats".into()))?;
-        self.entries.push((stored.clone(), fresh));
-        Ok(Some(number))
-    }
-
-    /// From the middle one of the distances between presentations.
-    fn frame_rate(&self) -> Option<f64> {
-        let mut pts: Vec<i64> = self.samples.iter().map(|sample| sample.pts.0).collect();
-        pts.sort_unstable();
-        let mut gaps: Vec<i64> =
-            pts.windows(2).map(|pair| pair[1] - pair[0]).filter(|&gap| gap > 0).collect();
-        let middle = gaps.len() / 2;
-        if gaps.is_empty() {
-            return None;
+        tracks.retain(|planned| !planned.track.is_empty());
+        let frame_rate = tracks.first().and_then(|planned| planned.track.frame_rate());
+        let facts: Vec<MovieTrack> = tracks
+            .iter_mut()
+            .map(|planned| MovieTrack {
+                stream: planned.track.stream,
+                codecs: planned.track.codecs(),
+                pieces: std::mem::take(&mut planned.pieces),
+            })
+            .collect();
+        let in_movie = |wall: WallTime| ticks(wall.micros_since(start));
+        let boxes: Vec<_> = tracks
+            .into_iter()
+            .map(|planned| {
+                planned.track.finish(planned.name, in_movie(planned.shown_from), in_movie(planned.end))
+            })
+            .collect();
+        let header = movie_header(&boxes, offset).map_err(|error| {
+            let what = format!("no movie can be made of it: {error}");
+            StoreError::new(ErrorKind::Damaged, reader.dir(), None, what)
+        })?;
+        let header_bytes = header.len() as u64;
+        let etag = etag(&header, &extents);
+        for extent in &mut extents[1..] {
+            extent.offset += header_bytes;
         }
-        let (_, gap, _) = gaps.select_nth_unstable(middle);
-        Some(Pts90k::PER_SECOND as f64 / *gap as f64)
-    }
-
-    /// A picture stays until the end; sound ends when it ends.
-    fn finish(self, end: i64) -> Track {
-        let sound_end = match self.samples[..] {
-            [.., before, last] => last.pts.0 + (last.pts.0 - before.pts.0),
-            _ => i64::MIN,
-        };
-        let video = self.entries.first().is_some_and(|(_, entry)| entry.is_video());
-        Track {
-            entries: self.entries.into_iter().map(|(_, entry)| entry).collect(),
-            samples: self.samples,
-            chunks: self.chunks,
-            start: Pts90k(0),
-            end: (video || sound_end >= end).then_some(Pts90k(end)),
-        }
+        extents[0].bytes = header_bytes;
+        extents[0].content = Content::Bytes(header);
+        Ok(Movie {
+            reader: reader.clone(),
+            len: header_bytes + offset,
+            extents,
+            start,
+            end,
+            mime: mime(&facts),
+            tracks: facts,
+            unread,
+            frame_rate,
+            etag,
+            kept: Mutex::default(),
+        })
     }
 }
 
-/// Whether two formats can be in one track: an audio track has one sample rate and codec.
-fn same_track(one: &SampleEntry, other: &SampleEntry) -> bool {
-    match (one, other) {
-        (SampleEntry::Video(_), SampleEntry::Video(_)) => true,
-        (SampleEntry::Audio(one), SampleEntry::Audio(other)) => {
-            one.codec == other.codec && one.sample_rate == other.sample_rate
-        }
-        _ => false,
-    }
-}
-
-fn mime(tracks: &[Track]) -> String {
-    let mut codecs: Vec<String> = Vec::new();
-    for codec in tracks.iter().flat_map(|track| &track.entries).map(SampleEntry::rfc6381) {
-        if !codecs.contains(&codec) {
+fn mime(tracks: &[MovieTrack]) -> String {
+    let mut codecs: Vec<&str> = Vec::new();
+    for codec in tracks.iter().flat_map(|track| &track.codecs) {
+        if !codecs.contains(&codec.as_str()) {
             codecs.push(codec);
         }
     }
@@ -509,7 +467,9 @@ fn mime(tracks: &[Track]) -> String {
 fn etag(header: &Bytes, extents: &[Extent]) -> String {
     let mut all = header.to_vec();
     for extent in extents {
-        all.extend_from_slice(&extent.entry.hash);
+        if let Content::Samples(part) = &extent.content {
+            all.extend_from_slice(part.footage.as_ref().unwrap_or(&part.entry.hash));
+        }
     }
     // Half of the digest is more than enough to tell two movies of one recorder apart.
     hex(&sha256(&all)[..16])

@@ -1,9 +1,10 @@
-//! Reading footage, beside the writer or without one.
+//! Reading footage of one volume, or of several as if they were one.
 //!
-//! A reader changes nothing and takes no lock, and every chunk is verified before its bytes leave. Does not belong
-//! here: what is there (`catalog`), choosing chunks (`select`), MP4 (`movie`).
+//! It works beside the writer and without one, changes nothing and takes no lock, and every chunk is verified before its
+//! bytes leave. A volume that fails stops no other: what another one has is taken from there. Does not belong here: what
+//! is there (`catalog`), choosing chunks (`select`), MP4 (`movie`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,13 +12,14 @@ use bytes::Bytes;
 use evidence::SampleFormat;
 use hal::{Pts90k, StreamId, WallTime};
 
-use crate::catalog::{Catalog, fetch};
+use crate::catalog::Catalog;
 use crate::coverage::{Coverage, Question};
 use crate::disk::{Disk, RealDisk};
-use crate::error::StoreError;
+use crate::error::{ErrorKind, StoreError};
 use crate::keys::Keys;
-use crate::runs::{Run, join};
-use crate::select::{Selected, Selection};
+use crate::lane::{Failure, Selected};
+use crate::runs::{Run, join, join_sides};
+use crate::select::Selection;
 
 /// One access unit as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +40,35 @@ pub struct StoredUnit {
     pub data: Bytes,
 }
 
-/// A volume to read from; shared by any number of threads.
+/// The most volumes read as one: as many disks as the largest boards take.
+pub const MAX_VOLUMES: usize = 8;
+
+/// Footage that should be there and cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// The stream.
+    pub stream: StreamId,
+    /// The first moment that is missing.
+    pub start: WallTime,
+    /// The end of it.
+    pub end: WallTime,
+    /// Why.
+    pub kind: ErrorKind,
+    /// Where and why, for people.
+    pub what: String,
+}
+
+impl Unread {
+    pub(crate) fn new(stream: StreamId, failure: &Failure) -> Self {
+        let Failure { start, end, error } = failure;
+        Self { stream, start: *start, end: *end, kind: error.kind(), what: error.to_string() }
+    }
+}
+
+/// One volume to read from, or several as one; shared by any number of threads, cheap to clone.
+#[derive(Clone)]
 pub struct Reader {
-    pub(crate) catalog: Catalog,
+    pub(crate) volumes: Arc<[Arc<Catalog>]>,
 }
 
 impl Reader {
@@ -59,40 +87,58 @@ impl Reader {
     /// # Errors
     /// As [`Reader::open`].
     pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, keys: &Keys) -> Result<Self, StoreError> {
-        Ok(Self { catalog: Catalog::open(disk, dir, keys)? })
+        Ok(Self { volumes: [Arc::new(Catalog::open(disk, dir, keys)?)].into() })
+    }
+
+    /// The volumes of all `readers` as one; the first [`MAX_VOLUMES`] of them. Footage that lies on several is taken from the
+    /// first that has it, and from another where that one cannot be read.
+    #[must_use]
+    pub fn together<'a>(readers: impl IntoIterator<Item = &'a Self>) -> Self {
+        let all = readers.into_iter().flat_map(|reader| reader.volumes.iter());
+        Self { volumes: all.take(MAX_VOLUMES).map(Arc::clone).collect() }
+    }
+
+    /// What errors about all of it name.
+    pub(crate) fn dir(&self) -> &Path {
+        self.volumes.first().map_or(Path::new("no volume"), |volume| &volume.volume.dir)
     }
 
     /// The streams with footage, in order.
     ///
     /// # Errors
-    /// `Index`, `Io`.
+    /// `Index`, `Io`, when no volume can tell.
     pub fn streams(&self) -> Result<Vec<StreamId>, StoreError> {
-        self.catalog.streams()
+        let all: BTreeSet<StreamId> = self.ask(Catalog::streams)?.into_iter().flatten().collect();
+        Ok(all.into_iter().collect())
     }
 
     /// The first and the last moment of a stream's footage; `None` when there is none.
     ///
     /// # Errors
-    /// `Index`, `Io`.
+    /// `Index`, `Io`, when no volume can tell.
     pub fn bounds(&self, stream: StreamId) -> Result<Option<(WallTime, WallTime)>, StoreError> {
-        self.catalog.bounds(stream)
+        let all = self.ask(|volume| volume.bounds(stream))?.into_iter().flatten();
+        Ok(all.reduce(|(start, end), (first, last)| (start.min(first), end.max(last))))
     }
 
     /// The runs that touch `from`..`to`, in recording order. A run that began earlier or ends later is told from at
     /// most an hour before `from`.
     ///
     /// # Errors
-    /// `Index`, `Io`.
+    /// `Index`, `Io`, when no volume can tell.
     pub fn runs(&self, stream: StreamId, from: WallTime, to: WallTime) -> Result<Vec<Run>, StoreError> {
-        Ok(join(self.catalog.segment_runs(stream, from, to)?).iter().map(Run::from).collect())
+        let of_volume = |volume: &Catalog| {
+            Ok(join(volume.segment_runs(stream, from, to)?).iter().map(Run::from).collect())
+        };
+        Ok(self.ask(of_volume)?.into_iter().reduce(merge_runs).unwrap_or_default())
     }
 
     /// When `streams` have footage in `from`..`to`, for a timeline: one answer a stream, in their order, of at most
-    /// `at_most` runs. Where there are more, gaps no longer than that part of the asked time are left out. Takes
+    /// `at_most` runs a volume. Where there are more, gaps no longer than that part of the asked time are left out. Takes
     /// milliseconds for 16 streams and a year.
     ///
     /// # Errors
-    /// `Index`, `Io`.
+    /// `Index`, `Io`, when no volume can tell.
     pub fn coverage(
         &self,
         streams: &[StreamId],
@@ -100,37 +146,100 @@ impl Reader {
         to: WallTime,
         at_most: usize,
     ) -> Result<Vec<Coverage>, StoreError> {
-        self.catalog.coverage(&Question { streams, from, to, at_most })
+        let answers = self.ask(|volume| volume.coverage(&Question { streams, from, to, at_most }))?;
+        let both = |one: Vec<Coverage>, other: Vec<Coverage>| {
+            one.into_iter().zip(other).map(|(one, other)| one.and(other)).collect()
+        };
+        Ok(answers.into_iter().reduce(both).unwrap_or_default())
     }
 
     /// The units presented in `from`..`to`, in decoding order. It begins at the last keyframe before `from` when
     /// the footage goes on from there, and ends with the last unit needed for a presentation before `to`.
     ///
     /// # Errors
-    /// `Index`, `Io`; the iterator also has `Damaged`, `Recycled` and `NoKey`, and ends after an error.
+    /// `Index`, `Io`; the iterator also has `Damaged`, `NoKey` and `Recycled`, each once for a stretch that cannot be read, and goes on
+    /// behind it.
     pub fn units(&self, stream: StreamId, from: WallTime, to: WallTime) -> Result<Units<'_>, StoreError> {
-        let selection = Selection::new(&self.catalog, stream, from, to)?;
-        Ok(Units { reader: self, selection: Some(selection), ready: VecDeque::new() })
+        let selection = self.select(stream, from, to)?;
+        Ok(Units { reader: self, selection, ready: VecDeque::new(), failed: VecDeque::new(), next: None })
     }
+
+    pub(crate) fn select(
+        &self,
+        stream: StreamId,
+        from: WallTime,
+        to: WallTime,
+    ) -> Result<Selection<'_>, StoreError> {
+        Selection::new(self.volumes.iter().map(AsRef::as_ref), stream, from, to)
+    }
+
+    /// The answers of all volumes that have one.
+    fn ask<T>(&self, question: impl Fn(&Catalog) -> Result<T, StoreError>) -> Result<Vec<T>, StoreError> {
+        let mut answers = Vec::with_capacity(self.volumes.len());
+        let mut failure = None;
+        for volume in self.volumes.iter() {
+            match question(volume) {
+                Ok(answer) => answers.push(answer),
+                Err(error) => failure = Some(error),
+            }
+        }
+        match failure {
+            Some(error) if answers.is_empty() => Err(error),
+            Some(error) => {
+                tracing::warn!(%error, "a volume is left out");
+                Ok(answers)
+            }
+            None => Ok(answers),
+        }
+    }
+}
+
+/// Joins what two volumes have of one stretch.
+fn merge_runs(one: Vec<Run>, other: Vec<Run>) -> Vec<Run> {
+    join_sides(
+        one,
+        other,
+        |run| (run.start, run.end),
+        |last, run| {
+            // Of what both have, the longer one's bytes are as good a number as any.
+            let both = run.start < last.end;
+            last.bytes.0 = if both { last.bytes.0.max(run.bytes.0) } else { last.bytes.0 + run.bytes.0 };
+            last.end = last.end.max(run.end);
+        },
+    )
 }
 
 /// Iterates over stored units; made by [`Reader::units`].
 pub struct Units<'a> {
     reader: &'a Reader,
-    selection: Option<Selection<'a>>,
+    selection: Selection<'a>,
     ready: VecDeque<StoredUnit>,
+    failed: VecDeque<StoreError>,
+    /// Read, but what is missing before it was not told yet.
+    next: Option<(Selected, Bytes)>,
 }
 
 impl Units<'_> {
-    fn load(&mut self, selected: &Selected) -> Result<(), StoreError> {
-        let payload = fetch(&self.reader.catalog.volume, selected.segment, &selected.entry)?;
+    /// The next chunk that can be read.
+    fn load(&mut self) -> Option<(Selected, Bytes)> {
+        loop {
+            let selected = self.selection.next()?;
+            match self.reader.volumes[selected.volume].fetch(selected.segment, &selected.entry) {
+                Ok(payload) => return Some((selected, payload)),
+                Err(error) => self.selection.refuse(&selected, error),
+            }
+        }
+    }
+
+    fn unpack(&mut self, selected: &Selected, payload: &Bytes) -> Result<(), StoreError> {
         let header = &selected.header;
         let format = SampleFormat::decode(&header.entry).map_err(|what| {
-            self.reader.catalog.volume.damaged(selected.segment, selected.entry.offset, what)
+            let volume = &self.reader.volumes[selected.volume].volume;
+            volume.damaged(selected.segment, selected.entry.offset, what)
         })?;
         let format = Arc::new(format);
         let mut at = selected.skip_bytes as usize;
-        for frame in &header.frames[selected.first..selected.end] {
+        for frame in selected.frames() {
             let end = at + frame.size as usize;
             self.ready.push_back(StoredUnit {
                 stream: header.stream,
@@ -155,13 +264,27 @@ impl Iterator for Units<'_> {
             if let Some(unit) = self.ready.pop_front() {
                 return Some(Ok(unit));
             }
-            let next = self.selection.as_mut()?.next();
-            match next.and_then(|selected| selected.map(|selected| self.load(&selected)).transpose()) {
-                Ok(Some(())) => {}
-                Ok(None) => self.selection = None,
-                Err(error) => {
-                    self.selection = None;
-                    return Some(Err(error));
+            if let Some(error) = self.failed.pop_front() {
+                return Some(Err(error));
+            }
+            match self.next.take() {
+                Some((selected, payload)) => {
+                    if let Err(error) = self.unpack(&selected, &payload) {
+                        return Some(Err(error));
+                    }
+                }
+                None => {
+                    self.next = self.load();
+                    let until = match &self.next {
+                        Some((selected, _)) if selected.follows => continue,
+                        Some((selected, _)) => selected.entry.end(),
+                        None => WallTime::from_unix_micros(i64::MAX),
+                    };
+                    let failures = self.selection.failures(until);
+                    self.failed.extend(failures.into_iter().map(|failure| failure.error));
+                    if self.next.is_none() && self.failed.is_empty() {
+                        return None;
+                    }
                 }
             }
         }

@@ -177,6 +177,38 @@ pub(crate) fn join_spans(spans: impl IntoIterator<Item = Span>) -> Vec<Span> {
     joined
 }
 
+/// Joins what two volumes have, each in order: what touches on both sides is one. What one volume has twice, because the clock
+/// was set back, stays so.
+pub(crate) fn join_sides<T>(
+    one: Vec<T>,
+    other: Vec<T>,
+    times: impl Fn(&T) -> (WallTime, WallTime),
+    extend: impl Fn(&mut T, T),
+) -> Vec<T> {
+    let (mut one, mut other) = (one.into_iter().peekable(), other.into_iter().peekable());
+    let mut joined: Vec<(T, bool)> = Vec::new();
+    loop {
+        let of_other = match (one.peek(), other.peek()) {
+            (Some(one), Some(other)) => times(other).0 < times(one).0,
+            (one, _) => one.is_none(),
+        };
+        let Some(run) = (if of_other { other.next() } else { one.next() }) else { break };
+        let (start, end) = times(&run);
+        match joined.last_mut() {
+            Some((last, side))
+                if *side != of_other && start.micros_since(times(last).1) <= RUN_GAP_MICROS =>
+            {
+                if end > times(last).1 {
+                    *side = of_other;
+                }
+                extend(last, run);
+            }
+            _ => joined.push((run, of_other)),
+        }
+    }
+    joined.into_iter().map(|(run, _)| run).collect()
+}
+
 impl From<&SegmentRun> for Run {
     fn from(run: &SegmentRun) -> Self {
         Self { stream: run.stream, start: run.start, end: run.end, bytes: ByteCount(run.payload_bytes) }

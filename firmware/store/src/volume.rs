@@ -18,6 +18,9 @@ use crate::layout::BLOCK_BYTES;
 use crate::random::random;
 use crate::segment::{self, Contents, HEADER_BYTES, SegmentHeader, TRAILER_BYTES, Trailer, decode_footer};
 
+/// Read at the end of a sealed segment: the whole footer of 16 channels with sound and segments of the usual size.
+const FOOTER_READ_BYTES: u64 = 256 << 10;
+
 /// The folder of a volume, and how to reach it.
 #[derive(Clone)]
 pub(crate) struct Volume {
@@ -257,6 +260,25 @@ impl Volume {
             Some(contents) => Probe::Sealed(header, trailer, contents),
             None => Probe::Footless(header),
         })
+    }
+
+    /// The contents of a segment that the index knows as sealed, with one read; `None` when its end is no seal of it.
+    pub(crate) fn footer(&self, segment: u64, file: &dyn DiskFile) -> Result<Option<Contents>, StoreError> {
+        let mut begin = self.segment_bytes - self.segment_bytes.min(FOOTER_READ_BYTES);
+        let mut bytes = self.read(segment, file, begin, (self.segment_bytes - begin) as usize)?;
+        let trailer_at = self.segment_bytes - TRAILER_BYTES as u64;
+        let Some(list_end) = bytes.len().checked_sub(TRAILER_BYTES) else { return Ok(None) };
+        let trailer = Trailer::decode(&bytes[list_end..])
+            .map_err(|what| self.unsupported(segment, trailer_at, what))?;
+        let Some(trailer) = trailer.filter(|trailer| trailer.segment == segment) else { return Ok(None) };
+        let Some(list_at) = trailer_at.checked_sub(trailer.list_bytes()) else { return Ok(None) };
+        if list_at < begin {
+            let mut rest = self.read(segment, file, list_at, (begin - list_at) as usize)?;
+            rest.append(&mut bytes);
+            (begin, bytes) = (list_at, rest);
+        }
+        let list = (list_at - begin) as usize..(trailer_at - begin) as usize;
+        Ok(bytes.get(list).and_then(|list| decode_footer(&trailer, list)))
     }
 
     fn read(&self, segment: u64, file: &dyn DiskFile, at: u64, count: usize) -> Result<Vec<u8>, StoreError> {

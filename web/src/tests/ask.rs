@@ -30,6 +30,9 @@ pub(super) const OWN: &str = "https://recorder.lan:8443";
 pub(super) const BUNDLE: &str = "CANDORUP, and so on";
 pub(super) const SPAN: &str = "start=2026-11-20T10:00:00Z&end=2026-11-20T10:05:00Z";
 
+/// Media time 0 for a playback of [`SPAN`].
+pub(super) const ZERO: &str = "zero=2026-11-20T09:00:00Z";
+
 /// The site over a recorder in memory.
 pub(super) struct Asked {
     pub(super) api: Arc<Memory>,
@@ -200,6 +203,8 @@ pub(super) fn example(route: &Route) -> (String, Option<String>) {
         .replace("{device}", "sda");
     let query = match route.op {
         Op::Timeline | Op::RecordingInfo | Op::Recording => format!("?{SPAN}"),
+        Op::Playback => format!("?{SPAN}&{ZERO}&audio=1"),
+        Op::ExportMp4 | Op::ExportZip => format!("?channel=1&channel=2&{SPAN}"),
         Op::Live => "?audio=1".into(),
         _ => String::new(),
     };

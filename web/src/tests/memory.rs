@@ -22,6 +22,9 @@ pub(super) const PASSWORD: &str = "correct horse battery";
 pub(super) const RECOVERY_KEY: &str = "7N42D-EXAMP-1E0FA-REC0V-ERYKE-Y0000-00T17-3GTEZ";
 /// More than two pieces, and not a multiple of one.
 pub(super) const FOOTAGE_BYTES: u64 = 2 * limits::MAX_READ_BYTES + 1000;
+/// A stream has as many pieces of these bytes.
+pub(super) const PIECES: u32 = 3;
+pub(super) const PIECE: &[u8] = b"some bytes of it";
 /// What only a log may say.
 pub(super) const DETAIL: &str = "/srv/candor/volume.toml: permission denied";
 
@@ -232,10 +235,45 @@ impl Recording for File {
     }
 }
 
+pub(super) struct Pieces {
+    of: Arc<Footage>,
+    content_type: &'static str,
+    left: u32,
+}
+
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        self.of.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl ByteStream for Pieces {
+    fn content_type(&self) -> String {
+        self.content_type.to_owned()
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
+        if left == 0 && self.of.broken.load(Ordering::SeqCst) {
+            return Err(ApiError::internal(DETAIL));
+        }
+        self.left = left;
+        Ok(Some(Bytes::from_static(PIECE)))
+    }
+}
+
+impl Memory {
+    fn pieces(&self, content_type: &'static str) -> Pieces {
+        self.footage.open.fetch_add(1, Ordering::SeqCst);
+        Pieces { of: Arc::clone(&self.footage), content_type, left: PIECES }
+    }
+}
+
 impl Api for Memory {
     type Live = View;
     type Updates = Changes;
     type Recording = File;
+    type Stream = Pieces;
 
     async fn state(&self) -> State {
         let claimed = self.claimed.load(Ordering::SeqCst);
@@ -335,6 +373,30 @@ impl Api for Memory {
         known(n)?;
         self.footage.open.fetch_add(1, Ordering::SeqCst);
         Ok(File(Arc::clone(&self.footage)))
+    }
+
+    async fn playback(
+        &self,
+        _: Caller,
+        n: u16,
+        _: Span,
+        zero: UtcTime,
+        audio: bool,
+    ) -> Result<Pieces, ApiError> {
+        self.called(format!("playback {zero} {audio}"));
+        known(n)?;
+        Ok(self.pieces("video/mp4; codecs=\"avc1.64001f,mp4a.40.2\""))
+    }
+
+    async fn export_mp4(&self, _: Caller, channels: Vec<u16>, _: Span) -> Result<File, ApiError> {
+        self.called(format!("export_mp4 {channels:?}"));
+        self.footage.open.fetch_add(1, Ordering::SeqCst);
+        Ok(File(Arc::clone(&self.footage)))
+    }
+
+    async fn export_zip(&self, _: Caller, channels: Vec<u16>, _: Span) -> Result<Pieces, ApiError> {
+        self.called(format!("export_zip {channels:?}"));
+        Ok(self.pieces("application/zip"))
     }
 
     async fn system(&self, _: Caller) -> Result<System, ApiError> {

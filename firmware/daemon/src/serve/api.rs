@@ -13,16 +13,17 @@ use web::views::{
     RecordingInfo, Run, Session, Settings as SettingsView, State, StreamKey, StreamKeyInput, StreamName,
     System, Timeline, Transport, Trust,
 };
-use web::{ApiError, Caller, NewOwner, NewSession, Purpose, SessionToken, Span, Upload};
+use web::{ApiError, Caller, NewOwner, NewSession, Purpose, SessionToken, Span, Upload, UtcTime};
 
 use super::house::House;
-use super::recording::{Recording, ask, refusal};
+use super::recording::{NO_FOOTAGE, Recording, ask, facts, play, refusal, timestamp};
 use super::storage;
+use super::stream::{self, Stream};
 use super::update;
 use super::updates::Updates;
 use super::views::{self, utc, wall};
 use super::watchers::{Via, View, WatchGuard};
-use crate::footage::{Plan, Request, Response};
+use crate::footage::{FileOf, Plan, Request, Response};
 use crate::messages::{Answer, Ask};
 use crate::settings::{self, CameraChange, Change, ChangeError};
 use crate::version;
@@ -49,6 +50,7 @@ impl web::Api for Api {
     type Live = LiveView;
     type Updates = Updates;
     type Recording = Recording;
+    type Stream = Stream;
 
     async fn state(&self) -> State {
         State {
@@ -157,7 +159,7 @@ impl web::Api for Api {
     }
 
     async fn recording_info(&self, _: Caller, number: u16, span: Span) -> Result<RecordingInfo, ApiError> {
-        let plan = self.plan(self.channel(number)?, span).await?;
+        let plan = self.plan(&self.file_of([self.channel(number)?], span)).await?;
         let piece = |piece: &crate::footage::Piece| Piece {
             start: utc(piece.start),
             end: utc(piece.end),
@@ -185,10 +187,46 @@ impl web::Api for Api {
             Purpose::Playback => Via::Playback,
             Purpose::Export => Via::Export,
         };
-        let guard = self.enter(&caller, channel, StreamKind::Main, via)?;
-        let plan = self.plan(channel, span).await?;
-        let (start, end) = (wall(span.start), wall(span.end));
-        Ok(Recording { client: self.0.footage.clone(), channel, start, end, plan, _guard: guard })
+        self.recorded(&caller, vec![channel], span, via).await
+    }
+
+    async fn playback(
+        &self,
+        caller: Caller,
+        number: u16,
+        span: Span,
+        zero: UtcTime,
+        audio: bool,
+    ) -> Result<Stream, ApiError> {
+        let channel = self.channel(number)?;
+        let _guard = self.enter(&caller, channel, StreamKind::Main, Via::Playback)?;
+        let (start, end, zero) = (wall(span.start), wall(span.end), wall(zero));
+        let request = Request::Play { channel, start, end, zero, sound: audio };
+        match play(&self.0.footage, &request).await? {
+            (Response::Stream { mime }, played) => Ok(Stream::Played { mime, played, _guard }),
+            (other, _) => Err(refusal(other)),
+        }
+    }
+
+    async fn export_mp4(&self, caller: Caller, numbers: Vec<u16>, span: Span) -> Result<Recording, ApiError> {
+        let channels = numbers.into_iter().map(|number| self.channel(number)).collect::<Result<_, _>>()?;
+        self.recorded(&caller, channels, span, Via::Export).await
+    }
+
+    async fn export_zip(&self, caller: Caller, numbers: Vec<u16>, span: Span) -> Result<Stream, ApiError> {
+        let channels = numbers.into_iter().map(|number| self.channel(number));
+        let mut files = Vec::new();
+        for channel in channels.collect::<Result<Vec<_>, _>>()? {
+            match self.recorded(&caller, vec![channel], span, Via::Export).await {
+                Ok(recording) => files.push((facts(&recording, span), recording)),
+                Err(error) if error.code() == NO_FOOTAGE => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if files.is_empty() {
+            return Err(refusal(Response::NoFootage));
+        }
+        Ok(stream::zip(files, timestamp(wall(span.start)), timestamp(wall(span.end))))
     }
 
     async fn system(&self, _: Caller) -> Result<System, ApiError> {
@@ -323,12 +361,34 @@ impl Api {
         })
     }
 
-    async fn plan(&self, channel: ChannelId, span: Span) -> Result<Plan, ApiError> {
-        let request = Request::Plan { channel, start: wall(span.start), end: wall(span.end) };
-        match ask(&self.0.footage, &request).await? {
+    /// The file of these channels, by their present titles.
+    fn file_of(&self, channels: impl IntoIterator<Item = ChannelId>, span: Span) -> FileOf {
+        let settings = self.0.settings.borrow();
+        let title = |channel| settings.channel(channel).map(|known| known.title.clone()).unwrap_or_default();
+        let channels = channels.into_iter().map(|channel| (channel, title(channel))).collect();
+        FileOf { channels, start: wall(span.start), end: wall(span.end) }
+    }
+
+    async fn plan(&self, file: &FileOf) -> Result<Plan, ApiError> {
+        match ask(&self.0.footage, &Request::Plan(file.clone())).await? {
             (Response::Plan(plan), _) => Ok(plan),
             (other, _) => Err(refusal(other)),
         }
+    }
+
+    /// A planned file, with its viewer on the list of watchers.
+    async fn recorded(
+        &self,
+        caller: &Caller,
+        channels: Vec<ChannelId>,
+        span: Span,
+        via: Via,
+    ) -> Result<Recording, ApiError> {
+        let enter = |channel: &ChannelId| self.enter(caller, *channel, StreamKind::Main, via);
+        let guards = channels.iter().map(enter).collect::<Result<_, _>>()?;
+        let file = self.file_of(channels, span);
+        let plan = self.plan(&file).await?;
+        Ok(Recording { client: self.0.footage.clone(), file, plan, _guards: guards })
     }
 
     /// Has the warden change the settings, and waits until this role knows the new ones.

@@ -17,6 +17,7 @@ mod password_line;
 mod recording;
 mod run;
 mod storage;
+mod stream;
 mod update;
 mod updates;
 mod views;

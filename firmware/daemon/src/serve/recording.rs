@@ -1,26 +1,30 @@
-//! A recording as a file that is made while it is read.
+//! Recordings as a file that is made while it is read.
 //!
 //! `record` makes the bytes; here they only pass.
 
 use std::ops::Range;
 
 use bytes::Bytes;
-use hal::{ChannelId, WallTime};
-use web::ApiError;
+use hal::WallTime;
+use jiff::Timestamp;
+use web::{ApiError, Span};
 
+use super::views::wall;
 use super::watchers::WatchGuard;
-use crate::footage::{Plan, Request, Response};
-use crate::footage_client::FootageClient;
+use crate::archive::{FileFacts, Gap, file_name, gaps};
+use crate::footage::{FileOf, Plan, Request, Response};
+use crate::footage_client::{FootageClient, Played};
 
-/// A planned range of one channel.
+/// The code of the answer when there is nothing.
+pub(super) const NO_FOOTAGE: &str = "no_footage";
+
+/// A planned file.
 pub(super) struct Recording {
     pub(super) client: FootageClient,
-    pub(super) channel: ChannelId,
-    pub(super) start: WallTime,
-    pub(super) end: WallTime,
+    pub(super) file: FileOf,
     pub(super) plan: Plan,
-    /// On the list of watchers for as long as bytes are sent.
-    pub(super) _guard: WatchGuard,
+    /// On the list of watchers for as long as bytes are sent, one for each channel.
+    pub(super) _guards: Vec<WatchGuard>,
 }
 
 impl web::Recording for Recording {
@@ -35,9 +39,7 @@ impl web::Recording for Recording {
     async fn read(&self, range: Range<u64>) -> Result<Bytes, ApiError> {
         let length = u32::try_from(range.end - range.start).map_err(ApiError::internal)?;
         let request = Request::Read {
-            channel: self.channel,
-            start: self.start,
-            end: self.end,
+            file: self.file.clone(),
             etag: self.plan.etag.clone(),
             offset: range.start,
             length,
@@ -51,20 +53,34 @@ impl web::Recording for Recording {
 
 /// Asks `record`; when it is not there, the words say that it will be.
 pub(super) async fn ask(client: &FootageClient, request: &Request) -> Result<(Response, Bytes), ApiError> {
-    client.ask(request).await.map_err(|error| {
-        ApiError::unavailable(
-            "recorder_restarting",
-            "The recorder's disk role is being started. Try again in a moment.",
-        )
-        .with_detail(error)
+    client.ask(request).await.map_err(restarting)
+}
+
+/// As [`ask`], for fragments.
+pub(super) async fn play(client: &FootageClient, request: &Request) -> Result<(Response, Played), ApiError> {
+    client.play(request).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::QuotaExceeded => ApiError::too_many(
+            "too_many_viewers",
+            std::time::Duration::from_secs(30),
+            "Too many recordings are played. Close one first.",
+        ),
+        _ => restarting(error),
     })
+}
+
+fn restarting(error: std::io::Error) -> ApiError {
+    ApiError::unavailable(
+        "recorder_restarting",
+        "The recorder's disk role is being started. Try again in a moment.",
+    )
+    .with_detail(error)
 }
 
 /// An answer that was not the one asked for, in the API's words.
 pub(super) fn refusal(response: Response) -> ApiError {
     match response {
         Response::NoFootage => {
-            ApiError::not_found("no_footage", "Nothing is recorded there. The timeline shows what is.")
+            ApiError::not_found(NO_FOOTAGE, "Nothing is recorded there. The timeline shows what is.")
         }
         Response::Changed => ApiError::conflict(
             "footage_changed",
@@ -76,4 +92,30 @@ pub(super) fn refusal(response: Response) -> ApiError {
         }
         other => ApiError::internal(format!("record answered {other:?}")),
     }
+}
+
+/// What a zip says of the file of one channel.
+pub(super) fn facts(recording: &Recording, span: Span) -> FileFacts {
+    let Recording { file, plan, .. } = recording;
+    let (channel, title) = file.channels.first().map_or((0, ""), |(id, title)| (id.get(), title.as_str()));
+    let pieces = plan.pieces.iter().map(|piece| (timestamp(piece.start), timestamp(piece.end)));
+    let unread =
+        plan.unread.iter().map(|(start, end)| Gap { start: timestamp(*start), end: timestamp(*end) });
+    FileFacts {
+        name: file_name(channel, title),
+        channel,
+        title: title.to_owned(),
+        start: timestamp(plan.start),
+        end: timestamp(plan.end),
+        codecs: plan.codecs.clone(),
+        bytes: plan.bytes,
+        sha256: String::new(),
+        gaps: gaps(pieces, timestamp(wall(span.start)), timestamp(wall(span.end))),
+        unread: unread.collect(),
+    }
+}
+
+/// As times are written; the nearest that can be.
+pub(super) fn timestamp(time: WallTime) -> Timestamp {
+    Timestamp::from_microsecond(time.as_unix_micros()).unwrap_or_default()
 }

@@ -284,8 +284,15 @@ impl Plan {
     fn track(&self, stream: StreamId) -> PlannedTrack {
         let start = hal::Pts90k(0);
         let end = hal::Pts90k::from_micros(self.end.micros_since(self.start));
-        let track =
-            Track { entries: Vec::new(), samples: Vec::new(), chunks: Vec::new(), start, end: Some(end) };
+        let track = Track {
+            name: String::new(),
+            entries: Vec::new(),
+            samples: Vec::new(),
+            chunks: Vec::new(),
+            start,
+            shown_from: start,
+            end: Some(end),
+        };
         PlannedTrack { stream, track, runs: Vec::new(), headers: Vec::new() }
     }
 

@@ -82,6 +82,7 @@ proptest! {
     fn arbitrary_tables_never_panic(
         pts in proptest::collection::vec(prop_oneof![8 => 0..1_000_000_i64, 1 => any::<i64>()], 1..20),
         start in prop_oneof![4 => 0..1_000_000_i64, 1 => any::<i64>()],
+        shown_from in prop_oneof![4 => 0..1_000_000_i64, 1 => any::<i64>()],
         end in proptest::option::of(prop_oneof![4 => 0..2_000_000_i64, 1 => any::<i64>()]),
         offset in prop_oneof![0..1_000_000_u64, any::<u64>()],
         payload in prop_oneof![0..1_000_000_u64, any::<u64>()],
@@ -91,8 +92,15 @@ proptest! {
             .map(|&pts| Sample { pts: Pts90k(pts), size: 1000, keyframe: pts % 3 == 0, entry: 0 })
             .collect();
         let chunks = vec![ChunkRef { first_sample: 0, samples: samples.len() as u32, offset }];
-        let track =
-            Track { entries: vec![entry()], samples, chunks, start: Pts90k(start), end: end.map(Pts90k) };
+        let track = Track {
+            name: "a name".into(),
+            entries: vec![entry()],
+            samples,
+            chunks,
+            start: Pts90k(start),
+            shown_from: Pts90k(shown_from),
+            end: end.map(Pts90k),
+        };
         let _ = movie_header(&[track], payload);
     }
 }

@@ -31,7 +31,8 @@ fn track(entry: SampleEntry, units: &[Unit], per_chunk: usize, offset: u64) -> (
             payload.extend_from_slice(&unit.data);
         }
     }
-    let track = Track { entries: vec![entry], samples, chunks, start: Pts90k(0), end: None };
+    let (name, start) = (String::new(), Pts90k(0));
+    let track = Track { name, entries: vec![entry], samples, chunks, start, shown_from: start, end: None };
     (track, payload.into())
 }
 

@@ -1,6 +1,9 @@
 //! Tests of the whole store: round trips, crashes, damage, real footage.
 
+mod clips;
 mod support;
+mod volumes;
+mod watched;
 
 mod classes;
 mod crash;
@@ -11,5 +14,6 @@ mod index;
 mod inventory;
 mod killed;
 mod limits;
+mod playback;
 mod process;
 mod roundtrip;

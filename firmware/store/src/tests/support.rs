@@ -100,6 +100,12 @@ impl Made {
     }
 }
 
+/// What an encoder of 1280x720 in the High profile says behind the level.
+const SPS_BEHIND_LEVEL: [u8; 22] = [
+    0xac, 0xd9, 0x40, 0x50, 0x05, 0xbb, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10, 0x00, 0x00, 0x03, 0x03,
+    0xc0, 0xf1, 0x83, 0x19, 0x60,
+];
+
 /// A camera of random pictures, the same for the same seed.
 pub(crate) struct Source {
     pub(crate) stream: StreamId,
@@ -159,8 +165,9 @@ impl Source {
         } else {
             let mut annexb = Vec::new();
             if keyframe {
-                annexb.extend_from_slice(&[0, 0, 0, 1, 0x67, 0x64, 0x00, self.parameter_set, 0xac]);
-                annexb.extend_from_slice(&[0, 0, 0, 1, 0x68, 0xee, 0x3c, 0x80]);
+                annexb.extend_from_slice(&[0, 0, 0, 1, 0x67, 0x64, 0x00, self.parameter_set]);
+                annexb.extend_from_slice(&SPS_BEHIND_LEVEL);
+                annexb.extend_from_slice(&[0, 0, 0, 1, 0x68, 0xeb, 0xe3, 0xcb, 0x22, 0xc0]);
             }
             let header = if keyframe { 0x65 } else { 0x41 };
             annexb.extend_from_slice(&[0, 0, 0, 1, header]);

@@ -162,6 +162,11 @@ export function movieUrl(channel: number, startMs: number, endMs: number, downlo
   return `${BASE}/channels/${channel}/recording.mp4?${range(startMs, endMs)}${download ? '&download=1' : ''}`
 }
 
+/** Address of several channels as one file: an MP4 with a track for each stream, or a zip with an MP4 for each channel. */
+export function exportUrl(channels: readonly number[], startMs: number, endMs: number, kind: 'mp4' | 'zip'): string {
+  return `${BASE}/export.${kind}?${channels.map((channel) => `channel=${channel}&`).join('')}${range(startMs, endMs)}`
+}
+
 /** Address of a live stream (WebSocket). */
 export function liveUrl(channel: number, kind: StreamKind, audio: boolean): string {
   const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:'

@@ -1,5 +1,5 @@
 // One export at a time, running on while pages change: the recorder's answer streamed into a file, with progress and cancel.
-import { errorOf, movieUrl, wordsOf } from './api'
+import { errorOf, exportUrl, movieUrl, wordsOf } from './api'
 import { rfc3339Short } from './time'
 
 /** Held in the browser until it is whole; more than this is handed to the browser's own downloads. */
@@ -27,8 +27,26 @@ export function fileName(disposition: string | null): string | null {
   return name && !/[/\\]/.test(name) ? name : null
 }
 
-function ownName(channel: number, startMs: number): string {
-  return `candor-ch${channel}-${rfc3339Short(Math.floor(startMs / 1000) * 1000).replaceAll(':', '-')}.mp4`
+/** What is exported: one channel is a movie, several are one movie or a zip of movies. */
+export interface ExportInput {
+  channels: readonly number[]
+  title: string
+  startMs: number
+  endMs: number
+  kind: 'mp4' | 'zip'
+  /** The size that the recorder announced; of several channels about that. */
+  bytes: number
+}
+
+function ownName({ channels, startMs, kind }: ExportInput): string {
+  const of = channels.length === 1 ? `ch${channels[0]}-` : ''
+  return `candor-${of}${rfc3339Short(Math.floor(startMs / 1000) * 1000).replaceAll(':', '-')}.${kind}`
+}
+
+function addressOf({ channels, startMs, endMs, kind }: ExportInput): string {
+  const [first] = channels
+  if (channels.length === 1 && first !== undefined && kind === 'mp4') return movieUrl(first, startMs, endMs, true)
+  return exportUrl(channels, startMs, endMs, kind)
 }
 
 function save(href: string, name: string): void {
@@ -40,12 +58,12 @@ function save(href: string, name: string): void {
   link.remove()
 }
 
-/** Starts; what ran before must have ended. `bytes` is the size that the recorder announced. */
-export async function startExport(channel: number, title: string, startMs: number, endMs: number, bytes: number): Promise<void> {
+/** Starts; what ran before must have ended. */
+export async function startExport(input: ExportInput): Promise<void> {
   if (job.phase === 'running') return
-  const url = movieUrl(channel, startMs, endMs, true)
-  Object.assign(job, { phase: 'running', title, name: ownName(channel, startMs), received: 0, total: bytes, message: '' })
-  if (bytes > MAX_HELD_BYTES) {
+  const url = addressOf(input)
+  Object.assign(job, { phase: 'running', title: input.title, name: ownName(input), received: 0, total: input.bytes, message: '' })
+  if (input.bytes > MAX_HELD_BYTES) {
     save(url, '')
     job.phase = 'handed'
     return
@@ -69,7 +87,7 @@ export async function startExport(channel: number, title: string, startMs: numbe
       job.received = received
     }
     if (length > 0 && received < length) throw new Error('The connection ended before the file was whole. Nothing was saved; export again.')
-    const href = URL.createObjectURL(new Blob(parts, { type: 'video/mp4' }))
+    const href = URL.createObjectURL(new Blob(parts, { type: answer.headers.get('Content-Type') ?? 'video/mp4' }))
     save(href, job.name)
     // The browser reads the object after the click; a minute is plenty and then the memory is free again.
     setTimeout(() => URL.revokeObjectURL(href), 60_000)

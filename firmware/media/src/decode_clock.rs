@@ -1,21 +1,21 @@
-//! Decoding times for a live stream, one access unit after the other.
+//! Decoding times of a stream whose end is not known, unit by unit.
 //!
 //! A stream has presentation times only. Where at most n pictures are presented later than one that is decoded
 //! after them (max_num_reorder_frames, ITU-T H.264 E.2.1; sps_max_num_reorder_pics, H.265 7.4.3.2.1), the i-th unit
 //! may decode at the presentation time that is (i - n)-th in order: known when unit i comes, never later than its
 //! own presentation, and strictly growing.
 //!
-//! Does not belong here: durations, timescales.
+//! Does not belong here: durations, timescales, and files whose units are all known (`timeline`).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// The most pictures in a DPB, and so out of order (ITU-T H.264 A.3.1, H.265 A.4.2).
-pub(crate) const MAX_REORDER: usize = 16;
+const MAX_REORDER: usize = 16;
 
 /// Gives decoding times to units in decoding order.
 #[derive(Debug)]
-pub(crate) struct DecodeClock {
+pub struct DecodeClock {
     reorder: usize,
     /// Presentation times that no unit decodes at yet; at most `reorder` between two calls.
     pending: BinaryHeap<Reverse<i64>>,
@@ -26,25 +26,27 @@ pub(crate) struct DecodeClock {
 
 impl DecodeClock {
     /// For a stream with this many pictures out of order; 0 where that is not known: it is then learnt.
-    pub(crate) fn new(reorder: usize) -> Self {
+    #[must_use]
+    pub fn new(reorder: usize) -> Self {
         Self { reorder: reorder.min(MAX_REORDER), pending: BinaryHeap::new(), start: None, last: None }
     }
 
     /// The stream goes on after a loss: what is pending will not come in order any more.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.pending.clear();
         self.start = None;
     }
 
     /// The stream goes on with another number of pictures out of order.
-    pub(crate) fn with_reorder(self, reorder: usize) -> Self {
+    #[must_use]
+    pub fn with_reorder(self, reorder: usize) -> Self {
         Self { last: self.last, ..Self::new(reorder) }
     }
 
     /// The decoding time of the next unit, in the same ticks; `interval` is about the time between two units.
     ///
     /// Later than `pts` only where the stream has more pictures out of order than it said.
-    pub(crate) fn decode_time(&mut self, pts: i64, interval: i64) -> i64 {
+    pub fn decode_time(&mut self, pts: i64, interval: i64) -> i64 {
         self.pending.push(Reverse(pts));
         let (first, early_units) = *self.start.get_or_insert((pts, 0));
         let mut time = if self.pending.len() > self.reorder {

@@ -1,0 +1,151 @@
+//! The volumes that can be read now, as one, and the files planned of them.
+//!
+//! Does not belong here: opening volumes (`record_volumes`), questions and answers (`footage_server`).
+//!
+//! Invariant: when a volume goes, nothing here holds a file of it any more, so that it can be unmounted.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use store::{Movie, MovieChannel, MovieRequest, Reader, StoreError};
+
+use crate::footage::FileOf;
+
+/// Plans kept: a player reads one many times; a plan of an hour has some 100 000 samples, 3 MB.
+const MAX_PLANS: usize = 8;
+
+/// Shared by the recorder, which says what there is, and whoever answers questions.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    readers: Vec<Arc<Reader>>,
+    /// All of them as one; `None` while there is none.
+    joined: Option<Reader>,
+    /// Another one whenever the volumes are others.
+    generation: u64,
+    plans: VecDeque<(FileOf, Arc<Movie>)>,
+    /// Connections on which footage is being sent, by number.
+    playing: BTreeMap<u64, UnixStream>,
+    next_number: u64,
+}
+
+/// A connection on which footage is being sent.
+pub(crate) struct Playing {
+    shelf: Arc<Shelf>,
+    number: u64,
+}
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        self.shelf.lock().playing.remove(&self.number);
+    }
+}
+
+impl Shelf {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on these are read. Plans are let go of, and what is being sent ends: it may be of a volume that is gone.
+    pub(crate) fn set(&self, readers: Vec<Arc<Reader>>) {
+        let mut state = self.lock();
+        let same = |(one, other): (&Arc<Reader>, &Arc<Reader>)| Arc::ptr_eq(one, other);
+        if readers.len() == state.readers.len() && readers.iter().zip(&state.readers).all(same) {
+            return;
+        }
+        state.joined = (!readers.is_empty()).then(|| Reader::together(readers.iter().map(AsRef::as_ref)));
+        state.readers = readers;
+        state.generation += 1;
+        state.plans.clear();
+        for socket in std::mem::take(&mut state.playing).into_values() {
+            // Its reader may be gone already.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// No plan is kept any more: a volume's key is another one, or gone.
+    pub(crate) fn forget_plans(&self) {
+        self.lock().plans.clear();
+    }
+
+    /// All volumes as one; `None` while there is none. Not to be kept.
+    pub(crate) fn reader(&self) -> Option<Reader> {
+        self.lock().joined.clone()
+    }
+
+    /// How many volumes there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.lock().readers.len()
+    }
+
+    /// Ends what is sent on `socket` when the volumes change, until the answer is dropped.
+    pub(crate) fn playing(self: &Arc<Self>, socket: &UnixStream) -> io::Result<Playing> {
+        let socket = socket.try_clone()?;
+        let mut state = self.lock();
+        let number = state.next_number;
+        state.next_number += 1;
+        state.playing.insert(number, socket);
+        Ok(Playing { shelf: Arc::clone(self), number })
+    }
+
+    /// Plans a file anew: footage goes on being written.
+    ///
+    /// # Errors
+    /// As [`Movie::plan_all`].
+    pub(crate) fn plan(&self, file: &FileOf) -> Result<Arc<Movie>, StoreError> {
+        let (reader, generation) = {
+            let state = self.lock();
+            (state.joined.clone().unwrap_or_else(|| Reader::together([])), state.generation)
+        };
+        let movie = Arc::new(Movie::plan_all(&reader, &request(file))?);
+        let mut state = self.lock();
+        if state.generation == generation {
+            // A reader may be in the middle of an older plan of the same file: it is kept beside, by its etag.
+            state.plans.retain(|(kept, old)| kept != file || old.etag() != movie.etag());
+            state.plans.push_front((file.clone(), Arc::clone(&movie)));
+            state.plans.truncate(MAX_PLANS);
+        }
+        Ok(movie)
+    }
+
+    /// The file of that etag; `None` when the same request no longer makes the same file.
+    ///
+    /// # Errors
+    /// As [`Shelf::plan`].
+    pub(crate) fn kept_or_planned(
+        &self,
+        file: &FileOf,
+        etag: &str,
+    ) -> Result<Option<Arc<Movie>>, StoreError> {
+        let kept = {
+            let state = self.lock();
+            let mut plans = state.plans.iter();
+            plans
+                .find(|(kept, movie)| kept == file && movie.etag() == etag)
+                .map(|(_, movie)| Arc::clone(movie))
+        };
+        match kept {
+            Some(movie) => Ok(Some(movie)),
+            None => Ok(Some(self.plan(file)?).filter(|movie| movie.etag() == etag)),
+        }
+    }
+}
+
+fn request(file: &FileOf) -> MovieRequest {
+    // With one channel there is nothing to tell apart.
+    let several = file.channels.len() > 1;
+    let named = |(channel, title): &(_, String)| MovieChannel {
+        channel: *channel,
+        name: if several { title.clone() } else { String::new() },
+    };
+    let channels = file.channels.iter().map(named).collect();
+    MovieRequest { channels, start: file.start, end: file.end, cut: store::Cut::Units }
+}
