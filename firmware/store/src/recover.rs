@@ -23,7 +23,7 @@ use crate::pool::Kept;
 use crate::retention::Class;
 use crate::runs::{SegmentRun, runs_of};
 use crate::scan::{Scan, read_header};
-use crate::segment::{Entry, SegmentHeader, encode_footer};
+use crate::segment::{Contents, Entry, SegmentHeader, encode_footer};
 use crate::volume::{Probe, Volume};
 
 /// So many of the newest sealed segments are looked at although the index has them: a disk that loses what it
@@ -68,7 +68,16 @@ pub(crate) struct Recovered {
     pub(crate) next_segment: u64,
     pub(crate) next_commit: BTreeMap<Class, u64>,
     pub(crate) streams: BTreeMap<StreamId, StreamEnd>,
+    pub(crate) unread: Unread,
     pub(crate) report: RecoveryReport,
+}
+
+/// The most commits of a class that is not known, and chunks of a stream, that may lie where nothing could be read. They may
+/// be read the next time, so what is written until then has other numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Unread {
+    pub(crate) commits: u64,
+    pub(crate) chunks: u64,
 }
 
 /// A segment to go on in, and how far it is.
@@ -92,6 +101,15 @@ pub(crate) fn recover(volume: &Volume) -> Result<Recovered, StoreError> {
     }
 }
 
+/// Each begins on a block of its own.
+fn most_commits(bytes: u64) -> u64 {
+    bytes / BLOCK_BYTES
+}
+
+fn most_chunks(bytes: u64) -> u64 {
+    bytes / evidence::FIXED_BYTES as u64
+}
+
 struct Recovery<'a> {
     volume: &'a Volume,
     index: Index,
@@ -100,6 +118,7 @@ struct Recovery<'a> {
     existing: BTreeMap<u64, Kept>,
     /// Of these it is not even known which class they have.
     unreadable: BTreeSet<u64>,
+    unread: Unread,
     free: Vec<u64>,
     resume: BTreeMap<Class, Resume>,
     next_commit: BTreeMap<Class, u64>,
@@ -130,6 +149,7 @@ impl<'a> Recovery<'a> {
             rows,
             existing: BTreeMap::new(),
             unreadable: BTreeSet::new(),
+            unread: Unread::default(),
             free: Vec::new(),
             resume: BTreeMap::new(),
             next_commit: BTreeMap::new(),
@@ -149,6 +169,11 @@ impl<'a> Recovery<'a> {
             self.scan(unsealed, void_from, newest)?;
         }
         let streams = self.stream_ends()?;
+        for (class, next) in &mut self.next_commit {
+            if !self.resume.contains_key(class) {
+                *next += self.unread.commits;
+            }
+        }
         self.report.segments = (self.existing.len() + self.resume.len()) as u64;
         Ok(Recovered {
             next_segment: self.numbers.last().map_or(1, |last| last + 1),
@@ -158,6 +183,7 @@ impl<'a> Recovery<'a> {
             free: self.free,
             next_commit: self.next_commit,
             streams,
+            unread: self.unread,
             report: self.report,
         })
     }
@@ -217,6 +243,8 @@ impl<'a> Recovery<'a> {
                 Err(error) if error.kind() == ErrorKind::Io => {
                     self.report.damages.push(error.to_string());
                     self.unreadable.insert(segment);
+                    self.unread.commits += most_commits(self.volume.segment_bytes);
+                    self.unread.chunks += most_chunks(self.volume.segment_bytes);
                     let kept = self.rows.get(&segment).map_or(Kept::UNKNOWN, Kept::from);
                     self.existing.insert(segment, kept);
                     continue;
@@ -325,7 +353,7 @@ impl<'a> Recovery<'a> {
         self.report.scanned += 1;
         let limit = self.volume.segment_bytes;
         let mut scan = Scan::new(&header);
-        let mut damaged = closed;
+        let (mut damaged, mut unread) = (closed, false);
         let walked = (|| {
             for at in scan.advance_over_damage(self.volume, &*file, limit)? {
                 damaged = true;
@@ -340,7 +368,7 @@ impl<'a> Recovery<'a> {
         })();
         match walked {
             Err(error) if matches!(&error, error if StoreError::kind(error) == ErrorKind::Io) => {
-                damaged = true;
+                (damaged, unread) = (true, true);
                 self.report.damages.push(error.to_string());
             }
             other => other?,
@@ -349,9 +377,20 @@ impl<'a> Recovery<'a> {
             scan.cut_from(bound);
         }
         self.count_commits(&header, &scan.contents.entries);
+        if unread {
+            let bytes = limit.saturating_sub(scan.end);
+            self.unread.chunks += most_chunks(bytes);
+            if let (None, Some(next)) = (void_from, self.next_commit.get_mut(&header.class)) {
+                *next += most_commits(bytes);
+            }
+        }
         if let Some(row) = self.rows.get(&segment).filter(|row| row.committed_bytes > scan.end) {
             let what = format!("{} bytes were durable, {} are whole", row.committed_bytes, scan.end);
             self.report.damages.push(self.volume.damaged(segment, scan.end, &what).to_string());
+        }
+        if unread {
+            // A footer would hide what the next reading may find.
+            return self.keep(SegmentRow::closed(&header, scan.end, None, &scan.contents.entries), &scan);
         }
         let whole = file.size().ok() == Some(limit);
         if newest && !damaged && whole && self.next_commit.get(&header.class) == Some(&scan.next_commit) {
@@ -390,10 +429,14 @@ impl<'a> Recovery<'a> {
             self.report.damages.push(error.to_string());
         }
         self.report.sealed += u64::from(sealed);
-        let entries = &scan.contents.entries;
-        let row = SegmentRow::closed(header, scan.end, sealed.then_some(self.calendar), entries);
-        self.existing.insert(segment, Kept::from(&row));
-        self.note(row, entries)
+        let closed = sealed.then_some(self.calendar);
+        self.keep(SegmentRow::closed(header, scan.end, closed, &scan.contents.entries), scan)
+    }
+
+    /// A segment that nothing more is written to.
+    fn keep(&mut self, row: SegmentRow, scan: &Scan) -> Result<(), StoreError> {
+        self.existing.insert(row.segment, Kept::from(&row));
+        self.note(row, &scan.contents.entries)
     }
 
     fn stream_ends(&mut self) -> Result<BTreeMap<StreamId, StreamEnd>, StoreError> {
@@ -418,25 +461,32 @@ impl<'a> Recovery<'a> {
                 let error = self.volume.damaged(run.segment, run.last_offset, &what);
                 self.report.damages.push(error.to_string());
             }
-            (stream, StreamEnd { last_sequence: run.last_sequence, last })
+            (stream, StreamEnd { last_sequence: run.last_sequence + self.unread.chunks, last })
         });
         Ok(ends.collect())
     }
 
-    /// The header of a run's last chunk, where it lies or from the footer.
+    /// The header of a run's last chunk: as it was scanned, where it lies, or from the footer.
     fn last_header(&self, run: &SegmentRun) -> Option<(ChunkHeader, Hash)> {
+        let is_it =
+            |header: &ChunkHeader| header.stream == run.stream && header.sequence == run.last_sequence;
+        let copied = |contents: &Contents| {
+            contents.iter().find_map(|(_, copy)| {
+                let header = ChunkHeader::decode(copy).ok().filter(is_it)?;
+                Some((header, ChunkHeader::hash_of(copy)))
+            })
+        };
+        if let Some(Resume { scan, .. }) = self.resume.values().find(|open| open.scan.segment == run.segment)
+        {
+            return copied(&scan.contents);
+        }
         let file = self.volume.open_segment(run.segment, Access::Read).ok()?;
         let limit = self.volume.segment_bytes;
         let there = read_header(self.volume, run.segment, &*file, run.last_offset, limit).ok().flatten();
-        let is_it =
-            |header: &ChunkHeader| header.stream == run.stream && header.sequence == run.last_sequence;
         if let Some((header, encoded)) = there.filter(|(header, _)| is_it(header)) {
             return Some((header, ChunkHeader::hash_of(&encoded)));
         }
         let Probe::Sealed(_, _, contents) = self.volume.probe(run.segment, &*file).ok()? else { return None };
-        contents.iter().find_map(|(_, copy)| {
-            let header = ChunkHeader::decode(copy).ok().filter(is_it)?;
-            Some((header, ChunkHeader::hash_of(copy)))
-        })
+        copied(&contents)
     }
 }

@@ -11,7 +11,7 @@ use evidence::layout::{align_up, sha256};
 use evidence::{CHUNK_UNHASHED, ChunkHeader, FIXED_BYTES, HeaderError, MAX_HEADER_BYTES};
 
 use crate::disk::{DiskFile, read_full};
-use crate::error::StoreError;
+use crate::error::{ErrorKind, StoreError};
 use crate::layout::BLOCK_BYTES;
 use crate::segment::{Contents, Entry, SegmentHeader};
 use crate::volume::Volume;
@@ -109,18 +109,18 @@ impl Scan {
     /// Verifies the payloads of the last commit and drops it when one is torn; returns whether it was.
     ///
     /// Earlier commits were durable before the last one was begun.
+    ///
+    /// # Errors
+    /// `Io`; the commit is dropped then, too.
     pub(crate) fn cut_torn(&mut self, volume: &Volume, file: &dyn DiskFile) -> Result<bool, StoreError> {
         let Some(number) = self.contents.entries.last().map(|entry| entry.commit) else { return Ok(false) };
         let first = self.contents.entries.partition_point(|entry| entry.commit < number);
         for entry in &self.contents.entries[first..] {
             if let Err(error) = read_chunk(volume, self.segment, file, entry) {
-                if error.kind() == crate::error::ErrorKind::Io {
-                    return Err(error);
-                }
                 self.end = self.contents.entries[first].offset;
                 self.next_commit = number;
                 self.contents.truncate(first);
-                return Ok(true);
+                return if error.kind() == ErrorKind::Io { Err(error) } else { Ok(true) };
             }
         }
         Ok(false)

@@ -115,6 +115,8 @@ pub struct Store {
     /// What waits to be written, in order. All chunks of one stream that wait are of one class.
     closed: BTreeMap<Class, Vec<ClosedChunk>>,
     how: Chunking,
+    /// The first chunk of a stream that is new.
+    first_sequence: u64,
     recoverable: bool,
     /// Held for the volume's writer.
     _lock: File,
@@ -174,6 +176,7 @@ impl Store {
             })
             .collect();
         let report = recovered.report.clone();
+        let first_sequence = 1 + recovered.unread.chunks;
         let scrubber = Scrubber::new(volume.clone());
         let writer = Writer::new(volume, nonce, recovered)?;
         let store = Self {
@@ -184,6 +187,7 @@ impl Store {
             classes: BTreeMap::new(),
             closed: BTreeMap::new(),
             how,
+            first_sequence,
             recoverable,
             _lock: lock,
         };
@@ -236,10 +240,10 @@ impl Store {
             let what = format!("{}: {} bytes wait to be written", unit.stream, self.pending_bytes());
             return Err(StoreError::new(ErrorKind::DiskFull, &self.writer.volume().dir, None, what));
         }
-        let how = &self.how;
+        let (how, first) = (&self.how, self.first_sequence);
         let class = self.classes.get(&unit.stream).copied().unwrap_or_default();
         let state = self.streams.entry(unit.stream).or_insert_with(|| StreamState {
-            builder: Builder::new(unit.stream, None, 1, how.clone()),
+            builder: Builder::new(unit.stream, None, first, how.clone()),
             chain: [0; 32],
             last: None,
             class,

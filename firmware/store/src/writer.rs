@@ -58,6 +58,8 @@ pub(crate) struct Writer {
     open: BTreeMap<Class, Current>,
     /// For each class that has or had segments.
     next_commit: BTreeMap<Class, u64>,
+    /// A class that has nothing may have had so many.
+    unread_commits: u64,
     sealed: Vec<u64>,
 }
 
@@ -74,7 +76,8 @@ impl Writer {
         let mut pool = Pool::new(volume.clone(), recovered.existing, recovered.free, recovered.next_segment);
         pool.shrink(open.len(), &mut backlog)?;
         let next_commit = recovered.next_commit;
-        Ok(Self { volume, backlog, pool, nonce, open, next_commit, sealed: Vec::new() })
+        let unread_commits = recovered.unread.commits;
+        Ok(Self { volume, backlog, pool, nonce, open, next_commit, unread_commits, sealed: Vec::new() })
     }
 
     pub(crate) fn volume(&self) -> &Volume {
@@ -107,7 +110,7 @@ impl Writer {
             segment,
             segment_bytes: self.volume.segment_bytes,
             // A class that has nothing begins at a number that it cannot have had before: its segment's.
-            first_commit: *self.next_commit.entry(class).or_insert(segment),
+            first_commit: *self.next_commit.entry(class).or_insert(segment + self.unread_commits),
             created: now,
             writer: self.nonce,
             class,

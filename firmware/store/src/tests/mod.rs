@@ -17,3 +17,4 @@ mod limits;
 mod playback;
 mod process;
 mod roundtrip;
+mod unread;
