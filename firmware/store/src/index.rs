@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hal::{StreamId, WallTime};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
 
 use crate::coverage::{Beside, Coverage, Question, coverage};
@@ -146,6 +147,9 @@ impl Index {
             let what = format!("has schema version {version}, this program knows {SCHEMA_VERSION}");
             return Err(StoreError::new(ErrorKind::Index, path, None, what));
         }
+        // Statements that are used again are not planned anew for other values, which would take longer than running them.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(|error| failed(path, &error))?;
         Ok(Self { db, path: path.to_owned() })
     }
 
