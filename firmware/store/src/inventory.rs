@@ -28,6 +28,8 @@ pub struct ChunkInfo {
     pub start: WallTime,
     /// The end of the last presentation.
     pub end: WallTime,
+    /// Its units.
+    pub units: u32,
     /// The bytes of its payload on disk.
     pub payload: ByteCount,
     /// SHA-256 of its header, which names its payload, its place and the chunk before it.
@@ -54,6 +56,7 @@ pub(crate) fn chunks_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Vec<ChunkInfo
             segment: header.segment,
             start: entry.start(),
             end: entry.end(),
+            units: entry.units,
             payload: ByteCount(u64::from(entry.payload_bytes)),
             hash: entry.hash,
         }));

@@ -121,6 +121,13 @@ impl FaultDisk {
         machine.failing_reads.clear();
     }
 
+    /// Whether something is still to fail.
+    #[must_use]
+    pub fn has_faults(&self) -> bool {
+        let machine = lock(&self.0);
+        machine.until.is_some() || !machine.faults.is_empty() || !machine.failing_reads.is_empty()
+    }
+
     /// What later power cuts take.
     pub fn set_loss(&self, loss: Loss) {
         lock(&self.0).loss = loss;

@@ -7,6 +7,11 @@ mod watched;
 
 mod classes;
 mod crash;
+mod crash_index;
+mod crash_life;
+mod crash_plan;
+mod crash_points;
+mod crash_told;
 mod damage;
 mod encryption;
 mod footage;
