@@ -100,14 +100,11 @@ pub(crate) async fn recording<A: Api>(
     let purpose = if download == Switch::On { Purpose::Export } else { Purpose::Playback };
     let headers = request.headers().clone();
     let recording = site.api.recording(user.caller, channel, span, purpose).await?;
-    let alive = move || site.api.session_alive(&user.token);
-    let mut response = file::answer(&headers, recording, alive)?;
-    if purpose == Purpose::Export && response.status().is_success() {
-        response
-            .headers_mut()
-            .insert(CONTENT_DISPOSITION, attachment(&format!("ch{channel}-"), span, "mp4")?);
+    let answer = file::answer(&headers, recording, move || site.api.session_alive(&user.token));
+    match purpose {
+        Purpose::Export => to_be_kept(answer?, &format!("ch{channel}-"), span, "mp4"),
+        Purpose::Playback => answer,
     }
-    Ok(response)
 }
 
 #[derive(Deserialize)]
@@ -158,12 +155,8 @@ pub(crate) async fn export_mp4<A: Api>(
     let (channels, span) = export_query(request.uri())?;
     let headers = request.headers().clone();
     let recording = site.api.export_mp4(user.caller, channels, span).await?;
-    let alive = move || site.api.session_alive(&user.token);
-    let mut response = file::answer(&headers, recording, alive)?;
-    if response.status().is_success() {
-        response.headers_mut().insert(CONTENT_DISPOSITION, attachment("", span, "mp4")?);
-    }
-    Ok(response)
+    let answer = file::answer(&headers, recording, move || site.api.session_alive(&user.token))?;
+    to_be_kept(answer, "", span, "mp4")
 }
 
 /// Several channels as a zip with an MP4 for each, at most 12 hours at once, and `contents.toml` that says what they are.
@@ -178,9 +171,8 @@ pub(crate) async fn export_zip<A: Api>(
 ) -> Answer {
     let (channels, span) = export_query(&uri)?;
     let stream = site.api.export_zip(user.caller, channels, span).await?;
-    let mut response = stream::answer(stream, move || site.api.session_alive(&user.token))?;
-    response.headers_mut().insert(CONTENT_DISPOSITION, attachment("", span, "zip")?);
-    Ok(response)
+    let answer = stream::answer(stream, move || site.api.session_alive(&user.token))?;
+    to_be_kept(answer, "", span, "zip")
 }
 
 /// `channel` comes several times, which serde's query cannot say.
@@ -208,7 +200,13 @@ fn export_query(uri: &Uri) -> Result<(Vec<u16>, Span), ApiError> {
     Ok((channel_numbers(channels)?, span(start, end, MAX_RECORDING)?))
 }
 
-fn attachment(of: &str, span: Span, kind: &str) -> Result<HeaderValue, ApiError> {
-    let name = format!("candor-{of}{}.{kind}", span.start.file_name_part());
-    HeaderValue::try_from(format!("attachment; filename=\"{name}\"")).map_err(ApiError::internal)
+/// Browsers keep it as a file of this name, unless it is a refusal.
+fn to_be_kept(mut answer: Response, of: &str, span: Span, kind: &str) -> Answer {
+    if answer.status().is_success() {
+        let name = format!("candor-{of}{}.{kind}", span.start.file_name_part());
+        let attachment =
+            HeaderValue::try_from(format!("attachment; filename=\"{name}\"")).map_err(ApiError::internal)?;
+        answer.headers_mut().insert(CONTENT_DISPOSITION, attachment);
+    }
+    Ok(answer)
 }

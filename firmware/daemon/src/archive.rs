@@ -8,6 +8,8 @@
 
 use std::io::{self, Write};
 
+use data_encoding::HEXLOWER;
+use hal::WallTime;
 use jiff::Timestamp;
 use rawzip::time::UtcDateTime;
 use rawzip::{CompressionMethod, ZipArchiveWriter, ZipDataWriter, ZipEntryWriter};
@@ -53,6 +55,47 @@ pub(crate) struct FileFacts {
     pub(crate) gaps: Vec<Gap>,
     /// Recorded, and not readable any more.
     pub(crate) unread: Vec<Gap>,
+}
+
+/// What is known of a planned file and of what was asked for.
+pub(crate) struct Planned<'a> {
+    pub(crate) channel: u16,
+    pub(crate) title: &'a str,
+    /// What was asked for.
+    pub(crate) asked: (WallTime, WallTime),
+    /// What it is.
+    pub(crate) shown: (WallTime, WallTime),
+    pub(crate) codecs: Vec<String>,
+    pub(crate) bytes: u64,
+    pub(crate) pieces: Vec<(WallTime, WallTime)>,
+    pub(crate) unread: Vec<(WallTime, WallTime)>,
+}
+
+impl FileFacts {
+    pub(crate) fn of(planned: Planned<'_>) -> Self {
+        let times = |(start, end)| (timestamp(start), timestamp(end));
+        let Planned { channel, title, codecs, bytes, .. } = planned;
+        let (start, end) = times(planned.shown);
+        let (asked_start, asked_end) = times(planned.asked);
+        let unread = planned.unread.into_iter().map(times);
+        Self {
+            name: file_name(channel, title),
+            channel,
+            title: title.to_owned(),
+            start,
+            end,
+            codecs,
+            bytes,
+            sha256: String::new(),
+            gaps: gaps(planned.pieces.into_iter().map(times), asked_start, asked_end),
+            unread: unread.map(|(start, end)| Gap { start, end }).collect(),
+        }
+    }
+}
+
+/// As times are written; the nearest that can be.
+pub(crate) fn timestamp(time: WallTime) -> Timestamp {
+    Timestamp::from_microsecond(time.as_unix_micros()).unwrap_or_default()
 }
 
 /// A stretch that is missing in a file.
@@ -102,7 +145,7 @@ impl<W: Write> ArchiveFile<'_, W> {
     pub(crate) fn finish(self) -> io::Result<()> {
         let Self { data, hash, mut facts, files } = self;
         finish(data)?;
-        facts.sha256 = hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        facts.sha256 = HEXLOWER.encode(hash.finish().as_ref());
         files.push(facts);
         Ok(())
     }
@@ -136,7 +179,7 @@ fn finish<W: Write>(data: ZipDataWriter<ZipEntryWriter<'_, W>>) -> io::Result<()
 }
 
 /// The name of a channel's file: its number and title, with nothing that some file system does not take.
-pub(crate) fn file_name(channel: u16, title: &str) -> String {
+fn file_name(channel: u16, title: &str) -> String {
     let mut name = format!("ch{channel}");
     let letter = |c: char| if c.is_alphanumeric() { c } else { ' ' };
     let plain: String = title.chars().map(letter).collect();
@@ -149,7 +192,7 @@ pub(crate) fn file_name(channel: u16, title: &str) -> String {
 }
 
 /// What lies between pieces of footage, from `start` to `end`, as far as it lasts.
-pub(crate) fn gaps(
+fn gaps(
     pieces: impl IntoIterator<Item = (Timestamp, Timestamp)>,
     start: Timestamp,
     end: Timestamp,

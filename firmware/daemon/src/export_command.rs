@@ -10,7 +10,7 @@ use hal::{ChannelId, WallTime};
 use jiff::Timestamp;
 use store::{Cut, ErrorKind, Movie, MovieChannel, MovieRequest, Reader};
 
-use crate::archive::{Archive, FileFacts, Gap, file_name, gaps};
+use crate::archive::{Archive, FileFacts, Gap, Planned, timestamp};
 use crate::args::ExportArgs;
 use crate::footage_keys::at_hand;
 use crate::record_volume::volume_in;
@@ -19,11 +19,6 @@ use crate::record_volume::volume_in;
 const BLOCK_BYTES: usize = 1 << 20;
 
 type Failure = Box<dyn Error + Send + Sync>;
-
-fn open(dir: &Path, recovery: Option<&Path>) -> Result<Reader, Box<dyn Error + Send + Sync>> {
-    let volume = volume_in(dir);
-    Ok(Reader::open(&volume, &at_hand(&volume, recovery)?)?)
-}
 
 /// Writes the file; leaves none behind when it fails.
 pub(crate) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
@@ -80,13 +75,13 @@ pub(crate) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn open(dir: &Path, recovery: Option<&Path>) -> Result<Reader, Failure> {
+    let volume = volume_in(dir);
+    Ok(Reader::open(&volume, &at_hand(&volume, recovery)?)?)
+}
+
 fn plan(reader: &Reader, channels: Vec<ChannelId>, args: &ExportArgs) -> Result<Movie, store::StoreError> {
-    // With one channel there is nothing to tell apart.
-    let several = channels.len() > 1;
-    let named = |channel| MovieChannel {
-        channel,
-        name: if several { format!("Channel {channel}") } else { String::new() },
-    };
+    let named = |channel| MovieChannel { channel, name: format!("Channel {channel}") };
     let request = MovieRequest {
         channels: channels.into_iter().map(named).collect(),
         start: wall(args.start),
@@ -152,21 +147,16 @@ fn tell(movies: &[(ChannelId, Movie)], out: &Path, args: &ExportArgs) -> Result<
 }
 
 fn facts(channel: ChannelId, movie: &Movie, args: &ExportArgs) -> FileFacts {
-    let pieces = movie.pieces().iter().map(|piece| (timestamp(piece.start), timestamp(piece.end)));
-    let unread = movie.unread().iter();
-    let unread = unread.map(|unread| Gap { start: timestamp(unread.start), end: timestamp(unread.end) });
-    FileFacts {
-        name: file_name(channel.get(), ""),
+    FileFacts::of(Planned {
         channel: channel.get(),
-        title: String::new(),
-        start: timestamp(movie.start()),
-        end: timestamp(movie.end()),
+        title: "",
+        asked: (wall(args.start), wall(args.end)),
+        shown: (movie.start(), movie.end()),
         codecs: movie.tracks().iter().flat_map(|track| track.codecs.iter().cloned()).collect(),
         bytes: movie.len(),
-        sha256: String::new(),
-        gaps: gaps(pieces, args.start, args.end),
-        unread: unread.collect(),
-    }
+        pieces: movie.pieces().iter().map(|piece| (piece.start, piece.end)).collect(),
+        unread: movie.unread().iter().map(|unread| (unread.start, unread.end)).collect(),
+    })
 }
 
 /// How far it is, for whoever sits at the terminal.
@@ -197,8 +187,4 @@ impl Progress {
 
 fn wall(time: Timestamp) -> WallTime {
     WallTime::from_unix_micros(time.as_microsecond())
-}
-
-fn timestamp(time: WallTime) -> Timestamp {
-    Timestamp::from_microsecond(time.as_unix_micros()).unwrap_or_default()
 }

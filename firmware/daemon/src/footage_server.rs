@@ -104,28 +104,28 @@ impl FootageServer {
 
     /// The answer; bytes that shall follow it are left in `buffer`.
     fn answer(&self, request: Request, buffer: &mut Vec<u8>) -> Response {
-        let request = match request {
-            Request::Note { unix_micros, event } => return self.note(unix_micros, &event),
-            Request::Ledger { before, limit } => return self.ledger_page(before, limit),
-            Request::Order { path, act } => return Response::Ordered(self.order(path, act)),
-            other => other,
-        };
-        let Some(reader) = self.shelf.reader() else { return no_disk() };
-        let outcome = match request {
-            Request::Timeline { channels, start, end } => {
-                let footage = channels.iter().map(|channel| channel_footage(&reader, *channel, start, end));
+        let reader = self.shelf.reader();
+        let outcome = match (request, &reader) {
+            (Request::Note { unix_micros, event }, _) => return self.note(unix_micros, &event),
+            (Request::Ledger { before, limit }, _) => return self.ledger_page(before, limit),
+            (Request::Order { path, act }, _) => {
+                // Not held meanwhile: the volume may be closed.
+                drop(reader);
+                return Response::Ordered(self.order(path, act));
+            }
+            (_, None) => return no_disk(),
+            (Request::Timeline { channels, start, end }, Some(reader)) => {
+                let footage = channels.iter().map(|channel| channel_footage(reader, *channel, start, end));
                 footage.collect::<Result<_, _>>().map(Response::Timeline)
             }
-            Request::Plan(file) => self.shelf.plan(&file).map(|movie| Response::Plan(describe(&movie))),
-            Request::Read { file, etag, offset, length } => {
+            (Request::Plan(file), _) => self.shelf.plan(&file).map(|movie| Response::Plan(describe(&movie))),
+            (Request::Read { file, etag, offset, length }, _) => {
                 self.shelf.kept_or_planned(&file, &etag).and_then(|movie| match movie {
                     Some(movie) => read_exactly(&movie, offset, length, buffer),
                     None => Ok(Response::Changed),
                 })
             }
-            Request::Play { .. } | Request::Note { .. } | Request::Ledger { .. } | Request::Order { .. } => {
-                Ok(Response::Failed("answered elsewhere".to_owned()))
-            }
+            (Request::Play { .. }, _) => Ok(Response::Failed("answered elsewhere".to_owned())),
         };
         outcome.unwrap_or_else(|error| refusal(&error))
     }

@@ -155,18 +155,18 @@ impl RecordVolume {
             Some(_) if encrypt => Cipher::ChaCha20Poly1305,
             _ => Cipher::None,
         };
-        let Some(capacity) = self.place.capacity_bytes else {
-            return StoreOptions {
-                segment_bytes: ByteCount(segment_bytes),
-                cipher,
-                ..StoreOptions::with_max_bytes(ByteCount(max_bytes))
-            };
+        let (segment_bytes, max_bytes) = match self.place.capacity_bytes {
+            None => (segment_bytes, max_bytes),
+            Some(capacity) => {
+                let small =
+                    (capacity / MIN_SEGMENTS_ON_DISK).max(MIN_SEGMENT_BYTES) / ALIGN_BYTES * ALIGN_BYTES;
+                (segment_bytes.min(small), max_bytes.min(capacity))
+            }
         };
-        let small = (capacity / MIN_SEGMENTS_ON_DISK).max(MIN_SEGMENT_BYTES) / ALIGN_BYTES * ALIGN_BYTES;
         StoreOptions {
-            segment_bytes: ByteCount(segment_bytes.min(small)),
+            segment_bytes: ByteCount(segment_bytes),
             cipher,
-            ..StoreOptions::with_max_bytes(ByteCount(max_bytes.min(capacity)))
+            ..StoreOptions::with_max_bytes(ByteCount(max_bytes))
         }
     }
 
@@ -211,20 +211,13 @@ impl RecordVolume {
     /// Destroys its key, answers, and begins a new volume. On a thread of its own: to remove the files of a large disk takes
     /// longer than the role may be silent.
     pub(crate) fn erase(&mut self, answer: SyncSender<Result<(), VolumeRefusal>>) {
-        let refusal = match (&self.place.dir, &self.running) {
-            _ if self.erasing.is_some() => Some(VolumeRefusal::Busy),
-            (None, _) => Some(VolumeRefusal::NoVolume),
-            (_, Some(running)) if running.encryption == Encryption::Off => Some(VolumeRefusal::NotEncrypted),
-            _ => None,
-        };
-        let dir = match (refusal, self.place.dir.clone()) {
-            (None, Some(dir)) => dir,
-            (refusal, _) => {
-                let _ = answer.try_send(Err(refusal.unwrap_or(VolumeRefusal::NoVolume)));
+        let dir = match self.erasable() {
+            Ok(dir) => dir,
+            Err(refusal) => {
+                let _ = answer.try_send(Err(refusal));
                 return;
             }
         };
-        self.begin_closing();
         self.let_go();
         self.disk = DiskState::Unformatted;
         self.error = "Its footage is being erased. It takes new footage in a moment.".to_owned();
@@ -247,6 +240,18 @@ impl RecordVolume {
         match thread::Builder::new().name("erasing".to_owned()).spawn(erase) {
             Ok(thread) => self.erasing = Some(thread),
             Err(error) => tracing::error!(%error, "no thread to erase a volume"),
+        }
+    }
+
+    /// Where it lies, if it has a key that can be destroyed.
+    fn erasable(&self) -> Result<PathBuf, VolumeRefusal> {
+        if self.erasing.is_some() {
+            return Err(VolumeRefusal::Busy);
+        }
+        match (&self.place.dir, &self.running) {
+            (None, _) => Err(VolumeRefusal::NoVolume),
+            (_, Some(running)) if running.encryption == Encryption::Off => Err(VolumeRefusal::NotEncrypted),
+            (Some(dir), _) => Ok(dir.clone()),
         }
     }
 
@@ -344,7 +349,6 @@ impl RecordVolume {
 
     /// What is in the rings and not yet durable by now goes to whoever takes the channels, as far back as the rings reach.
     pub(crate) fn close(self) -> Result<(), StoreError> {
-        self.begin_closing();
         self.running.map_or(Ok(()), Running::end)
     }
 }

@@ -140,12 +140,7 @@ impl Shelf {
 }
 
 fn request(file: &FileOf) -> MovieRequest {
-    // With one channel there is nothing to tell apart.
-    let several = file.channels.len() > 1;
-    let named = |(channel, title): &(_, String)| MovieChannel {
-        channel: *channel,
-        name: if several { title.clone() } else { String::new() },
-    };
+    let named = |(channel, title): &(_, String)| MovieChannel { channel: *channel, name: title.clone() };
     let channels = file.channels.iter().map(named).collect();
     MovieRequest { channels, start: file.start, end: file.end, cut: store::Cut::Units }
 }

@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// The most pictures in a DPB, and so out of order (ITU-T H.264 A.3.1, H.265 A.4.2).
-const MAX_REORDER: usize = 16;
+pub const MAX_REORDER: usize = 16;
 
 /// Gives decoding times to units in decoding order.
 #[derive(Debug)]

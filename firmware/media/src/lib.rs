@@ -25,7 +25,7 @@ mod reader;
 mod sps;
 mod timeline;
 
-pub use decode_clock::DecodeClock;
+pub use decode_clock::{DecodeClock, MAX_REORDER};
 pub use entry::SampleEntry;
 pub use error::{ErrorKind, MediaError};
 pub use fragment::{

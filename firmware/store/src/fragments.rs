@@ -13,8 +13,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use hal::{AudioCodec, ChannelId, Pts90k, StreamId, StreamKind, WallTime};
 use media::{
-    DecodeClock, FragmentHead, MediaError, SampleEntry, SampleHead, TrackInit, fragment_head, init_segment,
-    media_time,
+    DecodeClock, FragmentHead, MAX_REORDER, MediaError, SampleEntry, SampleHead, TrackInit, fragment_head,
+    init_segment, media_time,
 };
 
 use crate::error::{ErrorKind, StoreError};
@@ -22,7 +22,7 @@ use crate::lane::Selected;
 use crate::reader::Reader;
 use crate::select::Selection;
 use crate::timeline::{Timeline, ticks};
-use crate::track::sample_entry;
+use crate::track::{mime, sample_entry};
 
 /// How long before the first moment media time 0 is at least: the keyframe that is needed may be two minutes older, and no
 /// media time is negative (ISO/IEC 14496-12 section 8.8.12).
@@ -34,9 +34,6 @@ const SOUND: u32 = 2;
 
 /// A unit that is followed by none lasts no longer.
 const MAX_STAY_MICROS: i64 = 10_000_000;
-
-/// The most pictures in a decoder's memory, and so out of order (ITU-T H.264 A.3.1, H.265 A.4.2).
-const MAX_REORDER: usize = 16;
 
 /// What a player asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,8 +99,7 @@ impl Reader {
         }
         let begin = |id, kind| Track::begin(self, id, self.select(StreamId::new(channel, kind), start, end)?);
         let Some(pictures) = begin(PICTURES, StreamKind::Main)? else {
-            let what = "there is no footage of this in this time";
-            return Err(StoreError::new(ErrorKind::NoFootage, self.dir(), None, what));
+            return Err(self.no_footage());
         };
         let sound = if sound { begin(SOUND, StreamKind::Audio)? } else { None };
         let mut fragments = Fragments {
@@ -136,8 +132,7 @@ impl<'a> Fragments<'a> {
         let tracks = std::iter::once(&self.pictures).chain(&self.sound);
         let tracks: Vec<TrackInit> =
             tracks.map(|track| TrackInit { id: track.id, entry: track.entry.1.clone() }).collect();
-        let codecs: Vec<String> = tracks.iter().map(|track| track.entry.rfc6381()).collect();
-        self.mime = format!("video/mp4; codecs=\"{}\"", codecs.join(","));
+        self.mime = mime(tracks.iter().map(|track| track.entry.rfc6381()));
         self.ready.push_back(init_segment(&tracks)?);
         Ok(())
     }
@@ -241,8 +236,7 @@ impl<'a> Track<'a> {
     /// At the first chunk; `None` when there is none.
     fn begin(reader: &Reader, id: u32, mut selection: Selection<'a>) -> Result<Option<Self>, StoreError> {
         let Some(chunk) = selection.next() else {
-            let mut failures = selection.failures(WallTime::from_unix_micros(i64::MAX));
-            return if failures.is_empty() { Ok(None) } else { Err(failures.swap_remove(0).error) };
+            return selection.first_failure().map_or(Ok(None), Err);
         };
         let entry = sample_entry(&chunk.header.entry).map_err(|what| {
             reader.volumes[chunk.volume].volume.damaged(chunk.segment, chunk.entry.offset, &what)

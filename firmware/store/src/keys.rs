@@ -8,11 +8,14 @@
 //! - What the device keeps of the owner's recovery key opens what that opens, but does not tell it.
 
 use std::fmt;
+use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use evidence::derive;
 use zeroize::Zeroizing;
 
+use crate::error::StoreError;
+use crate::random::random;
 use crate::recovery_key::RecoveryKey;
 
 /// The size of a device's key and of what it keeps of the owner's.
@@ -23,6 +26,14 @@ pub const KEY_BYTES: usize = 32;
 pub struct DeviceKey(Zeroizing<[u8; KEY_BYTES]>);
 
 impl DeviceKey {
+    /// A new one.
+    ///
+    /// # Errors
+    /// `Io` when the system has no random numbers.
+    pub fn generate() -> Result<Self, StoreError> {
+        random(Path::new("/dev/urandom")).map(Self::from_bytes)
+    }
+
     /// From what the device keeps.
     #[must_use]
     pub fn from_bytes(bytes: [u8; KEY_BYTES]) -> Self {

@@ -22,7 +22,7 @@ use crate::reader::{Reader, Unread};
 use crate::segment::Entry;
 use crate::stretch::{Cut, Stretch};
 use crate::timeline::{Piece, Timeline, ticks};
-use crate::track::{Placed, TrackPlan};
+use crate::track::{Placed, TrackPlan, mime};
 use crate::twin::twin;
 use crate::volume::hex;
 
@@ -54,7 +54,7 @@ pub struct MovieRequest {
 pub struct MovieChannel {
     /// Its number.
     pub channel: ChannelId,
-    /// What players call its tracks; may be empty.
+    /// What players call its tracks, where there are several channels; may be empty.
     pub name: String,
 }
 
@@ -160,32 +160,21 @@ impl Movie {
         for ((channel, mut pictures), mut sound) in channels.zip(pictures).zip(sounds) {
             let mut timeline = Timeline::new(start);
             let shown_from = pictures.shown_from().unwrap_or(start);
+            // With one channel there is nothing to tell apart.
+            let name = if request.channels.len() > 1 { channel.name.as_str() } else { "" };
             let mut track = TrackPlan::new(pictures.stream());
             for chunk in &mut pictures {
                 let shift = timeline.place(&chunk);
                 plan.add(&mut track, &chunk, shift)?;
             }
-            plan.tracks.push(PlannedTrack {
-                track,
-                name: &channel.name,
-                shown_from,
-                end: start,
-                pieces: Vec::new(),
-            });
+            plan.tracks.push(PlannedTrack::new(track, name, shown_from, start));
             let alone = timeline.end().is_none();
             let mut track = TrackPlan::new(sound.stream());
             for chunk in &mut sound {
                 let shift = if alone { timeline.place(&chunk) } else { timeline.shift_of(&chunk) };
                 plan.add(&mut track, &chunk, shift)?;
             }
-            let shown_from = start;
-            plan.tracks.push(PlannedTrack {
-                track,
-                name: &channel.name,
-                shown_from,
-                end: start,
-                pieces: Vec::new(),
-            });
+            plan.tracks.push(PlannedTrack::new(track, name, start, start));
             plan.ends(&timeline, request.end);
             unread.extend(pictures.unread());
             unread.extend(sound.unread());
@@ -325,9 +314,7 @@ fn check(reader: &Reader, request: &MovieRequest) -> Result<(), StoreError> {
 /// Why there is nothing to show.
 fn nothing<'a>(reader: &Reader, stretches: impl Iterator<Item = Stretch<'a>>) -> StoreError {
     let unread = stretches.filter_map(Stretch::into_error).next();
-    unread.unwrap_or_else(|| {
-        StoreError::new(ErrorKind::NoFootage, reader.dir(), None, "there is no footage of this in this time")
-    })
+    unread.unwrap_or_else(|| reader.no_footage())
 }
 
 /// The units of one chunk, to be placed in the file.
@@ -344,6 +331,12 @@ struct PlannedTrack<'a> {
     shown_from: WallTime,
     end: WallTime,
     pieces: Vec<Piece>,
+}
+
+impl<'a> PlannedTrack<'a> {
+    fn new(track: TrackPlan, name: &'a str, shown_from: WallTime, end: WallTime) -> Self {
+        Self { track, name, shown_from, end, pieces: Vec::new() }
+    }
 }
 
 /// A movie while it is planned.
@@ -444,7 +437,7 @@ impl Plan<'_> {
             extents,
             start,
             end,
-            mime: mime(&facts),
+            mime: mime(facts.iter().flat_map(|track| track.codecs.iter().cloned())),
             tracks: facts,
             unread,
             frame_rate,
@@ -452,16 +445,6 @@ impl Plan<'_> {
             kept: Mutex::default(),
         })
     }
-}
-
-fn mime(tracks: &[MovieTrack]) -> String {
-    let mut codecs: Vec<&str> = Vec::new();
-    for codec in tracks.iter().flat_map(|track| &track.codecs) {
-        if !codecs.contains(&codec.as_str()) {
-            codecs.push(codec);
-        }
-    }
-    format!("video/mp4; codecs=\"{}\"", codecs.join(","))
 }
 
 fn etag(header: &Bytes, extents: &[Extent]) -> String {

@@ -103,6 +103,11 @@ impl Reader {
         self.volumes.first().map_or(Path::new("no volume"), |volume| &volume.volume.dir)
     }
 
+    pub(crate) fn no_footage(&self) -> StoreError {
+        let what = "there is no footage of this in this time";
+        StoreError::new(ErrorKind::NoFootage, self.dir(), None, what)
+    }
+
     /// The streams with footage, in order.
     ///
     /// # Errors

@@ -192,6 +192,11 @@ impl<'a> Selection<'a> {
         left
     }
 
+    /// Why something could not be read: the first reason.
+    pub(crate) fn first_failure(&mut self) -> Option<StoreError> {
+        self.failures(WallTime::from_unix_micros(i64::MAX)).into_iter().next().map(|failure| failure.error)
+    }
+
     /// Where time only goes forward, what comes behind the end is not looked for. Of several volumes one may have what was
     /// recorded after the clock was set back, and another what was recorded before.
     fn is_one_in_order(&self) -> bool {

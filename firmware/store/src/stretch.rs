@@ -84,8 +84,7 @@ impl<'a> Stretch<'a> {
 
     /// The first reason why something could not be read.
     pub(crate) fn into_error(mut self) -> Option<StoreError> {
-        let mut failures = self.selection.failures(WallTime::from_unix_micros(i64::MAX));
-        (!failures.is_empty()).then(|| failures.swap_remove(0).error)
+        self.selection.first_failure()
     }
 }
 

@@ -80,13 +80,7 @@ impl TrackPlan {
 
     /// The codecs as RFC 6381 writes them, each once.
     pub(crate) fn codecs(&self) -> Vec<String> {
-        let mut codecs: Vec<String> = Vec::new();
-        for codec in self.entries.iter().map(|(_, entry)| entry.rfc6381()) {
-            if !codecs.contains(&codec) {
-                codecs.push(codec);
-            }
-        }
-        codecs
+        each_once(self.entries.iter().map(|(_, entry)| entry.rfc6381()))
     }
 
     /// From the middle one of the distances between presentations.
@@ -124,6 +118,21 @@ impl TrackPlan {
             end: (video || sound_end >= end).then_some(Pts90k(end)),
         }
     }
+}
+
+/// The content type of these codecs, each once (RFC 6381).
+pub(crate) fn mime(codecs: impl IntoIterator<Item = String>) -> String {
+    format!("video/mp4; codecs=\"{}\"", each_once(codecs).join(","))
+}
+
+fn each_once(codecs: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for codec in codecs {
+        if !all.contains(&codec) {
+            all.push(codec);
+        }
+    }
+    all
 }
 
 /// The box for a chunk's sample entry.

@@ -247,38 +247,44 @@ impl Volume {
         if header.volume != self.id {
             return Ok(Probe::Foreign);
         }
-        let trailer_at = self.segment_bytes - TRAILER_BYTES as u64;
-        let bytes = self.read(segment, file, trailer_at, TRAILER_BYTES)?;
-        let trailer = Trailer::decode(&bytes).map_err(|what| self.unsupported(segment, trailer_at, what))?;
-        let Some(trailer) = trailer.filter(|trailer| trailer.segment == segment) else {
-            return Ok(Probe::Open(header));
-        };
-        let list_bytes = trailer.list_bytes();
-        let Some(at) = trailer_at.checked_sub(list_bytes) else { return Ok(Probe::Footless(header)) };
-        let list = self.read(segment, file, at, list_bytes as usize)?;
-        Ok(match decode_footer(&trailer, &list) {
-            Some(contents) => Probe::Sealed(header, trailer, contents),
-            None => Probe::Footless(header),
+        Ok(match self.seal(segment, file, TRAILER_BYTES as u64)? {
+            None => Probe::Open(header),
+            Some((_, None)) => Probe::Footless(header),
+            Some((trailer, Some(contents))) => Probe::Sealed(header, trailer, contents),
         })
     }
 
-    /// The contents of a segment that the index knows as sealed, with one read; `None` when its end is no seal of it.
+    /// The contents of a segment that the index knows as sealed; `None` when its end is no seal of it.
     pub(crate) fn footer(&self, segment: u64, file: &dyn DiskFile) -> Result<Option<Contents>, StoreError> {
-        let mut begin = self.segment_bytes - self.segment_bytes.min(FOOTER_READ_BYTES);
+        Ok(self.seal(segment, file, FOOTER_READ_BYTES)?.and_then(|(_, contents)| contents))
+    }
+
+    /// The trailer of a segment that was sealed under this number, and its footer when that is whole. The first read is of the
+    /// last `first_read` bytes, which may be all that is needed; where nothing is sealed it is the only one.
+    fn seal(
+        &self,
+        segment: u64,
+        file: &dyn DiskFile,
+        first_read: u64,
+    ) -> Result<Option<(Trailer, Option<Contents>)>, StoreError> {
+        let mut begin = self.segment_bytes - self.segment_bytes.min(first_read);
         let mut bytes = self.read(segment, file, begin, (self.segment_bytes - begin) as usize)?;
         let trailer_at = self.segment_bytes - TRAILER_BYTES as u64;
         let Some(list_end) = bytes.len().checked_sub(TRAILER_BYTES) else { return Ok(None) };
         let trailer = Trailer::decode(&bytes[list_end..])
             .map_err(|what| self.unsupported(segment, trailer_at, what))?;
         let Some(trailer) = trailer.filter(|trailer| trailer.segment == segment) else { return Ok(None) };
-        let Some(list_at) = trailer_at.checked_sub(trailer.list_bytes()) else { return Ok(None) };
+        let Some(list_at) = trailer_at.checked_sub(trailer.list_bytes()) else {
+            return Ok(Some((trailer, None)));
+        };
         if list_at < begin {
             let mut rest = self.read(segment, file, list_at, (begin - list_at) as usize)?;
             rest.append(&mut bytes);
             (begin, bytes) = (list_at, rest);
         }
         let list = (list_at - begin) as usize..(trailer_at - begin) as usize;
-        Ok(bytes.get(list).and_then(|list| decode_footer(&trailer, list)))
+        let contents = bytes.get(list).and_then(|list| decode_footer(&trailer, list));
+        Ok(Some((trailer, contents)))
     }
 
     fn read(&self, segment: u64, file: &dyn DiskFile, at: u64, count: usize) -> Result<Vec<u8>, StoreError> {

@@ -160,21 +160,13 @@ impl Accounts {
     }
 
     pub(super) async fn login(&self, input: LoginInput, from: SocketAddr) -> Result<NewSession, ApiError> {
-        // Who is turned away here has not tried.
-        let place = self.passwords.enter()?;
-        let charged = lock(&self.back_off).attempt(&input.user, from.ip());
-        charged.map_err(|wait| too_often(&input.user, from, wait))?;
-        let known = lock(&self.kept).user(&input.user).map(|(name, user)| (name.clone(), user.clone()));
-        let stored = known.as_ref().map(|(_, user)| user.password.clone());
-        let right = place.verify(stored, input.password).await?;
-        match known {
-            Some((name, user)) if right => {
-                lock(&self.back_off).succeeded(name.as_str(), from.ip());
+        match self.attempt(&input.user, input.password, from).await? {
+            Some((name, user)) => {
                 tracing::info!(user = %name, %from, "signed in");
                 self.notes.note(&Event::LoginOk { by: name.as_str().into(), from: Some(from.ip()) });
                 self.begin(&name, user.role, from)
             }
-            _ => {
+            None => {
                 tracing::warn!(user = input.user, %from, "wrong login");
                 let by = input.user.as_str().into();
                 self.notes.note(&Event::LoginFailed { by, from: Some(from.ip()) });
@@ -190,16 +182,32 @@ impl Accounts {
         password: String,
         from: SocketAddr,
     ) -> Result<(), ApiError> {
-        let place = self.passwords.enter()?;
-        let charged = lock(&self.back_off).attempt(user, from.ip());
-        charged.map_err(|wait| too_often(user, from, wait))?;
-        let stored = lock(&self.kept).user(user).map(|(_, user)| user.password.clone());
-        if !place.verify(stored, password).await? {
+        if self.attempt(user, password, from).await?.is_none() {
             tracing::warn!(user, %from, "wrong password");
             return Err(ApiError::invalid("wrong_password", "password", "This is not your password."));
         }
-        lock(&self.back_off).succeeded(user, from.ip());
         Ok(())
+    }
+
+    /// The user, if the password is theirs; wrong ones are slowed down.
+    async fn attempt(
+        &self,
+        user: &str,
+        password: String,
+        from: SocketAddr,
+    ) -> Result<Option<(UserName, User)>, ApiError> {
+        // Who is turned away here has not tried.
+        let place = self.passwords.enter()?;
+        let charged = lock(&self.back_off).attempt(user, from.ip());
+        charged.map_err(|wait| too_often(user, from, wait))?;
+        let known = lock(&self.kept).user(user).map(|(name, user)| (name.clone(), user.clone()));
+        let stored = known.as_ref().map(|(_, user)| user.password.clone());
+        let right = place.verify(stored, password).await?;
+        let known = known.filter(|_| right);
+        if let Some((name, _)) = &known {
+            lock(&self.back_off).succeeded(name.as_str(), from.ip());
+        }
+        Ok(known)
     }
 
     pub(super) fn stream_keys(&self) -> Vec<StreamKey> {

@@ -16,13 +16,14 @@ use web::views::{
 use web::{ApiError, Caller, NewOwner, NewSession, Purpose, SessionToken, Span, Upload, UtcTime};
 
 use super::house::House;
-use super::recording::{NO_FOOTAGE, Recording, ask, facts, play, refusal, timestamp};
+use super::recording::{NO_FOOTAGE, Recording, ask, facts, play, refusal};
 use super::storage;
 use super::stream::{self, Stream};
 use super::update;
 use super::updates::Updates;
 use super::views::{self, utc, wall};
 use super::watchers::{Via, View, WatchGuard};
+use crate::archive::timestamp;
 use crate::footage::{FileOf, Plan, Request, Response};
 use crate::messages::{Answer, Ask};
 use crate::settings::{self, CameraChange, Change, ChangeError};

@@ -5,13 +5,11 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use hal::WallTime;
-use jiff::Timestamp;
 use web::{ApiError, Span};
 
 use super::views::wall;
 use super::watchers::WatchGuard;
-use crate::archive::{FileFacts, Gap, file_name, gaps};
+use crate::archive::{FileFacts, Planned};
 use crate::footage::{FileOf, Plan, Request, Response};
 use crate::footage_client::{FootageClient, Played};
 
@@ -98,24 +96,14 @@ pub(super) fn refusal(response: Response) -> ApiError {
 pub(super) fn facts(recording: &Recording, span: Span) -> FileFacts {
     let Recording { file, plan, .. } = recording;
     let (channel, title) = file.channels.first().map_or((0, ""), |(id, title)| (id.get(), title.as_str()));
-    let pieces = plan.pieces.iter().map(|piece| (timestamp(piece.start), timestamp(piece.end)));
-    let unread =
-        plan.unread.iter().map(|(start, end)| Gap { start: timestamp(*start), end: timestamp(*end) });
-    FileFacts {
-        name: file_name(channel, title),
+    FileFacts::of(Planned {
         channel,
-        title: title.to_owned(),
-        start: timestamp(plan.start),
-        end: timestamp(plan.end),
+        title,
+        asked: (wall(span.start), wall(span.end)),
+        shown: (plan.start, plan.end),
         codecs: plan.codecs.clone(),
         bytes: plan.bytes,
-        sha256: String::new(),
-        gaps: gaps(pieces, timestamp(wall(span.start)), timestamp(wall(span.end))),
-        unread: unread.collect(),
-    }
-}
-
-/// As times are written; the nearest that can be.
-pub(super) fn timestamp(time: WallTime) -> Timestamp {
-    Timestamp::from_microsecond(time.as_unix_micros()).unwrap_or_default()
+        pieces: plan.pieces.iter().map(|piece| (piece.start, piece.end)).collect(),
+        unread: plan.unread.clone(),
+    })
 }

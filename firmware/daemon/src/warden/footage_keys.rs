@@ -6,7 +6,6 @@
 
 use std::io;
 
-use ring::rand::{SecureRandom, SystemRandom};
 use store::{DeviceKey, KEY_BYTES, OwnerKey, RecoveryKey};
 use zeroize::Zeroizing;
 
@@ -22,11 +21,7 @@ pub(super) fn load_or_make(keeper: &dyn Keeper) -> io::Result<FootageKeys> {
     let device = match kept(keeper, FOOTAGE_KEY, DeviceKey::from_text)? {
         Some(key) => key,
         None => {
-            let mut bytes = [0; KEY_BYTES];
-            SystemRandom::new()
-                .fill(&mut bytes)
-                .map_err(|_| io::Error::other("the system has no random numbers"))?;
-            let key = DeviceKey::from_bytes(bytes);
+            let key = DeviceKey::generate().map_err(io::Error::other)?;
             keeper.set(FOOTAGE_KEY, key.to_text().as_bytes())?;
             key
         }
