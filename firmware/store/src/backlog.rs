@@ -6,7 +6,9 @@
 //! - A failing index never keeps footage from being written: what it missed is told again, in order.
 //! - A segment that is forgotten is not told of afterwards.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+
+use hal::{StreamId, WallTime};
 
 use crate::error::StoreError;
 use crate::index::{Index, SegmentRow};
@@ -64,5 +66,36 @@ impl Backlog {
             self.waiting.pop_front();
         }
         if open.is_empty() { Ok(()) } else { self.index.set_open(open) }
+    }
+
+    /// What a closed segment holds, as far as anybody knows.
+    pub(crate) fn runs_in(&self, segment: u64) -> Vec<SegmentRun> {
+        let waiting = self.waiting.iter().find_map(|waiting| match waiting {
+            Unindexed::Closed(row, runs) if row.segment == segment => Some(runs.clone()),
+            _ => None,
+        });
+        waiting.unwrap_or_else(|| self.index.runs_in(segment).unwrap_or_default())
+    }
+
+    /// The closed segments with footage of `streams` in `from`..`to`.
+    pub(crate) fn touching(
+        &self,
+        streams: &[StreamId],
+        from: WallTime,
+        to: WallTime,
+    ) -> Result<BTreeSet<u64>, StoreError> {
+        let mut segments = BTreeSet::new();
+        for &stream in streams {
+            segments.extend(self.index.runs(stream, from, to)?.iter().map(|run| run.segment));
+        }
+        for waiting in &self.waiting {
+            let Unindexed::Closed(row, runs) = waiting else { continue };
+            let touches =
+                |run: &SegmentRun| streams.contains(&run.stream) && run.start < to && run.end > from;
+            if runs.iter().any(touches) {
+                segments.insert(row.segment);
+            }
+        }
+        Ok(segments)
     }
 }

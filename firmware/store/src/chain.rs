@@ -139,16 +139,15 @@ impl Chains {
         (broken, removed)
     }
 
-    /// In the class of one of the two the missing segment lay between them. In another class it may have been begun long
-    /// before.
+    /// The missing segment came later than one of the two in its class, and earlier than the other in its. Where a stream left a
+    /// class for good, it may have been the last of all.
     fn is_excused(&self, before: &Link, after: &Link) -> bool {
-        let between = |gone: &(u64, u64)| gone.0 >= before.segment && gone.1 <= after.segment;
         self.classes.iter().any(|(class, log)| {
-            if *class == before.class || *class == after.class {
-                log.gone.iter().any(between)
-            } else {
-                !log.gone.is_empty()
-            }
+            let (left, joined) = (*class == before.class, *class == after.class);
+            let between = |gone: &(u64, u64)| {
+                (!left || gone.0 >= before.segment) && (!joined || gone.1 <= after.segment)
+            };
+            log.gone.iter().any(between) || (left && !joined && log.last_segment == before.segment)
         })
     }
 }

@@ -28,6 +28,10 @@ pub enum ErrorKind {
     Recycled,
     /// The index failed; the footage itself is unharmed and the index can be rebuilt.
     Index,
+    /// Locked footage is in the way: of a deletion, or of locking more.
+    Pinned,
+    /// Footage was not removed, because that could not be written down; it is tried again.
+    Unwitnessed,
     /// There is no footage in the asked time.
     NoFootage,
     /// The caller asked for something that cannot be: a unit over the limit, an impossible option.

@@ -19,7 +19,7 @@ use crate::disk::{Access, DiskFile, write_full};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, SegmentRow, State};
 use crate::layout::BLOCK_BYTES;
-use crate::pool::Kept;
+use crate::pool::{Free, Kept};
 use crate::retention::Class;
 use crate::runs::{SegmentRun, runs_of};
 use crate::scan::{Scan, read_header};
@@ -29,6 +29,9 @@ use crate::volume::{Probe, Volume};
 /// So many of the newest sealed segments are looked at although the index has them: a disk that loses what it
 /// promised loses the newest.
 const VERIFY_NEWEST: usize = 4;
+
+/// Before any segment.
+const NEVER: WallTime = WallTime::from_unix_micros(i64::MIN);
 
 /// What opening a volume found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,11 +67,13 @@ pub(crate) struct Recovered {
     /// Segments with footage, without those to go on in.
     pub(crate) existing: BTreeMap<u64, Kept>,
     /// Files without footage.
-    pub(crate) free: Vec<u64>,
+    pub(crate) free: Vec<Free>,
     pub(crate) next_segment: u64,
     pub(crate) next_commit: BTreeMap<Class, u64>,
     pub(crate) streams: BTreeMap<StreamId, StreamEnd>,
     pub(crate) unread: Unread,
+    /// The latest time of the volume's calendar that is on it.
+    pub(crate) calendar: Option<WallTime>,
     pub(crate) report: RecoveryReport,
 }
 
@@ -119,7 +124,7 @@ struct Recovery<'a> {
     /// Of these it is not even known which class they have.
     unreadable: BTreeSet<u64>,
     unread: Unread,
-    free: Vec<u64>,
+    free: Vec<Free>,
     resume: BTreeMap<Class, Resume>,
     next_commit: BTreeMap<Class, u64>,
     /// The latest time of the volume's calendar that a segment tells of.
@@ -153,7 +158,7 @@ impl<'a> Recovery<'a> {
             free: Vec::new(),
             resume: BTreeMap::new(),
             next_commit: BTreeMap::new(),
-            calendar: WallTime::from_unix_micros(i64::MIN),
+            calendar: NEVER,
             report,
         })
     }
@@ -184,6 +189,7 @@ impl<'a> Recovery<'a> {
             next_commit: self.next_commit,
             streams,
             unread: self.unread,
+            calendar: (self.calendar != NEVER).then_some(self.calendar),
             report: self.report,
         })
     }
@@ -252,7 +258,7 @@ impl<'a> Recovery<'a> {
                 other => other?,
             };
             match probe {
-                Probe::Unbegun => self.take_free(segment, &*file)?,
+                Probe::Unbegun => self.take_free(segment, true, &*file)?,
                 Probe::Foreign => {
                     let error = self.volume.damaged(segment, 0, "the segment is of another volume");
                     self.report.damages.push(error.to_string());
@@ -285,12 +291,12 @@ impl<'a> Recovery<'a> {
     }
 
     /// A file with nothing in it is used for the next segment, if it has the size.
-    fn take_free(&mut self, segment: u64, file: &dyn DiskFile) -> Result<(), StoreError> {
+    fn take_free(&mut self, segment: u64, blank: bool, file: &dyn DiskFile) -> Result<(), StoreError> {
         self.forget(&[segment])?;
         let path = self.volume.path(segment);
         let len = file.size().map_err(|error| StoreError::io(&path, None, "has no size", error))?;
         if len == self.volume.segment_bytes {
-            self.free.push(segment);
+            self.free.push(Free { segment, blank });
         } else if let Err(error) = self.volume.disk.remove(&path) {
             return Err(StoreError::io(&path, None, "an unfinished segment cannot be removed", error));
         }
@@ -400,7 +406,7 @@ impl<'a> Recovery<'a> {
             return Ok(());
         }
         if scan.contents.entries.is_empty() && !damaged {
-            return self.take_free(segment, &*file);
+            return self.take_free(segment, false, &*file);
         }
         self.seal(&header, &*file, &scan, whole)
     }

@@ -14,19 +14,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use evidence::SampleFormat;
 use evidence::layout::Hash;
-use evidence::{ChunkHeader, SampleFormat};
-use hal::{AccessUnit, ByteCount, Clock, MAX_UNIT_BYTES, Pts90k, StreamFormat, StreamId, WallTime};
+use hal::{AccessUnit, ByteCount, Clock, MAX_UNIT_BYTES, MonoTime, StreamFormat, StreamId};
 
 use crate::builder::{Builder, Chunking, ClosedChunk, Refused};
+use crate::calendar::Calendar;
 use crate::config::{Cipher, StoreOptions};
 use crate::disk::{Disk, RealDisk};
 use crate::error::{ErrorKind, StoreError};
 use crate::keys::Keys;
+use crate::locks::Locks;
 use crate::random::random;
+use crate::rates::Rates;
 use crate::recover::{RecoveryReport, recover};
-use crate::retention::Class;
-use crate::scrub::{ScrubReport, Scrubber};
+use crate::report::{CommitReport, LastUnit, VolumeStatus};
+use crate::retention::{Class, DAY_MICROS, Today};
+use crate::scrub::ScrubReport;
 use crate::volume::Volume;
 use crate::writer::{Failure, Writer};
 
@@ -37,63 +41,11 @@ const MAX_PENDING_BYTES: usize = 16 << 20;
 /// A chunk takes at most this part of a segment, so that little is left over at its end.
 const CHUNKS_PER_SEGMENT: u64 = 8;
 
+/// How often it is looked whether footage is too old.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(10);
+
 /// How many segments are tried in one commit before the caller hears of the failure.
 const MAX_TRIES: u64 = 3;
-
-/// The last unit of a stream that the store has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LastUnit {
-    /// Its presentation time.
-    pub pts: Pts90k,
-    /// The wall time of that, to within 0.1 s of what the source said.
-    pub wall: WallTime,
-}
-
-impl LastUnit {
-    /// The last unit in decoding order.
-    fn of(chunk: &ChunkHeader) -> Option<Self> {
-        let offset = chunk.frames.last()?.pts_offset;
-        Some(Self { pts: Pts90k(chunk.pts.0.wrapping_add(i64::from(offset))), wall: chunk.wall_of(offset) })
-    }
-}
-
-/// What a commit wrote.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CommitReport {
-    /// Chunks made durable.
-    pub chunks: u64,
-    /// Units in them.
-    pub units: u64,
-    /// Coded bytes in them.
-    pub payload: ByteCount,
-    /// Bytes written for them: headers, padding and footers included, the index not.
-    pub written: ByteCount,
-    /// Segments sealed on the way.
-    pub sealed: u64,
-    /// Segments that failed and were left for a new one.
-    pub failed: u64,
-    /// How long it took.
-    pub latency: Duration,
-    /// The file system was full and the oldest footage made room before its time.
-    pub recycled_early: bool,
-    /// The index could not be written, for people; the footage is durable, and the next commit tries again.
-    pub index_error: Option<String>,
-}
-
-/// How full a volume is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct VolumeStatus {
-    /// What all segments may take.
-    pub max_bytes: ByteCount,
-    /// What they take now.
-    pub used_bytes: ByteCount,
-    /// Bytes appended, not yet committed.
-    pub pending_bytes: ByteCount,
-    /// How payloads lie on disk.
-    pub cipher: Cipher,
-    /// The volume opens with the owner's recovery key.
-    pub recoverable: bool,
-}
 
 struct StreamState {
     builder: Builder,
@@ -106,9 +58,12 @@ struct StreamState {
 
 /// The one writer of a volume. Dropping it loses what was not committed; [`Store::finish`] does not.
 pub struct Store {
-    writer: Writer,
-    scrubber: Scrubber,
-    clock: Arc<dyn Clock>,
+    pub(crate) writer: Writer,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) calendar: Calendar,
+    pub(crate) rates: Rates,
+    /// When the oldest footage is looked at again.
+    expiry_at: MonoTime,
     streams: BTreeMap<StreamId, StreamState>,
     /// What was asked for; streams that are not here are in [`Class::DEFAULT`].
     classes: BTreeMap<StreamId, Class>,
@@ -175,14 +130,23 @@ impl Store {
                 (stream, state)
             })
             .collect();
-        let report = recovered.report.clone();
+        let mut report = recovered.report.clone();
         let first_sequence = 1 + recovered.unread.chunks;
-        let scrubber = Scrubber::new(volume.clone());
-        let writer = Writer::new(volume, nonce, recovered)?;
+        let locks = Locks::load(&volume).unwrap_or_else(|error| {
+            tracing::error!(%error, "locked footage is not known and may be overwritten");
+            report.damages.push(error.to_string());
+            Locks::none(&volume)
+        });
+        let calendar = Calendar::new(recovered.calendar, clock.wall(), clock.mono());
+        let closed = recovered.existing.values().map(|kept| (kept.class, kept.closed));
+        let rates = Rates::new(clock.mono(), volume.segment_bytes, closed);
+        let writer = Writer::new(volume, locks, nonce, recovered)?;
         let store = Self {
             writer,
-            scrubber,
+            expiry_at: clock.mono(),
             clock,
+            calendar,
+            rates,
             streams,
             classes: BTreeMap::new(),
             closed: BTreeMap::new(),
@@ -274,17 +238,50 @@ impl Store {
         for state in self.streams.values_mut() {
             state.builder.close(self.closed.entry(state.class).or_default());
         }
+        self.calendar.advance(self.clock.wall(), begun);
         self.writer.begin();
         let mut report = CommitReport::default();
+        self.seal_old(&mut report);
         let written = self.write_closed(&mut report);
         self.settle_classes();
-        report.index_error = self.writer.update_index().err().map(|error| error.to_string());
-        for segment in self.writer.take_sealed() {
-            self.scrubber.queue(segment);
+        if written.is_ok() {
+            self.keep_rules(&mut report);
         }
+        report.index_error = self.writer.update_index().err().map(|error| error.to_string());
+        report.unwitnessed = std::mem::take(&mut self.writer.pool.witnesses.unwitnessed);
         written?;
         report.latency = self.clock.mono().since(begun);
         Ok(report)
+    }
+
+    /// Footage goes by segments: one that is filled slowly would keep its first day for too long.
+    fn seal_old(&mut self, report: &mut CommitReport) {
+        for (class, begun) in self.writer.open_classes() {
+            let by_days = self.writer.pool.rules.of(class).max_days.is_some();
+            if by_days && self.calendar.now().micros_since(begun) > DAY_MICROS {
+                self.seal(class, report);
+            }
+        }
+    }
+
+    /// Forgets what is to be forgotten, and tells of what was sealed. Whatever fails is tried again by the next commit.
+    fn keep_rules(&mut self, report: &mut CommitReport) {
+        let open = self.writer.open_files();
+        let now = self.clock.mono();
+        let pool = &mut self.writer.pool;
+        let mut done = pool.shrink(open).and(pool.tell_seals());
+        if now >= self.expiry_at {
+            let wall = self.calendar.is_trusted().then(|| self.clock.wall());
+            match pool.expire(Today { calendar: self.calendar.now(), wall }) {
+                Ok(0) => self.expiry_at = now + EXPIRY_INTERVAL,
+                Ok(expired) => report.expired = expired,
+                Err(error) => done = done.and(Err(error)),
+            }
+        }
+        if let Err(error) = done {
+            tracing::error!(%error, "footage is not forgotten as it should be");
+            report.retention_error = Some(error.to_string());
+        }
     }
 
     /// Every class has its try, also when another one failed.
@@ -310,8 +307,8 @@ impl Store {
         report: &mut CommitReport,
     ) -> Result<(), StoreError> {
         while !waiting.is_empty() {
-            let now = self.clock.wall();
-            report.recycled_early |= self.writer.ensure_segment(class, now, &self.scrubber)?;
+            let now = self.calendar.now();
+            report.recycled_early |= self.writer.ensure_segment(class, now)?;
             let count = self.writer.fitting(class, waiting);
             if count == 0 && self.writer.is_fresh(class) {
                 // Only a volume with tiny segments gets here: parameter sets larger than a segment.
@@ -334,6 +331,7 @@ impl Store {
                         }
                     }
                     report.written.0 += written;
+                    self.rates.add(self.clock.mono(), class, written);
                     for chunk in waiting.drain(..count) {
                         report.chunks += 1;
                         report.units += chunk.header.frames.len() as u64;
@@ -356,7 +354,7 @@ impl Store {
     }
 
     fn seal(&mut self, class: Class, report: &mut CommitReport) {
-        match self.writer.seal(class, self.clock.wall()) {
+        match self.writer.seal(class, self.calendar.now()) {
             Ok(Some(written)) => {
                 report.written.0 += written;
                 report.sealed += 1;
@@ -384,7 +382,7 @@ impl Store {
     ///
     /// Kernels before 4.13 can lose a write error; this notices. Call it between commits.
     pub fn scrub(&mut self, budget: ByteCount) -> ScrubReport {
-        self.scrubber.run(budget.0)
+        self.writer.pool.scrubber.run(budget.0)
     }
 
     /// How full the volume is.
@@ -394,6 +392,8 @@ impl Store {
             max_bytes: ByteCount(self.writer.volume().max_bytes),
             used_bytes: ByteCount(self.writer.used_bytes()),
             pending_bytes: ByteCount(self.pending_bytes() as u64),
+            locked_bytes: ByteCount(self.writer.pool.locked * self.writer.volume().segment_bytes),
+            calendar: self.calendar.now(),
             cipher: self.writer.volume().cipher,
             recoverable: self.recoverable,
         }
@@ -410,10 +410,12 @@ impl Store {
     /// As [`Store::commit`]; what was committed before is safe.
     pub fn finish(mut self) -> Result<CommitReport, StoreError> {
         let mut report = self.commit()?;
-        for class in self.writer.open_classes() {
+        for (class, _) in self.writer.open_classes() {
             self.seal(class, &mut report);
         }
         report.index_error = self.writer.update_index().err().map(|error| error.to_string());
+        // A refusal is no loss: the next opening tells of these seals again.
+        let _ = self.writer.pool.tell_seals();
         Ok(report)
     }
 }

@@ -20,12 +20,11 @@ use crate::disk::{DiskFile, write_full};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::SegmentRow;
 use crate::layout::BLOCK_BYTES;
-use crate::pool::{Kept, Pool, Taken};
+use crate::locks::Locks;
+use crate::pool::{Pool, Taken};
 use crate::recover::{Recovered, Resume};
 use crate::retention::Class;
-use crate::runs::runs_of;
-use crate::scrub::Scrubber;
-use crate::segment::{Contents, SegmentHeader, encode_footer, footer_bytes};
+use crate::segment::{Contents, Entry, SegmentHeader, encode_footer, footer_bytes};
 use crate::volume::Volume;
 
 /// The most chunks in one batch; the count is 16 bits on disk.
@@ -50,9 +49,7 @@ struct Current {
 }
 
 pub(crate) struct Writer {
-    volume: Volume,
-    backlog: Backlog,
-    pool: Pool,
+    pub(crate) pool: Pool,
     nonce: u64,
     /// At most one a class.
     open: BTreeMap<Class, Current>,
@@ -60,11 +57,15 @@ pub(crate) struct Writer {
     next_commit: BTreeMap<Class, u64>,
     /// A class that has nothing may have had so many.
     unread_commits: u64,
-    sealed: Vec<u64>,
 }
 
 impl Writer {
-    pub(crate) fn new(volume: Volume, nonce: u64, recovered: Recovered) -> Result<Self, StoreError> {
+    pub(crate) fn new(
+        volume: Volume,
+        locks: Locks,
+        nonce: u64,
+        recovered: Recovered,
+    ) -> Result<Self, StoreError> {
         let open: BTreeMap<Class, Current> = recovered
             .resume
             .into_iter()
@@ -72,20 +73,25 @@ impl Writer {
                 (class, Current { header, file, end: scan.end, contents: scan.contents, indexed: true })
             })
             .collect();
-        let mut backlog = Backlog::new(recovered.index);
-        let mut pool = Pool::new(volume.clone(), recovered.existing, recovered.free, recovered.next_segment);
-        pool.shrink(open.len(), &mut backlog)?;
-        let next_commit = recovered.next_commit;
+        let backlog = Backlog::new(recovered.index);
         let unread_commits = recovered.unread.commits;
-        Ok(Self { volume, backlog, pool, nonce, open, next_commit, unread_commits, sealed: Vec::new() })
+        let Recovered { existing, free, next_segment, next_commit, .. } = recovered;
+        let mut pool = Pool::new(volume, backlog, locks, existing, free, next_segment);
+        pool.restore_locks()?;
+        Ok(Self { pool, nonce, open, next_commit, unread_commits })
     }
 
     pub(crate) fn volume(&self) -> &Volume {
-        &self.volume
+        &self.pool.volume
     }
 
     pub(crate) fn used_bytes(&self) -> u64 {
-        self.pool.files(self.open.len()) * self.volume.segment_bytes
+        self.pool.files(self.open.len()) * self.volume().segment_bytes
+    }
+
+    /// How many segments are being written.
+    pub(crate) fn open_files(&self) -> usize {
+        self.open.len()
     }
 
     /// A new commit: what failed in the last one may be tried again.
@@ -95,20 +101,15 @@ impl Writer {
 
     /// Makes sure that there is a segment of `class` to write to; `true` when the file system was full and the oldest
     /// footage had to make room.
-    pub(crate) fn ensure_segment(
-        &mut self,
-        class: Class,
-        now: WallTime,
-        scrubber: &Scrubber,
-    ) -> Result<bool, StoreError> {
+    pub(crate) fn ensure_segment(&mut self, class: Class, now: WallTime) -> Result<bool, StoreError> {
         if self.open.contains_key(&class) {
             return Ok(false);
         }
-        let Taken { segment, file, early } = self.pool.take(self.open.len(), &mut self.backlog, scrubber)?;
+        let Taken { segment, file, early } = self.pool.take(self.open.len())?;
         let header = SegmentHeader {
-            volume: self.volume.id,
+            volume: self.volume().id,
             segment,
-            segment_bytes: self.volume.segment_bytes,
+            segment_bytes: self.volume().segment_bytes,
             // A class that has nothing begins at a number that it cannot have had before: its segment's.
             first_commit: *self.next_commit.entry(class).or_insert(segment + self.unread_commits),
             created: now,
@@ -135,7 +136,7 @@ impl Writer {
             end += chunk.header.stride();
             headers += chunk.header.header_bytes();
             let footer = footer_bytes(current.contents.entries.len() + count + 1, headers);
-            if align_up(end, BLOCK_BYTES) + footer > self.volume.segment_bytes {
+            if align_up(end, BLOCK_BYTES) + footer > self.pool.volume.segment_bytes {
                 break;
             }
             count += 1;
@@ -152,7 +153,7 @@ impl Writer {
     ) -> Result<(u64, BTreeMap<StreamId, Hash>), Failure> {
         let Some(current) = self.open.get_mut(&class) else { return Ok((0, BTreeMap::new())) };
         let next_commit = self.next_commit.entry(class).or_insert(current.header.first_commit);
-        let path = self.volume.path(current.header.segment);
+        let path = self.pool.volume.path(current.header.segment);
         let begin = current.end;
         let mut parts: Vec<Vec<u8>> = Vec::with_capacity(chunks.len() + 1);
         if begin == 0 {
@@ -215,9 +216,15 @@ impl Writer {
         Ok((end - begin, chains))
     }
 
-    /// Classes that have a segment open.
-    pub(crate) fn open_classes(&self) -> Vec<Class> {
-        self.open.keys().copied().collect()
+    /// Classes that have a segment open, and when it was begun.
+    pub(crate) fn open_classes(&self) -> Vec<(Class, WallTime)> {
+        self.open.iter().map(|(class, current)| (*class, current.header.created)).collect()
+    }
+
+    /// Classes whose open segment has durable footage of which `wanted` says so.
+    pub(crate) fn open_with(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Class> {
+        let has = |current: &Current| current.contents.entries.iter().any(&wanted);
+        self.open.iter().filter(|(_, current)| has(current)).map(|(class, _)| *class).collect()
     }
 
     /// Seals the class's segment, if anything is in it; the bytes written for that.
@@ -249,17 +256,15 @@ impl Writer {
     fn close(&mut self, current: &Current, now: WallTime) -> Result<u64, StoreError> {
         let segment = current.header.segment;
         let footer = encode_footer(segment, current.end, now, &current.contents);
-        let at = self.volume.segment_bytes - footer.len() as u64;
+        let at = self.volume().segment_bytes - footer.len() as u64;
         let written = write_full(&*current.file, at, &mut [IoSlice::new(&footer)])
             .and_then(|()| current.file.sync_data())
-            .map_err(|error| StoreError::io(&self.volume.path(segment), Some(at), "cannot be sealed", error));
+            .map_err(|error| {
+                StoreError::io(&self.volume().path(segment), Some(at), "cannot be sealed", error)
+            });
         let entries = &current.contents.entries;
         let row = SegmentRow::closed(&current.header, current.end, written.is_ok().then_some(now), entries);
-        if written.is_ok() {
-            self.sealed.push(segment);
-        }
-        self.pool.existing.insert(segment, Kept::from(&row));
-        self.backlog.closed(row, runs_of(segment, entries));
+        self.pool.closed(row, entries);
         written.map(|()| footer.len() as u64)
     }
 
@@ -268,13 +273,8 @@ impl Writer {
         let behind = self.open.values_mut().filter(|current| !current.indexed);
         let rows: Vec<SegmentRow> =
             behind.map(|current| SegmentRow::open(&current.header, current.end)).collect();
-        self.backlog.update(&rows)?;
+        self.pool.backlog.update(&rows)?;
         self.open.values_mut().for_each(|current| current.indexed = true);
         Ok(())
-    }
-
-    /// The segments sealed since the last call.
-    pub(crate) fn take_sealed(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.sealed)
     }
 }

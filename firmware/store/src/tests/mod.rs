@@ -4,6 +4,7 @@ mod clips;
 mod support;
 mod volumes;
 mod watched;
+mod witnessed;
 
 mod classes;
 mod crash;
@@ -19,7 +20,9 @@ mod index;
 mod inventory;
 mod killed;
 mod limits;
+mod locks;
 mod playback;
 mod process;
+mod retention;
 mod roundtrip;
 mod unread;

@@ -1,7 +1,7 @@
 //! Made-up cameras and what the tests ask again and again.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hal::{
@@ -225,4 +225,47 @@ pub(crate) fn assert_clean(dir: &Path) {
     let report = crate::check(dir, &keys()).unwrap();
     assert!(report.is_clean(), "{:#?}", report.damages);
     assert!(report.notes.is_empty(), "{:#?}", report.notes);
+}
+
+/// A clock that a test turns.
+pub(crate) struct Turned(Mutex<(WallTime, Duration)>);
+
+impl Turned {
+    /// Shows the time at which footage begins.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new((WallTime::from_unix_micros(START_MICROS), Duration::ZERO))))
+    }
+
+    /// Time passes.
+    pub(crate) fn pass(&self, seconds: u64) {
+        let mut times = self.0.lock().unwrap();
+        times.0 = times.0.offset_micros(seconds as i64 * 1_000_000);
+        times.1 += Duration::from_secs(seconds);
+    }
+
+    /// Somebody sets it.
+    pub(crate) fn set(&self, wall: WallTime) {
+        self.0.lock().unwrap().0 = wall;
+    }
+}
+
+impl Clock for Turned {
+    fn wall(&self) -> WallTime {
+        self.0.lock().unwrap().0
+    }
+
+    fn mono(&self) -> MonoTime {
+        MonoTime::from_start(self.0.lock().unwrap().1)
+    }
+}
+
+impl Source {
+    /// The next units are of what the clock shows now, and begin anew.
+    pub(crate) fn go_to(&mut self, wall: WallTime) {
+        self.next = self.next.next_multiple_of(self.gop);
+        let ticks = Pts90k((self.next * 90_000 / self.rate) as i64);
+        self.wall_shift_micros =
+            wall.micros_since(WallTime::from_unix_micros(START_MICROS)) - ticks.as_micros();
+        self.discontinuity = true;
+    }
 }
