@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ const NAMES: [&str; 2] = ["Before the change", "After the change"];
 pub const NEXT_VERSION: &str = "0.1.1";
 /// The channel that must be recorded again.
 const CHANNEL: u16 = 1;
+
+/// Boards at the same time: a boot keeps hardly more than one core busy.
+const PARALLEL: usize = 2;
 
 /// A run whose every write is known.
 pub struct Sweep {
@@ -126,11 +130,36 @@ impl Sweep {
         storage
     }
 
+    /// Tries points, some at the same time; `tell` hears of each when it is done.
+    ///
+    /// # Panics
+    /// When the folder cannot be written.
+    pub fn try_points(
+        &self,
+        points: &[Point],
+        dir: &Path,
+        tell: &(dyn Fn(&Point, Result<Verdict, String>) + Sync),
+    ) {
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for worker in 0..PARALLEL {
+                let own = dir.join(format!("worker-{worker}"));
+                fs::create_dir_all(&own).expect("the build folder can be written");
+                let next = &next;
+                scope.spawn(move || {
+                    while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        tell(point, self.try_point(point, &own));
+                    }
+                });
+            }
+        });
+    }
+
     /// Powers a board on that was cut at this point, and leaves it alone until nothing is left to do.
     ///
     /// # Errors
     /// When it does not come back by itself, has lost a setting or its identity, runs neither version, or records not.
-    pub fn try_point(&self, point: &Point, dir: &Path) -> Result<Verdict, String> {
+    fn try_point(&self, point: &Point, dir: &Path) -> Result<Verdict, String> {
         let path = dir.join(format!("cut-{}.img", point.done));
         let storage = self.storage_at(point, &path);
         let mut board = Board::of(self.layout, &storage);

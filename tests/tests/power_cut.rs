@@ -28,13 +28,12 @@ fn sweep(layout: Layout) {
     let dir = tempfile::Builder::new().prefix("sweep-").tempdir_in(tests::target().join("tmp")).unwrap();
     let sweep = Sweep::record(layout, dir.path());
     println!("{} moments; a few of them:", sweep.points().len());
-    let mut failures = Vec::new();
-    for point in sweep.chosen(POINTS) {
-        match sweep.try_point(&point, dir.path()) {
-            Ok(verdict) => println!("{point}: {verdict:?}"),
-            Err(error) => failures.push(format!("{point}: {error}")),
-        }
-    }
+    let failures = Mutex::new(Vec::new());
+    sweep.try_points(&sweep.chosen(POINTS), dir.path(), &|point, verdict| match verdict {
+        Ok(verdict) => println!("{point}: {verdict:?}"),
+        Err(error) => failures.lock().unwrap().push(format!("{point}: {error}")),
+    });
+    let mut failures = failures.into_inner().unwrap();
     // And for real, without a replay: at an erase and in the midst of programming.
     for (event, count) in KILLS {
         match sweep.kill(event, count, dir.path()) {

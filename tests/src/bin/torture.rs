@@ -8,8 +8,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use clap::Parser;
 use serde_json::{Value, json};
@@ -17,9 +15,6 @@ use tests::{
     BoardImage, FlushPoint, Layout, Mark, Point, Random, RecordedDisk, RecordingCuts, Sweep, chosen_flushes,
     sweep_flushes, target,
 };
-
-/// Boards at the same time: each has two cores of its own, which an ordinary machine must find.
-const PARALLEL: usize = 2;
 
 /// Segments that are recycled in the recording whose every flush is looked at: a few minutes.
 const RECYCLINGS: usize = 40;
@@ -101,20 +96,9 @@ fn updates(layout: Layout, dir: &Path, args: &Args) -> [Row; 2] {
         points.len(),
         points.len() - left.len()
     );
-    let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for worker in 0..PARALLEL {
-            let (sweep, next, left, results) = (&sweep, &next, &left, &results);
-            let own = dir.join(format!("worker-{worker}"));
-            fs::create_dir_all(&own).expect("the build folder can be written");
-            scope.spawn(move || {
-                while let Some(point) = left.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let verdict = sweep.try_point(point, &own);
-                    let verdict = verdict.map(|verdict| format!("{verdict:?}").into());
-                    results.add(&point.to_string(), &verdict, left.len());
-                }
-            });
-        }
+    sweep.try_points(&left, dir, &|point, verdict| {
+        let verdict = verdict.map(|verdict| format!("{verdict:?}").into());
+        results.add(&point.to_string(), &verdict, left.len());
     });
     let (good, bad) = results.count(&points.iter().map(Point::to_string).collect::<Vec<_>>());
     let cuts = Row {
