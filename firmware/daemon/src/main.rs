@@ -3,6 +3,7 @@
 //! One program plays every role (docs/architecture.md): `candor run` is the warden, which starts the others.
 //! This file turns a command into a call and an error into an exit code, and does nothing else.
 
+mod account;
 mod accounts_text;
 mod archive;
 mod args;
@@ -11,6 +12,7 @@ mod board_settings;
 mod boot;
 mod bus_sink;
 mod capture_role;
+mod clock_watch;
 mod control;
 mod export_command;
 mod files;
@@ -20,11 +22,13 @@ mod footage_keys;
 mod footage_server;
 mod ingest_role;
 mod ipc;
+mod ledger_seals;
 mod logs;
 mod messages;
 mod meter;
 mod monitor;
 mod motion;
+mod notary;
 mod probe_command;
 mod record_ledger;
 mod record_role;

@@ -12,14 +12,17 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use hal::{Clock, MonoTime, WallTime};
-use ledger::{DEFAULT_LEAF_BYTES, ErrorKind, Event, Folder, KeyKind, Leaf, LedgerError, Log, Signer};
+use ledger::{
+    DEFAULT_LEAF_BYTES, ErrorKind, Event, Folder, KeyKind, Leaf, LedgerError, Log, Signer, VolumeId,
+};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::footage::LedgerHead;
+use crate::ledger_seals::Seals;
 use crate::messages::LedgerKey;
 
 /// What waits for a disk: a day of logins and views without one.
@@ -57,6 +60,7 @@ struct Open {
     signer: Signer,
     /// When the last checkpoint was signed by this process.
     signed: Option<WallTime>,
+    seals: Seals,
 }
 
 impl RecordLedger {
@@ -100,6 +104,35 @@ impl RecordLedger {
         self.state().wait_for_disk(Leaf { time, event });
     }
 
+    /// Writes it down now; nothing of it stays when that fails.
+    ///
+    /// # Errors
+    /// The ledger's; `NotFound` while there is none.
+    pub(crate) fn keep(&self, event: &Event) -> io::Result<()> {
+        let mut state = self.state();
+        state.wait_for_disk(Leaf { time: self.clock.wall(), event: event.clone() });
+        // It is the last of what waits, and all of that is in one batch or in several.
+        state.append(self.clock.mono()).inspect_err(|_| drop(state.waiting.pop_back()))?;
+        if let Some(open) = &mut state.open {
+            open.seals.note(event);
+        }
+        Ok(())
+    }
+
+    /// The highest number of a sealed segment of the volume and class that is written down. It never waits.
+    ///
+    /// # Errors
+    /// `NotFound` while there is no ledger, `WouldBlock` while it is busy.
+    pub(crate) fn last_sealed(&self, volume: VolumeId, class: u8) -> io::Result<Option<u64>> {
+        let state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+        };
+        let open = state.open.as_ref().ok_or_else(no_ledger)?;
+        Ok(open.seals.last(volume, class))
+    }
+
     /// Opens, appends and signs what is due.
     pub(crate) fn look_after(&self) {
         let mut state = self.state();
@@ -141,7 +174,7 @@ impl RecordLedger {
 
     fn sign(&self, state: &mut State) {
         state.signed_at = self.clock.mono();
-        let Some(Open { log, signer, signed }) = &mut state.open else { return };
+        let Some(Open { log, signer, signed, .. }) = &mut state.open else { return };
         let before = log.reader().last_checkpoint().checkpoint().size;
         match log.checkpoint(signer) {
             Ok(checkpoint) if checkpoint.checkpoint().size != before => *signed = Some(self.clock.wall()),
@@ -153,7 +186,7 @@ impl RecordLedger {
     /// How far it is.
     pub(crate) fn head(&self) -> LedgerHead {
         let state = self.state();
-        let Some(Open { log, signer, signed }) = &state.open else { return LedgerHead::default() };
+        let Some(Open { log, signer, signed, .. }) = &state.open else { return LedgerHead::default() };
         LedgerHead {
             origin: signer.verifier().name().to_owned(),
             key: signer.verifier().to_string(),
@@ -274,7 +307,8 @@ fn open(folder: &Path, key: &LedgerKey, name: &str) -> Result<Open, LedgerError>
     let storage = Arc::new(Folder::new(folder));
     let (log, recovery) = Log::open(storage, &signer, DEFAULT_LEAF_BYTES)?;
     tracing::debug!(?recovery, "the ledger is open");
-    Ok(Open { log, signer, signed: None })
+    let seals = Seals::read(log.reader())?;
+    Ok(Open { log, signer, signed: None, seals })
 }
 
 fn origin(key: &LedgerKey, name: &str) -> String {

@@ -9,9 +9,11 @@ use hal::{Clock, SystemClock};
 use ledger::Event;
 use recorder::Channels;
 
+use crate::clock_watch::ClockWatch;
 use crate::control::{Control, Receiver};
 use crate::footage_server::FootageServer;
 use crate::messages::{RoleConfig, RoleStatus, STATUS_EVERY, ToRole, Volume};
+use crate::notary::Books;
 use crate::record_ledger::RecordLedger;
 use crate::record_volumes::RecordVolumes;
 use crate::settings::Settings;
@@ -46,16 +48,24 @@ pub(crate) fn run(
     if let Some(ledger) = &ledger {
         ledger.move_to(ledger_place(&config.volumes));
         ledger.note(Event::RecorderStarted { version: env!("CARGO_PKG_VERSION").into() });
+        // Before the volumes, which ask it what it knows of them.
+        ledger.look_after();
     }
+    let books = ledger.clone().map(Books::new).transpose()?;
+    let mut watch = ClockWatch::new(clock.wall(), clock.mono());
     let mut channels = channels(&config.settings);
-    let mut volumes =
-        RecordVolumes::new(&config.run_dir, config.settings.storage, config.footage_keys, clock, shelf);
+    let mut volumes = {
+        let (run_dir, storage, clock) = (&config.run_dir, config.settings.storage, Arc::clone(&clock));
+        RecordVolumes::new(run_dir, storage, config.footage_keys, clock, shelf, books)
+    };
     volumes.move_to(config.volumes);
     volumes.look_after(&channels);
     control.ready();
     loop {
         volumes.look_after(&channels);
+        let step = watch.look(clock.wall(), clock.mono());
         if let Some(ledger) = &ledger {
+            step.into_iter().for_each(|step| ledger.note(step));
             ledger.look_after();
         }
         control.status(RoleStatus::Record(volumes.status()));

@@ -15,8 +15,10 @@ use hal::{ByteCount, ChannelId, Clock, MonoTime, StreamKind, WallTime};
 use recorder::{Candidate, ChannelChoice, Channels, Recorder, RecorderStatus, StatusHandle, StopFlag};
 use store::{Cipher, ErrorKind, Keys, Reader, RecoveryKey, Store, StoreError, StoreOptions};
 
+use crate::account::Account;
 use crate::footage_keys::{FootageKeys, SecretText};
 use crate::messages::{DiskState, Encryption, Volume as Place, VolumeStatus};
+use crate::notary::Books;
 use crate::settings::Storage;
 use crate::volume_order::VolumeRefusal;
 
@@ -45,6 +47,7 @@ pub(crate) struct RecordVolume {
     keys: FootageKeys,
     clock: Arc<dyn Clock>,
     choice: ChannelChoice,
+    books: Option<Books>,
     running: Option<Running>,
     disk: DiskState,
     error: String,
@@ -61,6 +64,7 @@ struct Running {
     status: StatusHandle,
     reader: Arc<Reader>,
     encryption: Encryption,
+    account: Account,
 }
 
 impl RecordVolume {
@@ -70,6 +74,7 @@ impl RecordVolume {
         storage: &Storage,
         keys: &FootageKeys,
         clock: Arc<dyn Clock>,
+        books: Option<Books>,
     ) -> Self {
         Self {
             place,
@@ -79,6 +84,7 @@ impl RecordVolume {
             retry_at: clock.mono(),
             clock,
             choice: ChannelChoice::default(),
+            books,
             running: None,
             disk: DiskState::Ok,
             error: String::new(),
@@ -265,7 +271,7 @@ impl RecordVolume {
     }
 
     fn start(&self, dir: &Path, keys: &Keys) -> Result<Running, Box<dyn Error + Send + Sync>> {
-        let (store, recovery) = Store::open(dir, self.options(), keys, Arc::clone(&self.clock))?;
+        let (mut store, recovery) = Store::open(dir, self.options(), keys, Arc::clone(&self.clock))?;
         let encryption = match store.status() {
             store::VolumeStatus { cipher: Cipher::None, .. } => Encryption::Off,
             store::VolumeStatus { recoverable: true, .. } => Encryption::Recoverable,
@@ -273,12 +279,17 @@ impl RecordVolume {
         };
         tracing::info!(?recovery, dir = %dir.display(), "volume open");
         let reader = Arc::new(Reader::open(dir, keys)?);
+        if let Some(books) = &self.books {
+            store.set_witness(Box::new(books.notary()));
+        }
+        let volume = store.volume();
         let recorder =
             Recorder::new(&self.run_dir, store, Arc::clone(&self.clock)).choose(self.choice.clone());
+        let account = Account::open(volume, self.books.clone(), recorder.losses());
         let (status, stop) = (recorder.status(), StopFlag::new());
         let flag = stop.clone();
         let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || recorder.run(&flag))?;
-        Ok(Running { thread, stop, status, reader, encryption })
+        Ok(Running { thread, stop, status, reader, encryption, account })
     }
 
     /// Begins again when the recorder ended, or when the disk could not be opened.
@@ -290,7 +301,7 @@ impl RecordVolume {
             return;
         }
         if self.running.as_ref().is_some_and(|running| running.thread.is_finished())
-            && let Some(running) = self.running.take()
+            && let Some(mut running) = self.running.take()
         {
             self.disk = DiskState::Failed;
             self.error = match running.thread.join() {
@@ -299,10 +310,15 @@ impl RecordVolume {
                 Err(_) => "The recorder made a mistake. Its log has the details.".to_owned(),
             };
             tracing::error!(error = self.error, "recording ended and is begun again");
+            running.account.close(Err(&self.error));
             self.retry_at = self.clock.mono();
         }
         if self.running.is_none() && self.clock.mono() >= self.retry_at {
             self.open();
+        }
+        let well = self.is_well(self.clock.mono());
+        if let Some(running) = &mut self.running {
+            running.account.look(well, &running.status);
         }
     }
 
@@ -355,14 +371,17 @@ impl RecordVolume {
 
 impl Running {
     /// Waits until all of it is durable.
-    fn end(self) -> Result<(), StoreError> {
+    fn end(mut self) -> Result<(), StoreError> {
         self.stop.stop();
         // Answers and files of the disk are let go of first, so that it can be unmounted.
         drop(self.reader);
-        self.thread.join().unwrap_or_else(|_| {
+        let ended = self.thread.join().unwrap_or_else(|_| {
             tracing::error!("the recorder made a mistake while closing the volume");
             Ok(())
-        })
+        });
+        let error = ended.as_ref().err().map(ToString::to_string);
+        self.account.close(error.as_deref().map_or(Ok(()), Err));
+        ended
     }
 }
 

@@ -13,6 +13,7 @@ use store::StoreError;
 
 use crate::footage_keys::FootageKeys;
 use crate::messages::{DiskState, RecordStatus, Volume as Place};
+use crate::notary::Books;
 use crate::record_volume::RecordVolume;
 use crate::settings::Storage;
 use crate::shelf::Shelf;
@@ -26,6 +27,7 @@ pub(crate) struct RecordVolumes {
     keys: FootageKeys,
     clock: Arc<dyn Clock>,
     shelf: Arc<Shelf>,
+    books: Option<Books>,
 }
 
 impl RecordVolumes {
@@ -35,8 +37,9 @@ impl RecordVolumes {
         keys: FootageKeys,
         clock: Arc<dyn Clock>,
         shelf: Arc<Shelf>,
+        books: Option<Books>,
     ) -> Self {
-        Self { volumes: Vec::new(), run_dir: run_dir.to_owned(), storage, keys, clock, shelf }
+        Self { volumes: Vec::new(), run_dir: run_dir.to_owned(), storage, keys, clock, shelf, books }
     }
 
     /// Whether new volumes are encrypted, and for whom all of them open.
@@ -85,7 +88,8 @@ impl RecordVolumes {
                 Some(number) => old.swap_remove(number),
                 None => {
                     let clock = Arc::clone(&self.clock);
-                    RecordVolume::new(place, &self.run_dir, &self.storage, &self.keys, clock)
+                    let books = self.books.clone();
+                    RecordVolume::new(place, &self.run_dir, &self.storage, &self.keys, clock, books)
                 }
             });
         }
@@ -136,11 +140,13 @@ impl RecordVolumes {
 
 #[cfg(test)]
 mod tests {
-    use hal::SystemClock;
+    use hal::{AccessUnit, Pts90k, StreamFormat, StreamId, StreamKind, SystemClock, VideoCodec};
+    use ledger::{Event, Hex, Leaf};
 
     use super::*;
     use crate::footage_keys::SecretText;
     use crate::messages::Encryption;
+    use crate::record_ledger::RecordLedger;
 
     fn on_disk(dir: &Path, generation: u32) -> Place {
         Place {
@@ -178,7 +184,7 @@ mod tests {
             let clock = Arc::new(SystemClock::new());
             let volumes = {
                 let run_dir = dir.path().join("run");
-                RecordVolumes::new(&run_dir, storage, keys(7), clock, Arc::clone(&shelf))
+                RecordVolumes::new(&run_dir, storage, keys(7), clock, Arc::clone(&shelf), None)
             };
             Self { dir, volumes, shelf }
         }
@@ -300,6 +306,58 @@ mod tests {
         let refused = order(&mut bench.volumes, &at.join("volume"), VolumeAct::Erase);
         assert_eq!(refused, Err(VolumeRefusal::NotEncrypted));
         bench.volumes.close().unwrap();
+    }
+
+    #[test]
+    fn what_becomes_of_a_volume_is_in_the_ledger() {
+        let mut bench = Bench::new(false);
+        let key = crate::messages::LedgerKey { recorder: "0123abcd".to_owned(), seed: [7; 32] };
+        let ledger = Arc::new(RecordLedger::new(key, Arc::new(SystemClock::new())));
+        ledger.move_to(Some(bench.dir.path().join("ledger")));
+        ledger.look_after();
+        bench.volumes.books = Some(Books::new(Arc::clone(&ledger)).unwrap());
+        let bus = bench.dir.path().join("run");
+        std::fs::create_dir_all(&bus).unwrap();
+        let stream = StreamId::new(ChannelId::new(1).unwrap(), StreamKind::Main);
+        let spec = bus::RingSpec { payload_bytes: 1 << 20, slots: 256 };
+        let format = StreamFormat::Video(VideoCodec::H264);
+        let mut ring = bus::Publisher::create(&bus, stream, &format, spec).unwrap();
+        for number in 0..20 {
+            let mut data = b"\0\0\0\x01\x67\x64\x00\x1f\xac\0\0\0\x01\x68\xee\x3c\x80\0\0\0\x01\x65".to_vec();
+            data.extend([7; 500]);
+            let wall = SystemClock::new().wall();
+            let pts = Pts90k(number * 9_000);
+            let unit = AccessUnit { stream, pts, wall, keyframe: true, discontinuity: false, data: &data };
+            ring.publish(&unit).unwrap();
+        }
+        let disk = bench.dir.path().join("disk");
+        bench.volumes.move_to(vec![on_disk(&disk, 1)]);
+        while bench.look().2.recording.is_empty() {
+            std::thread::yield_now();
+        }
+        bench.volumes.close().unwrap();
+        ledger.close();
+
+        let leaves = ledger_leaves(&bench.dir.path().join("ledger"));
+        let [
+            Event::VolumeOpened { volume },
+            Event::SegmentSealed { volume: same, segment: 1, streams, .. },
+            Event::VolumeClosed { volume: also },
+        ] = &leaves[..]
+        else {
+            panic!("{leaves:?}")
+        };
+        assert!(volume == same && volume == also);
+        assert_eq!(volume.to_string(), store::list(&disk.join("volume")).unwrap().id);
+        let last = *store::chunks(&disk.join("volume")).unwrap().last().unwrap();
+        assert_eq!(streams.len(), 1);
+        assert_eq!((streams[0].last_sequence, streams[0].head), (last.sequence, Some(Hex(last.hash))));
+    }
+
+    fn ledger_leaves(place: &Path) -> Vec<Event> {
+        let folder = std::fs::read_dir(place).unwrap().flatten().next().unwrap().path();
+        let leaves = std::fs::read_to_string(folder.join("leaves-0000000000000000.jsonl")).unwrap();
+        leaves.lines().map(|line| Leaf::decode(line.as_bytes()).unwrap().event).collect()
     }
 
     #[test]

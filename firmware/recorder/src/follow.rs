@@ -12,6 +12,7 @@ use bus::{BusError, Next, Start, Subscriber, UnitMeta};
 use hal::{AccessUnit, StreamId};
 use store::{LastUnit, Store};
 
+use crate::loss::{LossCause, Losses, Missing};
 use crate::status::StatusHandle;
 
 /// Units taken from one ring before the next one's turn.
@@ -28,6 +29,9 @@ pub(crate) struct Follower {
     data: Vec<u8>,
     /// Units up to this sequence are in the store.
     stored: Option<u64>,
+    missing: Missing,
+    /// A commit failed since the ring was last empty.
+    held_up: bool,
 }
 
 impl Follower {
@@ -45,7 +49,18 @@ impl Follower {
             Err(error) if error.kind() == bus::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        Ok(Some(Self { stream, ring: Some(ring), data: Vec::new(), stored }))
+        let missing = Missing::after(last.map(|last| last.wall));
+        Ok(Some(Self { stream, ring: Some(ring), data: Vec::new(), stored, missing, held_up: false }))
+    }
+
+    /// What was missing at the end of a former ring of the stream, and did not end yet, goes on here.
+    pub(crate) fn take_over(&mut self, former: &Self) {
+        self.missing = former.missing;
+    }
+
+    /// A commit failed: what the ring loses now, the disk is to blame for.
+    pub(crate) fn hold_up(&mut self) {
+        self.held_up = true;
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -53,7 +68,7 @@ impl Follower {
     }
 
     /// Takes up to [`UNITS_A_TURN`] units; whether there may be more.
-    pub(crate) fn drain(&mut self, store: &mut Store, status: &StatusHandle) -> bool {
+    pub(crate) fn drain(&mut self, store: &mut Store, status: &StatusHandle, losses: &Losses) -> bool {
         let Some(ring) = &mut self.ring else { return false };
         for _ in 0..UNITS_A_TURN {
             if !store.has_room() {
@@ -87,12 +102,18 @@ impl Follower {
                     let figures = status.streams.entry(self.stream).or_default();
                     match taken {
                         Ok(()) => {
+                            if let Some(loss) = self.missing.end(self.stream, meta.wall) {
+                                losses.add(loss);
+                            }
                             figures.units += 1;
                             figures.bytes.0 += self.data.len() as u64;
                             figures.last_unit = Some(meta.wall);
                             figures.last_error = None;
                         }
                         Err(error) => {
+                            let full = error.kind() == store::ErrorKind::DiskFull;
+                            let cause = if full { LossCause::DiskFailed } else { LossCause::Refused };
+                            self.missing.add(1, cause);
                             figures.refused_units += 1;
                             figures.last_error = Some(error.to_string());
                         }
@@ -104,8 +125,13 @@ impl Follower {
                     let figures = status.streams.entry(self.stream).or_default();
                     figures.lost_units += units;
                     figures.lost_gops += gops;
+                    let cause = if self.held_up { LossCause::DiskFailed } else { LossCause::Overrun };
+                    self.missing.add(units, cause);
                 }
-                Next::Empty => return false,
+                Next::Empty => {
+                    self.held_up = false;
+                    return false;
+                }
                 Next::Retired => {
                     self.ring = None;
                     status.lock().streams.entry(self.stream).or_default().present = false;

@@ -8,11 +8,15 @@
 //! - A failing disk never ends recording; it is retried for as long as it takes.
 
 mod assign;
+mod desk;
 mod follow;
+mod loss;
 mod recorder;
 mod status;
 
 pub use assign::{Candidate, Channels, assign};
+pub use desk::StoreDesk;
+pub use loss::{Loss, LossCause, Losses};
 pub use recorder::{ChannelChoice, Recorder};
 pub use status::{RecorderStatus, StatusHandle, StopFlag, StreamStatus};
 

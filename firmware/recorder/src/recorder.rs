@@ -12,11 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bus::ring_path;
-use hal::{ByteCount, ChannelId, Clock, MAX_CHANNELS, MonoTime, StreamId, StreamKind};
+use hal::{ByteCount, ChannelId, Clock, MAX_CHANNELS, MonoTime, StreamId, StreamKind, WallTime};
 use store::{CommitReport, Store, StoreError};
 
 use crate::assign::Channels;
+use crate::desk::StoreDesk;
 use crate::follow::Follower;
+use crate::loss::Losses;
 use crate::status::{StatusHandle, StopFlag};
 
 /// How often rings are drained: a ring of a few seconds is never more than a fraction full.
@@ -30,6 +32,9 @@ const RATE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Sealed segments are read back by at least this much between two drains.
 const MIN_SCRUB_BYTES: u64 = 256 << 10;
+
+/// No recorder ran before 2025: a clock that shows less was not set, and days are not counted by it.
+const NOT_BEFORE: WallTime = WallTime::from_unix_micros(1_735_689_600_000_000);
 
 /// The most damages kept for people to read.
 const MAX_DAMAGES: usize = 16;
@@ -69,6 +74,8 @@ pub struct Recorder {
     /// Written since the last reading back, so that it keeps pace.
     to_scrub: u64,
     rates: Rates,
+    desk: StoreDesk,
+    losses: Losses,
 }
 
 struct Rates {
@@ -99,6 +106,8 @@ impl Recorder {
             followers: BTreeMap::new(),
             to_scrub: 0,
             rates,
+            desk: StoreDesk::default(),
+            losses: Losses::default(),
         }
     }
 
@@ -115,6 +124,18 @@ impl Recorder {
         self.status.clone()
     }
 
+    /// Where others have something done with the store.
+    #[must_use]
+    pub fn desk(&self) -> StoreDesk {
+        self.desk.clone()
+    }
+
+    /// What it did not get, for other threads.
+    #[must_use]
+    pub fn losses(&self) -> Losses {
+        self.losses.clone()
+    }
+
     /// Records until `stop` is raised, then drains what is in the rings, commits and seals. Call it on a thread of
     /// its own.
     ///
@@ -125,6 +146,7 @@ impl Recorder {
         // Rings have kept what came before: it has waited long enough.
         let mut next_commit = next_drain;
         while !stop.is_raised() {
+            self.desk.serve(&mut self.store);
             self.drain();
             let now = self.clock.mono();
             if now >= next_commit || !self.store.has_room() {
@@ -137,6 +159,7 @@ impl Recorder {
             next_drain = later(next_drain, DRAIN_INTERVAL, self.clock.mono());
             stop.wait(next_drain.since(self.clock.mono()));
         }
+        self.desk.serve(&mut self.store);
         self.drain();
         self.commit()?;
         let report = self.store.finish()?;
@@ -167,7 +190,7 @@ impl Recorder {
         while again {
             again = false;
             for follower in self.followers.values_mut() {
-                again |= follower.drain(&mut self.store, &self.status);
+                again |= follower.drain(&mut self.store, &self.status, &self.losses);
             }
             // More came in than memory takes: after a restart every ring is full.
             if !self.store.has_room() && self.commit().is_err() {
@@ -194,7 +217,10 @@ impl Recorder {
         let last = self.store.last(stream);
         let opened = Follower::open(&self.bus_dir, stream, last);
         match opened {
-            Ok(Some(follower)) => {
+            Ok(Some(mut follower)) => {
+                if let Some(former) = self.followers.get(&stream) {
+                    follower.take_over(former);
+                }
                 let mut status = self.status.lock();
                 let figures = status.streams.entry(stream).or_default();
                 figures.present = true;
@@ -211,12 +237,14 @@ impl Recorder {
 
     fn commit(&mut self) -> Result<CommitReport, StoreError> {
         self.status.lock().committing_since = Some(self.clock.mono());
+        self.store.set_clock_trusted(self.clock.wall() >= NOT_BEFORE);
         let done = self.store.commit();
         let mut status = self.status.lock();
         status.committing_since = None;
         let volume = self.store.status();
         status.volume_max = volume.max_bytes;
         status.volume_used = volume.used_bytes;
+        status.volume_locked = volume.locked_bytes;
         match &done {
             Ok(report) => {
                 self.to_scrub += report.written.0;
@@ -230,11 +258,14 @@ impl Recorder {
                     status.last_durable = Some(self.clock.wall());
                 }
                 status.failing_since = None;
+                status.retention_error.clone_from(&report.retention_error);
+                status.unwitnessed += report.unwitnessed;
                 status.last_error = report.index_error.clone();
                 status.last_error_kind = report.index_error.as_ref().map(|_| store::ErrorKind::Index);
             }
             Err(error) => {
                 tracing::error!(%error, "footage cannot be made durable; trying again");
+                self.followers.values_mut().for_each(Follower::hold_up);
                 status.failed_commits += 1;
                 status.failing_since.get_or_insert(self.clock.mono());
                 status.last_error = Some(error.to_string());
@@ -268,7 +299,9 @@ impl Recorder {
             return;
         }
         let per_second = |bytes: u64| bytes.saturating_mul(1_000_000) / micros;
+        let classes = self.store.classes();
         let mut status = self.status.lock();
+        status.classes = classes;
         status.write_bytes_per_sec = per_second(self.rates.written);
         for (stream, figures) in &mut status.streams {
             let before = self.rates.streams.insert(*stream, figures.bytes.0).unwrap_or(0);

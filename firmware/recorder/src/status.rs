@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hal::{BitsPerSecond, ByteCount, MonoTime, StreamId, WallTime};
+use store::ClassStatus;
 
 /// One stream's figures since the recorder started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +67,14 @@ pub struct RecorderStatus {
     pub volume_max: ByteCount,
     /// What it takes.
     pub volume_used: ByteCount,
+    /// What locks keep of it.
+    pub volume_locked: ByteCount,
+    /// For how long the footage of each class stays, as of some seconds ago.
+    pub classes: Vec<ClassStatus>,
+    /// Why footage is not forgotten, or not written down, as it should be, for people; `None` while it is.
+    pub retention_error: Option<String>,
+    /// Segments whose footage went although that could not be written down.
+    pub unwitnessed: u64,
 }
 
 /// Reads the status; cheap to clone.

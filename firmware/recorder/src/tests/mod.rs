@@ -14,7 +14,7 @@ use hal::{
 use store::faults::{Fault, FaultDisk, Loss};
 use store::{ErrorKind, Keys, Reader, Store, StoreError, StoreOptions};
 
-use crate::{Recorder, RecorderStatus, StatusHandle, StopFlag};
+use crate::{LossCause, Recorder, RecorderStatus, StatusHandle, StopFlag};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -95,7 +95,10 @@ struct Running {
 }
 
 fn start(bus: &Path, store: Store) -> Running {
-    let recorder = Recorder::new(bus, store, Arc::new(SystemClock::new()));
+    run(Recorder::new(bus, store, Arc::new(SystemClock::new())))
+}
+
+fn run(recorder: Recorder) -> Running {
     let (status, stop) = (recorder.status(), StopFlag::new());
     let flag = stop.clone();
     let thread = std::thread::spawn(move || recorder.run(&flag));
@@ -235,7 +238,9 @@ fn what_a_ring_lost_is_counted() {
     };
     let (store, _) =
         Store::open_on(Arc::new(disk.clone()), volume.path(), options, &Keys::NONE, clock).unwrap();
-    let running = start(bus.path(), store);
+    let recorder = Recorder::new(bus.path(), store, Arc::new(SystemClock::new()));
+    let losses = recorder.losses();
+    let running = run(recorder);
     running.until("the first commit", |status| status.committed.0 > 0);
     // Far more than the ring holds, in one go.
     disk.fail_next(u64::MAX, Fault::Enospc);
@@ -243,8 +248,75 @@ fn what_a_ring_lost_is_counted() {
     let status = running.until("the loss", |status| status.streams[&camera.stream].lost_gops > 0);
     assert!(status.streams[&camera.stream].lost_units > 100);
     disk.heal();
+    // What comes next ends it.
+    camera.publish(20);
+    let status = running.until("the end of the ring", |status| {
+        let figures = &status.streams[&camera.stream];
+        figures.units + figures.lost_units == camera.next as u64
+    });
+    let figures = &status.streams[&camera.stream];
+    let lost = losses.take();
+    assert_eq!(lost.iter().map(|loss| loss.units).sum::<u64>(), figures.lost_units);
+    for loss in &lost {
+        assert_eq!(loss.stream, camera.stream);
+        // From the last unit that is there to the next one.
+        let micros = loss.end.micros_since(loss.start);
+        assert_eq!(micros, (loss.units as i64 + 1) * 100_000, "{loss:?}");
+    }
     running.end();
     assert!(store::check(volume.path(), &Keys::NONE).unwrap().is_clean());
+}
+
+#[test]
+fn what_a_ring_lost_while_commits_failed_is_the_disk_s_fault_and_else_its_own() {
+    for (fails, cause) in [(true, LossCause::DiskFailed), (false, LossCause::Overrun)] {
+        let (bus, volume) = (scratch(), scratch());
+        let mut camera = Camera::new(bus.path(), 1, StreamKind::Main);
+        camera.publish(20);
+        let disk = FaultDisk::new(Loss::Everything);
+        let clock = Arc::new(SystemClock::new());
+        let (store, _) =
+            Store::open_on(Arc::new(disk.clone()), volume.path(), OPTIONS, &Keys::NONE, clock).unwrap();
+        let recorder = Recorder::new(bus.path(), store, Arc::new(SystemClock::new()));
+        let (losses, stall) = (recorder.losses(), disk.stall_at(disk.operations()));
+        if fails {
+            disk.fail_at(disk.operations(), Fault::Enospc);
+        }
+        let running = run(recorder);
+        stall.wait();
+        // The ring has 1024 slots.
+        camera.publish(3000);
+        drop(stall);
+        camera.publish(20);
+        running.until("the end of the ring", |status| {
+            let figures = &status.streams[&camera.stream];
+            figures.units + figures.lost_units == camera.next as u64
+        });
+        let lost = losses.take();
+        assert!(!lost.is_empty() && lost.iter().all(|loss| loss.cause == cause), "{lost:?}");
+        running.end();
+    }
+}
+
+#[test]
+fn others_have_things_done_with_the_store_between_two_drains() {
+    let (bus, volume) = (scratch(), scratch());
+    let mut camera = Camera::new(bus.path(), 1, StreamKind::Main);
+    camera.publish(20);
+    let recorder = Recorder::new(bus.path(), open(volume.path()), Arc::new(SystemClock::new()));
+    let desk = recorder.desk();
+    let running = run(recorder);
+    running.until("the first commit", |status| status.committed.0 > 0);
+    let (answer, answered) = std::sync::mpsc::sync_channel(1);
+    let stream = camera.stream;
+    assert!(desk.order(move |store| {
+        let at = |micros: i64| WallTime::from_unix_micros(1_795_168_800_000_000 + micros);
+        let locked = store.lock(&[stream], at(0), at(500_000), "", "ann").map(|(lock, _)| lock.id);
+        let _ = answer.send(locked.unwrap());
+    }));
+    assert_eq!(answered.recv_timeout(PATIENCE).unwrap(), 1);
+    running.end();
+    assert_eq!(open(volume.path()).locks().len(), 1);
 }
 
 const BUS: &str = "CANDOR_RECORDER_TEST_BUS";
