@@ -96,6 +96,9 @@ pub struct Channel {
     pub state: ChannelState,
     /// Whether its main stream is being written to disk.
     pub recording: bool,
+    /// Its footage is deleted after so many days; null: it stays as long as there is room.
+    #[schema(required)]
+    pub keep_days: Option<u32>,
     /// Video at full size; null while there is none.
     #[schema(required)]
     pub main: Option<Stream>,
@@ -187,6 +190,9 @@ pub struct Audio {
 pub struct ChannelInput {
     /// The new title, 1 to 64 characters.
     pub title: String,
+    /// For how many days footage is kept, 1 to 3650; 0: as long as there is room. Left out: as before.
+    #[serde(default)]
+    pub keep_days: Option<u32>,
 }
 
 /// A network camera.
@@ -375,6 +381,20 @@ pub enum Encryption {
     Locked,
 }
 
+/// For how long the footage of channels with one number of days stays on a disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Retention {
+    /// The number of days; null: as long as there is room.
+    #[schema(required)]
+    pub keep_days: Option<u32>,
+    /// What this footage uses.
+    pub used_bytes: u64,
+    /// For how long what is recorded now will stay, from the last 24 hours; less than `keep_days` where the disk is too small. Null
+    /// in the first hour, and where nothing is recorded.
+    #[schema(required)]
+    pub expected_hours: Option<u64>,
+}
+
 /// One volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Disk {
@@ -395,6 +415,10 @@ pub struct Disk {
     pub total_bytes: u64,
     /// What footage uses.
     pub used_bytes: u64,
+    /// What locks keep of that from being deleted.
+    pub locked_bytes: u64,
+    /// For how long footage stays, by the days that channels have set.
+    pub retention: Vec<Retention>,
     /// Written a second, over the last seconds.
     pub write_bytes_per_sec: u64,
     /// The start of the oldest footage.

@@ -54,6 +54,7 @@ pub(crate) fn first(board: &Board) -> Settings {
         .map(|(input, number)| Channel {
             number,
             title: format!("Camera {number}"),
+            keep_days: None,
             input: Some(Input {
                 source: format!("{backend}:{}", input.name),
                 clock: true,

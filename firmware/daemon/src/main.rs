@@ -22,6 +22,7 @@ mod footage_keys;
 mod footage_server;
 mod ingest_role;
 mod ipc;
+mod keeping;
 mod ledger_seals;
 mod logs;
 mod messages;

@@ -354,6 +354,16 @@ pub(crate) enum Encryption {
     Locked,
 }
 
+/// For how long the footage of one rule stays on a volume.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Expected {
+    /// `None`: as long as there is room.
+    pub(crate) keep_days: Option<u32>,
+    pub(crate) used_bytes: u64,
+    /// `None` while too little is known.
+    pub(crate) hours: Option<u64>,
+}
+
 /// How one volume is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct VolumeStatus {
@@ -370,6 +380,9 @@ pub(crate) struct VolumeStatus {
     pub(crate) error: String,
     pub(crate) total_bytes: u64,
     pub(crate) used_bytes: u64,
+    /// What locks keep of that.
+    pub(crate) locked_bytes: u64,
+    pub(crate) retention: Vec<Expected>,
     pub(crate) write_bytes_per_sec: u64,
     pub(crate) oldest: Option<WallTime>,
     pub(crate) newest: Option<WallTime>,

@@ -12,6 +12,7 @@ use recorder::Channels;
 use crate::clock_watch::ClockWatch;
 use crate::control::{Control, Receiver};
 use crate::footage_server::FootageServer;
+use crate::keeping::Keeping;
 use crate::messages::{RoleConfig, RoleStatus, STATUS_EVERY, ToRole, Volume};
 use crate::notary::Books;
 use crate::record_ledger::RecordLedger;
@@ -54,10 +55,12 @@ pub(crate) fn run(
     let books = ledger.clone().map(Books::new).transpose()?;
     let mut watch = ClockWatch::new(clock.wall(), clock.mono());
     let mut channels = channels(&config.settings);
+    let keeping = Keeping::of(&config.settings.channels);
     let mut volumes = {
         let (run_dir, storage, clock) = (&config.run_dir, config.settings.storage, Arc::clone(&clock));
         RecordVolumes::new(run_dir, storage, config.footage_keys, clock, shelf, books)
     };
+    volumes.keep(keeping);
     volumes.move_to(config.volumes);
     volumes.look_after(&channels);
     control.ready();
@@ -80,6 +83,7 @@ pub(crate) fn run(
             }
             Ok(Told::Warden(ToRole::Configure(config))) => {
                 channels = self::channels(&config.settings);
+                volumes.keep(Keeping::of(&config.settings.channels));
                 if let Some(ledger) = &ledger {
                     ledger.move_to(ledger_place(&config.volumes));
                 }

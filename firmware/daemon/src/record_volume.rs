@@ -12,12 +12,15 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use hal::{ByteCount, ChannelId, Clock, MonoTime, StreamKind, WallTime};
-use recorder::{Candidate, ChannelChoice, Channels, Recorder, RecorderStatus, StatusHandle, StopFlag};
-use store::{Cipher, ErrorKind, Keys, Reader, RecoveryKey, Store, StoreError, StoreOptions};
+use recorder::{
+    Candidate, ChannelChoice, Channels, Recorder, RecorderStatus, StatusHandle, StopFlag, StoreDesk,
+};
+use store::{Cipher, ClassStatus, ErrorKind, Keys, Reader, RecoveryKey, Store, StoreError, StoreOptions};
 
 use crate::account::Account;
 use crate::footage_keys::{FootageKeys, SecretText};
-use crate::messages::{DiskState, Encryption, Volume as Place, VolumeStatus};
+use crate::keeping::Keeping;
+use crate::messages::{DiskState, Encryption, Expected, Volume as Place, VolumeStatus};
 use crate::notary::Books;
 use crate::settings::Storage;
 use crate::volume_order::VolumeRefusal;
@@ -48,6 +51,7 @@ pub(crate) struct RecordVolume {
     clock: Arc<dyn Clock>,
     choice: ChannelChoice,
     books: Option<Books>,
+    keeping: Keeping,
     running: Option<Running>,
     disk: DiskState,
     error: String,
@@ -64,6 +68,7 @@ struct Running {
     status: StatusHandle,
     reader: Arc<Reader>,
     encryption: Encryption,
+    desk: StoreDesk,
     account: Account,
 }
 
@@ -75,6 +80,7 @@ impl RecordVolume {
         keys: &FootageKeys,
         clock: Arc<dyn Clock>,
         books: Option<Books>,
+        keeping: Keeping,
     ) -> Self {
         Self {
             place,
@@ -85,6 +91,7 @@ impl RecordVolume {
             clock,
             choice: ChannelChoice::default(),
             books,
+            keeping,
             running: None,
             disk: DiskState::Ok,
             error: String::new(),
@@ -127,6 +134,21 @@ impl RecordVolume {
                 Encryption::DeviceOnly
             }
         };
+    }
+
+    /// How long footage of each channel is kept from now on.
+    pub(crate) fn keep(&mut self, keeping: &Keeping) {
+        if self.keeping == *keeping {
+            return;
+        }
+        self.keeping = keeping.clone();
+        if let Some(running) = &self.running {
+            let keeping = keeping.clone();
+            // A recorder that does not serve its desk is stuck, and is told anew when it is begun again.
+            if !running.desk.order(move |store| keeping.apply(store)) {
+                tracing::error!(volume = self.place.title(), "too much waits for the volume");
+            }
+        }
     }
 
     /// It records these channels from now on.
@@ -279,6 +301,7 @@ impl RecordVolume {
         };
         tracing::info!(?recovery, dir = %dir.display(), "volume open");
         let reader = Arc::new(Reader::open(dir, keys)?);
+        self.keeping.apply(&mut store);
         if let Some(books) = &self.books {
             store.set_witness(Box::new(books.notary()));
         }
@@ -286,10 +309,10 @@ impl RecordVolume {
         let recorder =
             Recorder::new(&self.run_dir, store, Arc::clone(&self.clock)).choose(self.choice.clone());
         let account = Account::open(volume, self.books.clone(), recorder.losses());
-        let (status, stop) = (recorder.status(), StopFlag::new());
+        let (status, stop, desk) = (recorder.status(), StopFlag::new(), recorder.desk());
         let flag = stop.clone();
         let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || recorder.run(&flag))?;
-        Ok(Running { thread, stop, status, reader, encryption, account })
+        Ok(Running { thread, stop, status, reader, encryption, desk, account })
     }
 
     /// Begins again when the recorder ended, or when the disk could not be opened.
@@ -344,6 +367,8 @@ impl RecordVolume {
             error: status.last_error.clone().unwrap_or_default(),
             total_bytes: status.volume_max.0,
             used_bytes: status.volume_used.0,
+            locked_bytes: status.volume_locked.0,
+            retention: status.classes.iter().map(expected).collect(),
             write_bytes_per_sec: status.write_bytes_per_sec,
             oldest: bounds.map(|(oldest, _)| oldest),
             newest: bounds.map(|(_, newest)| newest),
@@ -382,6 +407,14 @@ impl Running {
         let error = ended.as_ref().err().map(ToString::to_string);
         self.account.close(error.as_deref().map_or(Ok(()), Err));
         ended
+    }
+}
+
+fn expected(class: &ClassStatus) -> Expected {
+    Expected {
+        keep_days: class.rule.max_days,
+        used_bytes: class.used_bytes.0,
+        hours: class.expected.map(|stays| stays.as_secs() / 3600),
     }
 }
 

@@ -12,6 +12,7 @@ use recorder::{Candidate, Channels, assign};
 use store::StoreError;
 
 use crate::footage_keys::FootageKeys;
+use crate::keeping::Keeping;
 use crate::messages::{DiskState, RecordStatus, Volume as Place};
 use crate::notary::Books;
 use crate::record_volume::RecordVolume;
@@ -28,6 +29,7 @@ pub(crate) struct RecordVolumes {
     clock: Arc<dyn Clock>,
     shelf: Arc<Shelf>,
     books: Option<Books>,
+    keeping: Keeping,
 }
 
 impl RecordVolumes {
@@ -39,7 +41,16 @@ impl RecordVolumes {
         shelf: Arc<Shelf>,
         books: Option<Books>,
     ) -> Self {
-        Self { volumes: Vec::new(), run_dir: run_dir.to_owned(), storage, keys, clock, shelf, books }
+        Self {
+            volumes: Vec::new(),
+            run_dir: run_dir.to_owned(),
+            storage,
+            keys,
+            clock,
+            shelf,
+            books,
+            keeping: Keeping::of(&[]),
+        }
     }
 
     /// Whether new volumes are encrypted, and for whom all of them open.
@@ -49,6 +60,12 @@ impl RecordVolumes {
         for volume in &mut self.volumes {
             volume.set_encryption(new_ones, &self.keys);
         }
+    }
+
+    /// How long footage of each channel is kept from now on.
+    pub(crate) fn keep(&mut self, keeping: Keeping) {
+        self.volumes.iter_mut().for_each(|volume| volume.keep(&keeping));
+        self.keeping = keeping;
     }
 
     /// Does what an owner orders of one of them.
@@ -88,8 +105,8 @@ impl RecordVolumes {
                 Some(number) => old.swap_remove(number),
                 None => {
                     let clock = Arc::clone(&self.clock);
-                    let books = self.books.clone();
-                    RecordVolume::new(place, &self.run_dir, &self.storage, &self.keys, clock, books)
+                    let (books, keeping) = (self.books.clone(), self.keeping.clone());
+                    RecordVolume::new(place, &self.run_dir, &self.storage, &self.keys, clock, books, keeping)
                 }
             });
         }
@@ -147,6 +164,7 @@ mod tests {
     use crate::footage_keys::SecretText;
     use crate::messages::Encryption;
     use crate::record_ledger::RecordLedger;
+    use crate::settings::Channel;
 
     fn on_disk(dir: &Path, generation: u32) -> Place {
         Place {
@@ -331,6 +349,10 @@ mod tests {
             ring.publish(&unit).unwrap();
         }
         let disk = bench.dir.path().join("disk");
+        let keep_days = Some(7);
+        let channel =
+            Channel { number: stream.channel, title: String::new(), keep_days, input: None, camera: None };
+        bench.volumes.keep(Keeping::of(&[channel]));
         bench.volumes.move_to(vec![on_disk(&disk, 1)]);
         while bench.look().2.recording.is_empty() {
             std::thread::yield_now();
@@ -341,7 +363,7 @@ mod tests {
         let leaves = ledger_leaves(&bench.dir.path().join("ledger"));
         let [
             Event::VolumeOpened { volume },
-            Event::SegmentSealed { volume: same, segment: 1, streams, .. },
+            Event::SegmentSealed { volume: same, segment: 1, class: 3, streams },
             Event::VolumeClosed { volume: also },
         ] = &leaves[..]
         else {

@@ -123,6 +123,7 @@ pub(super) fn channel() -> Channel {
             message: "Front door records.".into(),
         },
         recording: true,
+        keep_days: None,
         main: Some(Stream {
             codec: "h264".into(),
             width: 1920,

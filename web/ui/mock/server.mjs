@@ -43,6 +43,7 @@ const channels = Array.from({ length: COUNT }, (_, i) => ({
   source: i === 2 || i === 4 ? 'camera' : 'input',
   state: { code: 'ok', since: iso(STARTED - 7200e3), message: '' },
   recording: true,
+  keep_days: i === 2 ? 7 : null,
   main: h264(1280, 720, i % 2 ? 25 : 10, i % 2 ? 1_730_000 : 1_080_000),
   sub: h264(640, 360, i % 2 ? 12.5 : 10, i % 2 ? 441_000 : 414_000),
   audio: i === 1 ? { codec: 'aac', sample_rate: 48000, channels: 2 } : null,
@@ -80,7 +81,7 @@ function system() {
       role('warden', 812, 0, 4.1, STARTED - 7213e3), role('capture', 818, 0, 11.8, STARTED - 7212e3), role('ingest', 819, 1, 9.4, STARTED - 1382e3, 'restarted after a crash 23 min ago'),
       role('record', 820, 0, 14.2, STARTED - 7212e3), role('serve', 821, 0, 12.7, STARTED - 7212e3),
     ],
-    disks: disks ?? [{ path: '/data', device: 'sda', state: 'ok', encryption: 'recoverable', total_bytes: 4e12, used_bytes: 1.34e12, write_bytes_per_sec: 1_310_000 + Math.round(Math.random() * 9e4), oldest: iso(footageFrom), newest: iso(Date.now()) }],
+    disks: disks ?? [{ path: '/data', device: 'sda', state: 'ok', encryption: 'recoverable', total_bytes: 4e12, used_bytes: 1.34e12, locked_bytes: 2.1e9, retention: [{ keep_days: null, used_bytes: 1.2e12, expected_hours: 1030 }, { keep_days: 7, used_bytes: 1.4e11, expected_hours: 168 }], write_bytes_per_sec: 1_310_000 + Math.round(Math.random() * 9e4), oldest: iso(footageFrom), newest: iso(Date.now()) }],
     sandbox: { level: 'full', message: 'Every role runs under its own user with seccomp and Landlock; none can open what it does not need.' },
   }
 }
@@ -240,7 +241,10 @@ async function api(request, answer, url) {
   if (is('DELETE', '/session')) { loggedIn = false; return json(answer, 204) }
   if (is('GET', '/channels')) return json(answer, 200, channels)
   if ((m = is('PUT', /^\/channels\/(\d+)$/))) {
-    channels[m[1] - 1].title = (await body(request)).title
+    const { title, keep_days: days } = await body(request)
+    const rival = channels.find((one) => one.channel !== Number(m[1]) && one.keep_days >= 4 && one.keep_days <= 7 && days >= 4 && days <= 7 && one.keep_days !== days)
+    if (rival) return fail(answer, 422, 'out_of_range', `keep days: another channel keeps ${rival.keep_days} days, and of 4 to 7 only one number can be in use`, 'keep_days')
+    Object.assign(channels[m[1] - 1], { title }, days === undefined ? {} : { keep_days: days || null })
     push('channels', channels)
     return json(answer, 200, channels[m[1] - 1])
   }
@@ -251,7 +255,7 @@ async function api(request, answer, url) {
     const channel = channels.length + 1
     const camera = { channel, has_password: Boolean(password), ...input }
     cameras.push(camera)
-    channels.push({ channel, title: input.title, source: 'camera', state: { code: 'starting', since: iso(Date.now()), message: `Connecting to ${input.title}.` }, recording: false, main: null, sub: null, audio: null, motion_percent: null })
+    channels.push({ channel, title: input.title, source: 'camera', state: { code: 'starting', since: iso(Date.now()), message: `Connecting to ${input.title}.` }, recording: false, keep_days: null, main: null, sub: null, audio: null, motion_percent: null })
     push('channels', channels)
     return json(answer, 201, camera)
   }

@@ -88,7 +88,8 @@ impl web::Api for Api {
 
     async fn set_channel(&self, _: Caller, number: u16, input: ChannelInput) -> Result<Channel, ApiError> {
         let channel = self.channel(number)?;
-        self.change(Change::Title { channel, title: input.title }).await?;
+        let ChannelInput { title, keep_days } = input;
+        self.change(Change::Channel { channel, title, keep_days }).await?;
         let channels = self.channel_views();
         channels.into_iter().find(|c| c.channel == number).ok_or_else(|| no_channel(number))
     }

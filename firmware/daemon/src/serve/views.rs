@@ -9,8 +9,8 @@ use web::UtcTime;
 use web::update_views::UpdateView;
 use web::views::{
     Audio, Camera, Channel, ChannelSource, ChannelState, ChannelStateCode, Disk, DiskState, Encryption,
-    RoleState, RoleStatus, Sandbox, Stream, System, Transport, Trust, TrustDisk, TrustRecording, TrustRoles,
-    Watching,
+    Retention, RoleState, RoleStatus, Sandbox, Stream, System, Transport, Trust, TrustDisk, TrustRecording,
+    TrustRoles, Watching,
 };
 
 use super::watchers::{Via, View};
@@ -47,6 +47,7 @@ fn one_channel(
         source: if channel.camera.is_some() { ChannelSource::Camera } else { ChannelSource::Input },
         state: channel_state(settings, channel, status, now),
         recording: snapshot.record.recording.contains(&channel.number),
+        keep_days: channel.keep_days,
         main: stream(StreamKind::Main).map(video),
         sub: stream(StreamKind::Sub).map(video),
         audio: stream(StreamKind::Audio).map(|s| Audio {
@@ -201,10 +202,17 @@ fn beside(view: &messages::DiskView, state: DiskState, words: &str) -> Disk {
         message: Some(words.to_owned()),
         total_bytes: view.bytes,
         used_bytes: 0,
+        locked_bytes: 0,
+        retention: Vec::new(),
         write_bytes_per_sec: 0,
         oldest: None,
         newest: None,
     }
+}
+
+fn retention(expected: &messages::Expected) -> Retention {
+    let messages::Expected { keep_days, used_bytes, hours } = *expected;
+    Retention { keep_days, used_bytes, expected_hours: hours }
 }
 
 /// A volume, once the recorder has told of it.
@@ -232,6 +240,8 @@ fn disk(volume: &messages::VolumeStatus) -> Option<Disk> {
         message: disk_words(volume),
         total_bytes: volume.total_bytes,
         used_bytes: volume.used_bytes,
+        locked_bytes: volume.locked_bytes,
+        retention: volume.retention.iter().map(retention).collect(),
         write_bytes_per_sec: volume.write_bytes_per_sec,
         oldest: volume.oldest.map(utc),
         newest: volume.newest.map(utc),
@@ -327,12 +337,20 @@ mod tests {
 
     #[test]
     fn a_board_shows_every_disk_and_a_pc_its_volume() {
-        let volume =
-            messages::VolumeStatus { path: "/data/volume".to_owned(), used_bytes: 7, ..Default::default() };
+        let expected = messages::Expected { keep_days: Some(7), used_bytes: 5, hours: Some(100) };
+        let volume = messages::VolumeStatus {
+            path: "/data/volume".to_owned(),
+            used_bytes: 7,
+            locked_bytes: 3,
+            retention: vec![expected],
+            ..Default::default()
+        };
         let record = messages::RecordStatus { volumes: vec![volume], ..Default::default() };
         let mut snapshot = Snapshot { record, ..Snapshot::default() };
         let [volume] = system(&snapshot, WallTime::default()).disks.try_into().unwrap();
         assert_eq!((volume.device, volume.path.as_str()), (None, "/data/volume"));
+        let stays = Retention { keep_days: Some(7), used_bytes: 5, expected_hours: Some(100) };
+        assert_eq!((volume.locked_bytes, volume.retention), (3, vec![stays]));
         let view = |device: &str, state| messages::DiskView {
             device: device.to_owned(),
             model: String::new(),

@@ -12,8 +12,8 @@ use super::validate::{Key, validate};
 pub(crate) enum Change {
     /// The general page.
     General { name: String, time_zone: String, rtsp_enabled: bool, encrypt_new_disks: bool },
-    /// A channel's title.
-    Title { channel: ChannelId, title: String },
+    /// A channel's title, and for how long it is kept: `None` is as it was, 0 as long as there is room.
+    Channel { channel: ChannelId, title: String, keep_days: Option<u32> },
     /// A new network camera; without a number it takes the first free one.
     AddCamera { channel: Option<ChannelId>, camera: CameraChange },
     /// Other values for a camera.
@@ -62,9 +62,13 @@ pub(crate) fn apply(
             next.storage.encrypt = encrypt_new_disks;
             None
         }
-        Change::Title { channel, title } => {
+        Change::Channel { channel, title, keep_days } => {
             let entry = next.channels.iter_mut().find(|c| c.number == channel);
-            entry.ok_or(ChangeError::NotFound(channel))?.title = title;
+            let entry = entry.ok_or(ChangeError::NotFound(channel))?;
+            entry.title = title;
+            if let Some(days) = keep_days {
+                entry.keep_days = Some(days).filter(|days| *days > 0);
+            }
             Some(channel)
         }
         Change::AddCamera { channel, camera } => {
@@ -72,6 +76,7 @@ pub(crate) fn apply(
             next.channels.push(Channel {
                 number,
                 title: camera.title.clone(),
+                keep_days: None,
                 input: None,
                 camera: Some(merge(camera, None)),
             });
@@ -201,6 +206,36 @@ mod tests {
         };
         assert_eq!(field.as_deref(), Some("url"));
         assert!(message.starts_with("url: `ftp:` is not understood"), "{message}");
+    }
+
+    #[test]
+    fn days_are_kept_unless_given_and_those_that_do_not_go_together_are_refused() {
+        let second = Change::AddCamera { channel: None, camera: camera("rtsp://192.0.2.2/", None, None) };
+        let settings = apply(&with_camera(), second).unwrap().0;
+        let set = |settings: &Settings, number, keep_days| {
+            let channel = ChannelId::new(number).unwrap();
+            apply(settings, Change::Channel { channel, title: "Gate".to_owned(), keep_days })
+        };
+        let settings = set(&settings, 1, Some(7)).unwrap().0;
+        let settings = set(&settings, 1, None).unwrap().0;
+        assert_eq!(settings.channels[0].keep_days, Some(7));
+        for days in [3651, 4, 5] {
+            let ChangeError::Invalid { field, message } = set(&settings, 2, Some(days)).unwrap_err() else {
+                panic!("not refused as invalid");
+            };
+            assert_eq!(field.as_deref(), Some("keep_days"));
+            assert!(message.starts_with("keep days: "), "{message}");
+            assert!(days > 7 || message.contains("of 4 to 7 only one"), "{message}");
+        }
+        for days in [1, 3, 7, 8, 3650] {
+            assert_eq!(set(&settings, 2, Some(days)).unwrap().0.channels[1].keep_days, Some(days));
+        }
+        assert_eq!(set(&settings, 1, Some(0)).unwrap().0.channels[0].keep_days, None);
+        assert_eq!(
+            set(&settings, 1, Some(5)).unwrap().0.channels[0].keep_days,
+            Some(5),
+            "its own is no rival"
+        );
     }
 
     #[test]

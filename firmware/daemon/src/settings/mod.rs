@@ -7,12 +7,14 @@
 //! Does not belong here: accounts and keys (crate `auth`), facts about the board (crate `board`).
 
 mod change;
+mod keep_days;
 mod load;
 mod migrate;
 mod model;
 mod validate;
 
 pub(crate) use change::{CameraChange, Change, ChangeError, apply};
+pub(crate) use keep_days::{class_of, most_days};
 pub(crate) use load::{SettingsError, parse};
 pub(crate) use migrate::{OLDEST_VERSION, merged, text_for};
 pub(crate) use model::{

@@ -114,6 +114,9 @@ pub(crate) struct Alarm {
 pub(crate) struct Channel {
     pub(crate) number: ChannelId,
     pub(crate) title: String,
+    /// Its footage goes after so many days; none: it stays as long as there is room.
+    #[serde(default)]
+    pub(crate) keep_days: Option<u32>,
     #[serde(default)]
     pub(crate) input: Option<Input>,
     #[serde(default)]

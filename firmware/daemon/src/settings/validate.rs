@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use jiff::tz::TimeZone;
 
+use super::keep_days::{MAX_DAYS, rivals};
 use super::migrate::OLDEST_VERSION;
 use super::model::{Camera, Channel, Input, Network, Settings, Stream, VERSION};
 
@@ -74,6 +75,7 @@ pub(super) fn validate(settings: &Settings) -> Result<(), Fault> {
             format!("channel {} stands here twice; give each its own number", entry.number)
         })?;
         channel(&at, entry)?;
+        keep_days(&at.name("keep_days"), entry, &settings.channels[..index])?;
         if let Some(input) = &entry.input {
             at.name("input").name("source").check(sources.insert(&input.source), || {
                 format!("`{}` is used by another channel already", input.source)
@@ -81,6 +83,22 @@ pub(super) fn validate(settings: &Settings) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+fn keep_days(at: &Path, entry: &Channel, before: &[Channel]) -> Result<(), Fault> {
+    let Some(days) = entry.keep_days else { return Ok(()) };
+    at.check((1..=MAX_DAYS).contains(&days), || format!("{days} days; 1 to {MAX_DAYS} are possible"))?;
+    let (least, most) = rivals(days);
+    let rival = before
+        .iter()
+        .find(|other| other.keep_days.is_some_and(|of| of != days && (least..=most).contains(&of)));
+    at.check(rival.is_none(), || {
+        let other = rival.and_then(|rival| rival.keep_days).unwrap_or_default();
+        format!(
+            "another channel keeps {other} days, and of {least} to {most} only one number can be in use: \
+             take {other} here too, or change both"
+        )
+    })
 }
 
 fn ports(top: &Path, settings: &Settings) -> Result<(), Fault> {

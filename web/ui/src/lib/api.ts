@@ -127,6 +127,9 @@ export const api = {
   logOut: () => call<void>('DELETE', '/session'),
 
   rename: (channel: number, title: string) => call<Channel>('PUT', `/channels/${channel}`, { title }),
+  /** For how many days footage is kept; null: as long as there is room. */
+  keep: (channel: number, title: string, days: number | null) =>
+    call<Channel>('PUT', `/channels/${channel}`, { title, keep_days: days ?? 0 }),
   cameras: () => call<Camera[]>('GET', '/cameras'),
   addCamera: (input: CameraInput) => call<Camera>('POST', '/cameras', input),
   editCamera: (channel: number, input: CameraInput) => call<Camera>('PUT', `/cameras/${channel}`, input),

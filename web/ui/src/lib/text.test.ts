@@ -1,6 +1,6 @@
 // Tests of quantities in words.
 import { describe, expect, it } from 'vitest'
-import { bitRate, bytes, codecName, count, mimeCodec, noSound, pictureMime } from './text'
+import { bitRate, bytes, codecName, count, mimeCodec, noSound, pictureMime, stays } from './text'
 
 describe('text', () => {
   it('writes bytes in decimal units with three figures at most', () => {
@@ -19,6 +19,9 @@ describe('text', () => {
     expect(noSound(null)).toContain('no sound')
     expect(noSound({ codec: 'aac' })).toBeNull()
     expect(noSound({ codec: 'g711a' })).toContain('G.711 A-law')
+    const of = (keep_days: number | null, expected_hours: number | null) => stays({ keep_days, expected_hours })
+    expect([of(null, 300), of(null, 30), of(null, 1), of(null, null)]).toEqual(['about 12 days', 'about 30 hours', 'about 1 hour', 'not known yet'])
+    expect([of(7, null), of(1, 24), of(7, 168), of(7, 100)]).toEqual(['7 days', '1 day', '7 days', 'about 4 days, not 7 days: the disk is too small'])
     expect(count(1, 'camera')).toBe('1 camera')
     expect(count(0, 'camera')).toBe('0 cameras')
   })

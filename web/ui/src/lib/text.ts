@@ -48,6 +48,15 @@ export function count(n: number, one: string, many = `${one}s`): string {
   return `${n} ${n === 1 ? one : many}`
 }
 
+/** For how long footage stays: `about 12 days`, or `7 days`, or that the disk is too small for them. */
+export function stays(retention: { keep_days: number | null; expected_hours: number | null }): string {
+  const { keep_days: wanted, expected_hours: hours } = retention
+  const expected = hours === null ? null : hours >= 48 ? `about ${Math.floor(hours / 24)} days` : `about ${count(hours, 'hour')}`
+  if (wanted === null) return expected ?? 'not known yet'
+  if (hours === null || expected === null || hours >= wanted * 24) return count(wanted, 'day')
+  return `${expected}, not ${count(wanted, 'day')}: the disk is too small`
+}
+
 /** `9f3ad21c…77e0`: enough of a hash to tell it from another. */
 export function shortHash(hash: string): string {
   return hash.length > 16 ? `${hash.slice(0, 8)}…${hash.slice(-4)}` : hash

@@ -46,6 +46,8 @@ export interface Channel {
   source: 'input' | 'camera'
   state: { code: StateCode; since: string; message: string }
   recording: boolean
+  /** Footage is deleted after so many days; null: as long as there is room. */
+  keep_days: number | null
   main: Stream | null
   sub: Stream | null
   audio: { codec: string; sample_rate: number; channels: number } | null
@@ -98,6 +100,15 @@ export interface RoleStatus {
   note?: string | null
 }
 
+/** For how long the footage of channels with one number of days stays on a disk. */
+export interface Retention {
+  /** Null: as long as there is room. */
+  keep_days: number | null
+  used_bytes: number
+  /** Null in the first hour, and where nothing is recorded. */
+  expected_hours: number | null
+}
+
 export interface Disk {
   /** Where it is mounted; empty while it is not. */
   path: string
@@ -109,6 +120,9 @@ export interface Disk {
   message?: string | null
   total_bytes: number
   used_bytes: number
+  /** What locks keep of that from being deleted. */
+  locked_bytes: number
+  retention: Retention[]
   write_bytes_per_sec: number
   oldest: string | null
   newest: string | null

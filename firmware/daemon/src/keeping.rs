@@ -1,0 +1,96 @@
+//! How long footage of each channel is kept, as classes of retention.
+//!
+//! Does not belong here: which class a number of days has (`settings::keep_days`), forgetting footage (crate `store`).
+
+use hal::{ChannelId, StreamId, StreamKind};
+use store::{Class, Retention, Store};
+
+use crate::settings::{Channel, class_of, most_days};
+
+/// What is recorded of a channel.
+const KINDS: [StreamKind; 2] = [StreamKind::Main, StreamKind::Audio];
+
+/// The rules of all classes, and the class of each channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Keeping {
+    rules: Vec<(Class, Retention)>,
+    channels: Vec<(ChannelId, Class)>,
+}
+
+impl Keeping {
+    /// As settings have it that were found valid.
+    pub(crate) fn of(channels: &[Channel]) -> Self {
+        let rule = |of_class: Class| {
+            let of = || channels.iter().filter(|channel| class(channel.keep_days) == of_class);
+            // What is there of channels that have another class now, or are gone, stays as long as it may have been meant to.
+            let days = of().find_map(|channel| channel.keep_days).or_else(|| most_days(of_class.get()));
+            (of_class, Retention { max_days: days, share: of().count() as u32 })
+        };
+        Self {
+            rules: Class::all().map(rule).collect(),
+            channels: channels.iter().map(|channel| (channel.number, class(channel.keep_days))).collect(),
+        }
+    }
+
+    /// From now on `store` keeps to it.
+    pub(crate) fn apply(&self, store: &mut Store) {
+        for (class, rule) in &self.rules {
+            store.set_retention(*class, *rule);
+        }
+        for (channel, class) in &self.channels {
+            for kind in KINDS {
+                store.set_class(StreamId::new(*channel, kind), *class);
+            }
+        }
+    }
+}
+
+fn class(days: Option<u32>) -> Class {
+    Class::new(class_of(days)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channel(number: u16, keep_days: Option<u32>) -> Channel {
+        let number = ChannelId::new(number).unwrap();
+        Channel { number, title: String::new(), keep_days, input: None, camera: None }
+    }
+
+    fn classes(keeping: &Keeping) -> Vec<u8> {
+        keeping.channels.iter().map(|(_, class)| class.get()).collect()
+    }
+
+    fn rule(keeping: &Keeping, class: u8) -> (Option<u32>, u32) {
+        let (_, rule) = keeping.rules[usize::from(class)];
+        (rule.max_days, rule.share)
+    }
+
+    #[test]
+    fn a_number_of_days_has_its_class_whatever_the_others_have() {
+        let days =
+            [None, Some(1), Some(2), Some(3), Some(7), Some(14), Some(31), Some(92), Some(93), Some(3650)];
+        let all: Vec<Channel> = (1..).zip(days).map(|(number, days)| channel(number, days)).collect();
+        let together = classes(&Keeping::of(&all));
+        assert_eq!(together, [0, 1, 2, 2, 3, 4, 5, 6, 7, 7]);
+        for (one, class) in all.into_iter().zip(together) {
+            assert_eq!(classes(&Keeping::of(&[one])), [class]);
+        }
+    }
+
+    #[test]
+    fn a_class_has_its_channels_days_and_a_share_for_each() {
+        let keeping =
+            Keeping::of(&[channel(1, None), channel(2, Some(5)), channel(3, None), channel(4, Some(5))]);
+        assert_eq!(rule(&keeping, 0), (None, 2));
+        assert_eq!(rule(&keeping, 3), (Some(5), 2));
+        // What is left of those that changed goes first when room is needed, and not too early otherwise.
+        assert_eq!(rule(&keeping, 5), (Some(31), 0));
+        let moved = Keeping::of(&[channel(1, Some(30))]);
+        assert_eq!(
+            (rule(&moved, 0), rule(&moved, 3), rule(&moved, 5)),
+            ((None, 0), (Some(7), 0), (Some(30), 1))
+        );
+    }
+}
