@@ -16,6 +16,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::error::ApiError;
+use crate::lock_views::{Lock, LockInput, NewLock};
 use crate::storage_views::{PasswordInput, RecoveryKey, UnlockInput};
 use crate::time::UtcTime;
 use crate::update_views::{OwnerKeyInput, PresenceInput, UpdateView, UsbInput};
@@ -521,4 +522,26 @@ pub trait Api: Send + Sync + 'static {
         caller: Caller,
         path: String,
     ) -> impl Future<Output = Result<(), ApiError>> + Send;
+
+    /// `GET /locks`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn locks(&self, caller: Caller) -> impl Future<Output = Result<Vec<Lock>, ApiError>> + Send;
+
+    /// `POST /locks`.
+    ///
+    /// # Errors
+    /// `Conflict` (too_much_locked), `Invalid` (not_lockable), `Unavailable`.
+    fn lock(
+        &self,
+        caller: Caller,
+        input: LockInput,
+    ) -> impl Future<Output = Result<NewLock, ApiError>> + Send;
+
+    /// `DELETE /locks/{id}`.
+    ///
+    /// # Errors
+    /// `NotFound` (no_lock), `Unavailable`.
+    fn unlock(&self, caller: Caller, id: u64) -> impl Future<Output = Result<(), ApiError>> + Send;
 }

@@ -20,6 +20,8 @@ mod handlers;
 mod input;
 pub mod limits;
 mod live_socket;
+mod lock_handlers;
+pub mod lock_views;
 mod openapi;
 mod range;
 mod router;

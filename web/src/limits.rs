@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::api::Span;
 use crate::error::ApiError;
+use crate::lock_views::LockInput;
 use crate::storage_views::{EraseInput, PasswordInput, UnlockInput};
 use crate::time::UtcTime;
 use crate::update_views::{FormatInput, OwnerKeyInput, PresenceInput, UsbInput};
@@ -57,6 +58,8 @@ pub const MAX_KEY_CHARS: usize = 128;
 pub const MAX_RECOVERY_KEY_CHARS: usize = 100;
 /// The longest path of a disk that is looked at; Linux's longest (PATH_MAX).
 pub const MAX_PATH_CHARS: usize = 4096;
+/// The longest reason of a lock: what an entry of the ledger takes.
+pub const MAX_REASON_BYTES: usize = 200;
 /// What erases a disk.
 const ERASE: &str = "ERASE";
 /// The longest `Cookie` header looked at: ours is 57 bytes, the rest are other pages' on the same address.
@@ -151,6 +154,28 @@ impl Checked for EraseInput {
     fn check(&self) -> Result<(), ApiError> {
         at_most("path", &self.path, MAX_PATH_CHARS)?;
         confirmed(&self.confirm)
+    }
+}
+
+impl Checked for LockInput {
+    fn check(&self) -> Result<(), ApiError> {
+        if self.channels.is_empty() || self.channels.len() > usize::from(MAX_CHANNEL) {
+            return Err(out_of_range("channels", format!("Name 1 to {MAX_CHANNEL} channels.")));
+        }
+        for channel in &self.channels {
+            channel_number(*channel)
+                .map_err(|_| out_of_range("channels", format!("Channels go from 1 to {MAX_CHANNEL}.")))?;
+        }
+        if self.reason.len() > MAX_REASON_BYTES {
+            return Err(out_of_range(
+                "reason",
+                format!("The reason is longer than {MAX_REASON_BYTES} bytes."),
+            ));
+        }
+        if self.start >= self.end {
+            return Err(out_of_range("end", "The end is not after the start.".to_owned()));
+        }
+        Ok(())
     }
 }
 

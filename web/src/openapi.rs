@@ -17,7 +17,7 @@ use utoipa::openapi::{Content, PathItem, Ref, ResponseBuilder, Server};
 use crate::answer::json;
 use crate::error::{ErrorBody, ErrorDetail};
 use crate::routes::{Access, BASE, ROUTES, Route};
-use crate::{cookie, footage_handlers, handlers, storage_handlers, update_handlers};
+use crate::{cookie, footage_handlers, handlers, lock_handlers, storage_handlers, update_handlers};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -62,6 +62,9 @@ use crate::{cookie, footage_handlers, handlers, storage_handlers, update_handler
         storage_handlers::new_recovery_key,
         storage_handlers::unlock_disk,
         storage_handlers::erase_footage,
+        lock_handlers::locks,
+        lock_handlers::lock,
+        lock_handlers::unlock,
     ),
     components(schemas(ErrorBody, ErrorDetail))
 )]

@@ -12,7 +12,7 @@ use crate::gate::{gate, no_such_page};
 use crate::routes::{BASE, Op, ROUTES, Route};
 use crate::security::around;
 use crate::site::Site;
-use crate::{footage_handlers, handlers, openapi, storage_handlers, update_handlers};
+use crate::{footage_handlers, handlers, lock_handlers, openapi, storage_handlers, update_handlers};
 
 /// The whole site: the API and the browser app.
 pub(crate) fn router<A: Api>(site: Site<A>) -> Router {
@@ -68,5 +68,8 @@ fn handler<A: Api>(route: &Route) -> MethodRouter<Site<A>> {
         Op::NewRecoveryKey => on(method, storage_handlers::new_recovery_key::<A>),
         Op::UnlockDisk => on(method, storage_handlers::unlock_disk::<A>),
         Op::EraseFootage => on(method, storage_handlers::erase_footage::<A>),
+        Op::Locks => on(method, lock_handlers::locks::<A>),
+        Op::Lock => on(method, lock_handlers::lock::<A>),
+        Op::Unlock => on(method, lock_handlers::unlock::<A>),
     }
 }

@@ -65,6 +65,9 @@ pub(crate) enum Op {
     NewRecoveryKey,
     UnlockDisk,
     EraseFootage,
+    Locks,
+    Lock,
+    Unlock,
 }
 
 /// One row of the table.
@@ -95,7 +98,7 @@ const fn with_query(op: Op, method: Method, path: &'static str, access: Access) 
 }
 
 /// All routes.
-pub(crate) static ROUTES: [Route; 39] = [
+pub(crate) static ROUTES: [Route; 42] = [
     row(Op::State, Method::GET, "/state", ANYONE),
     row(Op::OpenApi, Method::GET, "/openapi.json", ANYONE),
     row(Op::Claim, Method::POST, "/claim", Access::Unclaimed),
@@ -135,4 +138,7 @@ pub(crate) static ROUTES: [Route; 39] = [
     row(Op::NewRecoveryKey, Method::POST, "/storage/recovery-key", OWNER),
     row(Op::UnlockDisk, Method::POST, "/storage/unlock", OWNER),
     row(Op::EraseFootage, Method::POST, "/storage/erase", OWNER),
+    row(Op::Locks, Method::GET, "/locks", OWNER),
+    row(Op::Lock, Method::POST, "/locks", OWNER),
+    row(Op::Unlock, Method::DELETE, "/locks/{id}", OWNER),
 ];

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use hal::{ChannelId, WallTime};
 use serde::{Deserialize, Serialize};
 
+use crate::footage_locks::{LockRefusal, LockView, LockWish};
 use crate::volume_order::{VolumeAct, VolumeRefusal};
 
 /// The most bytes one read answers.
@@ -45,6 +46,12 @@ pub(crate) enum Request {
     Note { unix_micros: i64, event: String },
     /// How far the ledger is, and its leaves before number `before`, or the newest.
     Ledger { before: Option<u64>, limit: u16 },
+    /// All locks.
+    Locks,
+    /// To keep footage.
+    Lock(LockWish),
+    /// To keep it no more, and who says so.
+    Unlock { id: u64, by: String },
     /// To do something with the volume in this folder.
     Order { path: String, act: VolumeAct },
 }
@@ -69,6 +76,11 @@ pub(crate) enum Response {
     NoFootage,
     /// The footage was overwritten or changed since the plan was made.
     Changed,
+    /// All locks, the oldest first.
+    Locks(Result<Vec<LockView>, LockRefusal>),
+    /// The lock, and the bytes that it keeps and no other does.
+    Locked(Result<(LockView, u64), LockRefusal>),
+    Unlocked(Result<(), LockRefusal>),
     /// The order was followed, or why not.
     Ordered(Result<(), VolumeRefusal>),
     /// It could not be read; the words are for the log.

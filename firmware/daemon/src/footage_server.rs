@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use hal::{ChannelId, StreamId, StreamKind, WallTime};
+use hal::{ChannelId, Clock, StreamId, StreamKind, SystemClock, WallTime};
 use ledger::Event;
 use store::{ErrorKind, FragmentRequest, Movie, Reader, StoreError};
 
 use crate::footage::{
     ChannelFootage, LedgerPage, MAX_READ_BYTES, MAX_RUNS, Piece, Plan, Request, Response, socket_path,
 };
+use crate::footage_locks::{FootageLocks, LockRefusal, LockView, LockWish};
 use crate::ipc;
 use crate::record_ledger::RecordLedger;
 use crate::shelf::Shelf;
@@ -33,6 +34,7 @@ pub(crate) struct FootageServer {
     shelf: Arc<Shelf>,
     ledger: Option<Arc<RecordLedger>>,
     orders: OrderLine,
+    locks: FootageLocks,
     connections: AtomicUsize,
 }
 
@@ -46,6 +48,7 @@ impl FootageServer {
         shelf: Arc<Shelf>,
         ledger: Option<Arc<RecordLedger>>,
         orders: OrderLine,
+        locks: FootageLocks,
     ) -> io::Result<()> {
         let path = socket_path(run_dir);
         // Left behind by a recorder that was killed; the volume's lock keeps two from running.
@@ -54,7 +57,7 @@ impl FootageServer {
             _ => {}
         }
         let listener = UnixListener::bind(&path)?;
-        let server = Arc::new(Self { shelf, ledger, orders, connections: AtomicUsize::new(0) });
+        let server = Arc::new(Self { shelf, ledger, orders, locks, connections: AtomicUsize::new(0) });
         thread::Builder::new().name("footage".to_owned()).spawn(move || {
             for socket in listener.incoming() {
                 match socket {
@@ -108,6 +111,9 @@ impl FootageServer {
         let outcome = match (request, &reader) {
             (Request::Note { unix_micros, event }, _) => return self.note(unix_micros, &event),
             (Request::Ledger { before, limit }, _) => return self.ledger_page(before, limit),
+            (Request::Locks, _) => return Response::Locks(self.locks.all()),
+            (Request::Lock(wish), _) => return Response::Locked(self.lock(wish)),
+            (Request::Unlock { id, by }, _) => return Response::Unlocked(self.unlock(id, &by)),
             (Request::Order { path, act }, _) => {
                 // Not held meanwhile: the volume may be closed.
                 drop(reader);
@@ -156,6 +162,30 @@ impl FootageServer {
                 Response::Ledger(LedgerPage { head: ledger.head(), leaves })
             }
             Err(error) => Response::Failed(error.to_string()),
+        }
+    }
+
+    fn lock(&self, wish: LockWish) -> Result<(LockView, u64), LockRefusal> {
+        let (lock, bytes) = self.locks.lock(wish, SystemClock::new().wall())?;
+        self.tell(Event::FootageLocked {
+            channels: lock.channels.clone(),
+            start: lock.start,
+            end: lock.end,
+            by: lock.by.as_str().into(),
+            reason: lock.reason.as_str().into(),
+        });
+        Ok((lock, bytes))
+    }
+
+    fn unlock(&self, id: u64, by: &str) -> Result<(), LockRefusal> {
+        let LockView { channels, start, end, reason, .. } = self.locks.unlock(id)?;
+        self.tell(Event::FootageUnlocked { channels, start, end, by: by.into(), reason: reason.into() });
+        Ok(())
+    }
+
+    fn tell(&self, event: Event) {
+        if let Some(ledger) = &self.ledger {
+            ledger.note(event);
         }
     }
 

@@ -19,6 +19,7 @@ mod files;
 mod footage;
 mod footage_client;
 mod footage_keys;
+mod footage_locks;
 mod footage_server;
 mod ingest_role;
 mod ipc;

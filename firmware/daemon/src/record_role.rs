@@ -11,6 +11,7 @@ use recorder::Channels;
 
 use crate::clock_watch::ClockWatch;
 use crate::control::{Control, Receiver};
+use crate::footage_locks::FootageLocks;
 use crate::footage_server::FootageServer;
 use crate::keeping::Keeping;
 use crate::messages::{RoleConfig, RoleStatus, STATUS_EVERY, ToRole, Volume};
@@ -45,7 +46,8 @@ pub(crate) fn run(
     let shelf = Arc::<Shelf>::default();
     let ledger = config.ledger.map(|key| Arc::new(RecordLedger::new(key, Arc::clone(&clock))));
     let line = Box::new(move |order| from_owner.send(Told::Owner(order)).is_ok());
-    FootageServer::start(&config.run_dir, Arc::clone(&shelf), ledger.clone(), line)?;
+    let locks = FootageLocks::default();
+    FootageServer::start(&config.run_dir, Arc::clone(&shelf), ledger.clone(), line, locks.clone())?;
     if let Some(ledger) = &ledger {
         ledger.move_to(ledger_place(&config.volumes));
         ledger.note(Event::RecorderStarted { version: env!("CARGO_PKG_VERSION").into() });
@@ -58,7 +60,7 @@ pub(crate) fn run(
     let keeping = Keeping::of(&config.settings.channels);
     let mut volumes = {
         let (run_dir, storage, clock) = (&config.run_dir, config.settings.storage, Arc::clone(&clock));
-        RecordVolumes::new(run_dir, storage, config.footage_keys, clock, shelf, books)
+        RecordVolumes::new(run_dir, storage, config.footage_keys, clock, (shelf, locks), books)
     };
     volumes.keep(keeping);
     volumes.move_to(config.volumes);

@@ -109,6 +109,11 @@ impl RecordVolume {
         self.running.as_ref().map(|running| Arc::clone(&running.reader))
     }
 
+    /// Where its store can be asked for something.
+    pub(crate) fn desk(&self) -> Option<StoreDesk> {
+        self.running.as_ref().map(|running| running.desk.clone())
+    }
+
     /// Whether the owner means this one.
     pub(crate) fn is_at(&self, path: &str) -> bool {
         !path.is_empty() && self.path() == path

@@ -12,6 +12,7 @@ use recorder::{Candidate, Channels, assign};
 use store::StoreError;
 
 use crate::footage_keys::FootageKeys;
+use crate::footage_locks::FootageLocks;
 use crate::keeping::Keeping;
 use crate::messages::{DiskState, RecordStatus, Volume as Place};
 use crate::notary::Books;
@@ -28,6 +29,7 @@ pub(crate) struct RecordVolumes {
     keys: FootageKeys,
     clock: Arc<dyn Clock>,
     shelf: Arc<Shelf>,
+    locks: FootageLocks,
     books: Option<Books>,
     keeping: Keeping,
 }
@@ -38,7 +40,7 @@ impl RecordVolumes {
         storage: Storage,
         keys: FootageKeys,
         clock: Arc<dyn Clock>,
-        shelf: Arc<Shelf>,
+        (shelf, locks): (Arc<Shelf>, FootageLocks),
         books: Option<Books>,
     ) -> Self {
         Self {
@@ -48,6 +50,7 @@ impl RecordVolumes {
             keys,
             clock,
             shelf,
+            locks,
             books,
             keeping: Keeping::of(&[]),
         }
@@ -129,6 +132,7 @@ impl RecordVolumes {
 
     fn share_readers(&self) {
         self.shelf.set(self.volumes.iter().filter_map(RecordVolume::reader).collect());
+        self.locks.set(self.volumes.iter().filter_map(RecordVolume::desk).collect());
     }
 
     pub(crate) fn status(&self) -> RecordStatus {
@@ -157,11 +161,12 @@ impl RecordVolumes {
 
 #[cfg(test)]
 mod tests {
-    use hal::{AccessUnit, Pts90k, StreamFormat, StreamId, StreamKind, SystemClock, VideoCodec};
+    use hal::{AccessUnit, Pts90k, StreamFormat, StreamId, StreamKind, SystemClock, VideoCodec, WallTime};
     use ledger::{Event, Hex, Leaf};
 
     use super::*;
     use crate::footage_keys::SecretText;
+    use crate::footage_locks::{LockRefusal, LockWish};
     use crate::messages::Encryption;
     use crate::record_ledger::RecordLedger;
     use crate::settings::Channel;
@@ -192,19 +197,28 @@ mod tests {
         dir: tempfile::TempDir,
         volumes: RecordVolumes,
         shelf: Arc<Shelf>,
+        locks: FootageLocks,
     }
 
     impl Bench {
         fn new(mirror: bool) -> Self {
             let dir = tempfile::tempdir().unwrap();
             let shelf = Arc::<Shelf>::default();
+            let locks = FootageLocks::default();
             let storage = Storage { mirror, ..Storage::default() };
             let clock = Arc::new(SystemClock::new());
             let volumes = {
                 let run_dir = dir.path().join("run");
-                RecordVolumes::new(&run_dir, storage, keys(7), clock, Arc::clone(&shelf), None)
+                RecordVolumes::new(
+                    &run_dir,
+                    storage,
+                    keys(7),
+                    clock,
+                    (Arc::clone(&shelf), locks.clone()),
+                    None,
+                )
             };
-            Self { dir, volumes, shelf }
+            Self { dir, volumes, shelf, locks }
         }
 
         /// How many volumes run, how many can be read, and the status.
@@ -380,6 +394,47 @@ mod tests {
         let folder = std::fs::read_dir(place).unwrap().flatten().next().unwrap().path();
         let leaves = std::fs::read_to_string(folder.join("leaves-0000000000000000.jsonl")).unwrap();
         leaves.lines().map(|line| Leaf::decode(line.as_bytes()).unwrap().event).collect()
+    }
+
+    #[test]
+    fn a_lock_is_on_all_disks_or_on_none() {
+        let mut bench = Bench::new(false);
+        let at = WallTime::from_unix_micros(1_795_168_800_000_000);
+        let wish = |channel| LockWish {
+            channels: vec![ChannelId::new(channel).unwrap()],
+            start: at,
+            end: at.offset_micros(60_000_000),
+            reason: "a theft".to_owned(),
+            by: "ann".to_owned(),
+        };
+        assert_eq!(bench.locks.lock(wish(1), at), Err(LockRefusal::NoDisk));
+        let (first, second) = (bench.dir.path().join("first"), bench.dir.path().join("second"));
+        bench.volumes.move_to(vec![on_disk(&first, 1), on_disk(&second, 2)]);
+        assert_eq!(bench.look().0, 2);
+        let (lock, bytes) = bench.locks.lock(wish(1), at).unwrap();
+        // Some seconds earlier, for the keyframe; and nothing is there yet that it could keep.
+        assert_eq!((lock.start, lock.end), (at.offset_micros(-10_000_000), at.offset_micros(60_000_000)));
+        assert_eq!((lock.id, bytes), (1_795_168_800_000_000, 0));
+        let (other, _) = bench.locks.lock(wish(2), at).unwrap();
+        assert_eq!(other.id, lock.id + 1, "its own number, in the same moment too");
+        assert_eq!(bench.locks.all().unwrap(), [lock.clone(), other.clone()]);
+
+        // One of the disks refuses.
+        let in_the_way = second.join("volume/locks.toml.new");
+        std::fs::create_dir(&in_the_way).unwrap();
+        assert!(matches!(bench.locks.lock(wish(3), at), Err(LockRefusal::Failed(_))));
+        std::fs::remove_dir(&in_the_way).unwrap();
+        assert_eq!(bench.locks.all().unwrap(), [lock.clone(), other]);
+        let never = LockWish { end: at.offset_micros(-1), ..wish(3) };
+        assert!(matches!(bench.locks.lock(never, at), Err(LockRefusal::Invalid(_))));
+
+        assert_eq!(bench.locks.unlock(lock.id).unwrap(), lock);
+        assert_eq!(bench.locks.unlock(lock.id), Err(LockRefusal::NotFound));
+        bench.volumes.close().unwrap();
+        for disk in [&first, &second] {
+            let text = std::fs::read_to_string(disk.join("volume/locks.toml")).unwrap();
+            assert_eq!(text.matches("[[lock]]").count(), 1, "{text}");
+        }
     }
 
     #[test]

@@ -80,8 +80,9 @@ impl StoreError {
         self.kind
     }
 
-    /// What happened, without the file's name.
-    pub(crate) fn what(&self) -> String {
+    /// What happened, without the file's name, for people.
+    #[must_use]
+    pub fn what(&self) -> String {
         format!("{}{}", self.what, because(self.source.as_ref()))
     }
 

@@ -64,6 +64,22 @@ impl Store {
         reason: &str,
         by: &str,
     ) -> Result<(Lock, ByteCount), StoreError> {
+        self.lock_as(self.writer.pool.locks.next_id(), streams, from, to, reason, by)
+    }
+
+    /// As [`Store::lock`], with this number, so that a lock has the same one on several volumes.
+    ///
+    /// # Errors
+    /// As [`Store::lock`]; `Invalid` too when there is a lock of this number.
+    pub fn lock_as(
+        &mut self,
+        id: u64,
+        streams: &[StreamId],
+        from: WallTime,
+        to: WallTime,
+        reason: &str,
+        by: &str,
+    ) -> Result<(Lock, ByteCount), StoreError> {
         let at = self.clock.wall();
         // Footage may be from a time when the clock was ahead.
         let newest = self.writer.pool.existing.values().map(|kept| kept.newest).filter(|&time| time != NEVER);
@@ -73,7 +89,7 @@ impl Store {
             return Err(StoreError::new(ErrorKind::Invalid, &self.writer.volume().dir, None, what));
         }
         let lock = Lock {
-            id: self.writer.pool.locks.next_id(),
+            id,
             streams: streams.to_vec(),
             from,
             to,

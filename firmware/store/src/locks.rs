@@ -103,7 +103,7 @@ impl Locks {
         for entry in file.locks {
             locks.locks.push(entry.lock().ok_or_else(|| damaged("names a stream that cannot be"))?);
         }
-        locks.next_id = locks.locks.iter().map(|lock| lock.id + 1).fold(file.next_id, u64::max);
+        locks.next_id = locks.locks.iter().map(|lock| lock.id.saturating_add(1)).fold(file.next_id, u64::max);
         Ok(locks)
     }
 
@@ -141,6 +141,9 @@ impl Locks {
         if lock.reason.len() > MAX_LOCK_TEXT_BYTES || lock.by.len() > MAX_LOCK_TEXT_BYTES {
             return refuse(format!("a reason or name of more than {MAX_LOCK_TEXT_BYTES} bytes"));
         }
+        if lock.id == 0 || lock.id == u64::MAX || self.locks.iter().any(|other| other.id == lock.id) {
+            return refuse(format!("{} is no number for a new lock", lock.id));
+        }
         if self.locks.len() >= MAX_LOCKS {
             return refuse(format!("there are {MAX_LOCKS} locks, which is the most"));
         }
@@ -154,11 +157,12 @@ impl Locks {
 
     /// Adds a lock, durably.
     pub(crate) fn add(&mut self, lock: Lock) -> Result<(), StoreError> {
+        let before = self.next_id;
+        self.next_id = before.max(lock.id + 1);
         self.locks.push(lock);
-        self.next_id += 1;
         self.save().inspect_err(|_| {
             self.locks.pop();
-            self.next_id -= 1;
+            self.next_id = before;
         })
     }
 

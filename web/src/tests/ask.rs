@@ -193,6 +193,10 @@ impl Asking {
     }
 }
 
+/// What somebody wants locked.
+pub(super) const LOCK: &str =
+    r#"{"channels":[1],"start":"2026-11-20T10:00:00Z","end":"2026-11-20T10:05:00Z","reason":"a theft"}"#;
+
 /// A request of `route` that would succeed for whoever may.
 pub(super) fn example(route: &Route) -> (String, Option<String>) {
     let path = route
@@ -200,7 +204,8 @@ pub(super) fn example(route: &Route) -> (String, Option<String>) {
         .replace("{n}", "1")
         .replace("{stream}", "main")
         .replace("{name}", "wall")
-        .replace("{device}", "sda");
+        .replace("{device}", "sda")
+        .replace("{id}", "7");
     let query = match route.op {
         Op::Timeline | Op::RecordingInfo | Op::Recording => format!("?{SPAN}"),
         Op::Playback => format!("?{SPAN}&{ZERO}&audio=1"),
@@ -231,6 +236,7 @@ pub(super) fn example(route: &Route) -> (String, Option<String>) {
         Op::NewRecoveryKey => Some(format!(r#"{{"password":"{PASSWORD}"}}"#)),
         Op::UnlockDisk => Some(format!(r#"{{"path":"/data/volume","recovery_key":"{RECOVERY_KEY}"}}"#)),
         Op::EraseFootage => Some(r#"{"path":"/data/volume","confirm":"ERASE"}"#.into()),
+        Op::Lock => Some(LOCK.into()),
         _ => None,
     };
     (format!("{BASE}{path}{query}"), body)

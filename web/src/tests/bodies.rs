@@ -5,7 +5,7 @@
 use http::Method;
 use serde_json::json;
 
-use super::ask::{Asked, SPAN, asking, example, request};
+use super::ask::{Asked, LOCK, SPAN, asking, example, request};
 use super::memory::DETAIL;
 use crate::limits::MAX_BODY_BYTES;
 use crate::routes::{Op, ROUTES, Route};
@@ -23,7 +23,7 @@ async fn send(asked: &Asked, route: &Route, body: &str) -> super::ask::Answer {
 #[tokio::test]
 async fn every_body_is_read_strictly() {
     let asked = Asked::unclaimed();
-    assert_eq!(with_body().count(), 14);
+    assert_eq!(with_body().count(), 15);
     for route in with_body() {
         let good = example(route).1.unwrap();
         for malformed in ["", "{", "nonsense", &good[..good.len() - 1], &format!("{good} {{}}"), "\u{feff}{}"]
@@ -114,6 +114,37 @@ async fn fields_are_checked_and_named() {
     assert_eq!(added.status, 201);
     let expected = json!({"channel": 2, "title": "Gate", "url": "rtsp://192.0.2.9/1", "has_password": false, "transport": "tcp"});
     assert_eq!(added.json(), expected);
+}
+
+#[tokio::test]
+async fn locks_are_of_channels_there_can_be_and_of_times_that_follow_each_other() {
+    let asked = Asked::new();
+    let good: serde_json::Value = serde_json::from_str(LOCK).unwrap();
+    for (field, value) in [
+        ("channels", json!([])),
+        ("channels", json!([0])),
+        ("channels", json!([65])),
+        ("channels", json!(vec![1; 65])),
+        ("end", json!("2026-11-20T10:00:00Z")),
+        ("end", json!("2026-11-20T09:00:00Z")),
+        ("start", json!("yesterday")),
+        ("reason", json!("x".repeat(201))),
+    ] {
+        let mut body = good.clone();
+        body[field] = value;
+        let body = body.to_string();
+        let answer = asked.ask(request(Method::POST, "/api/v1/locks").of(Role::Owner).json(&body)).await;
+        assert_eq!((answer.refusal().0, answer.field()), (422, field.into()), "{body}");
+    }
+    assert!(asked.calls().is_empty());
+    let answer = asked.ask(request(Method::POST, "/api/v1/locks").of(Role::Owner).json(LOCK)).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["lock"]["by"]), (201, &json!("owner")));
+    for id in ["x", "-1", "1.5"] {
+        let path = format!("/api/v1/locks/{id}");
+        let answer = asked.ask(request(Method::DELETE, &path).of(Role::Owner).bare()).await;
+        assert!(answer.status.is_client_error(), "{id}");
+    }
+    assert_eq!(asked.calls(), ["lock a theft owner 192.0.2.7"]);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use crate::lock_views::*;
 use crate::storage_views::*;
 use crate::update_views::*;
 use crate::views::*;
@@ -521,6 +522,23 @@ impl Api for Memory {
 
     async fn erase_footage(&self, _: Caller, path: String) -> Result<(), ApiError> {
         self.called(format!("erase_footage {path}"));
+        Ok(())
+    }
+
+    async fn locks(&self, _: Caller) -> Result<Vec<Lock>, ApiError> {
+        self.called("locks");
+        Ok(Vec::new())
+    }
+
+    async fn lock(&self, caller: Caller, input: LockInput) -> Result<NewLock, ApiError> {
+        self.called(format!("lock {} {} {}", input.reason, caller.user, caller.from.ip()));
+        let LockInput { channels, start, end, reason } = input;
+        let lock = Lock { id: 7, channels, start, end, reason, by: caller.user, at: end };
+        Ok(NewLock { lock, bytes: 64 << 20 })
+    }
+
+    async fn unlock(&self, _: Caller, id: u64) -> Result<(), ApiError> {
+        self.called(format!("unlock {id}"));
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hal::{ChannelId, StreamKind};
+use web::lock_views::{Lock, LockInput, NewLock};
 use web::storage_views::{PasswordInput, RecoveryKey, UnlockInput};
 use web::update_views::{OwnerKeyInput, PresenceInput, UpdateView, UsbInput};
 use web::views::{
@@ -16,6 +17,7 @@ use web::views::{
 use web::{ApiError, Caller, NewOwner, NewSession, Purpose, SessionToken, Span, Upload, UtcTime};
 
 use super::house::House;
+use super::locks;
 use super::recording::{NO_FOOTAGE, Recording, ask, facts, play, refusal};
 use super::storage;
 use super::stream::{self, Stream};
@@ -329,6 +331,18 @@ impl web::Api for Api {
 
     async fn erase_footage(&self, caller: Caller, path: String) -> Result<(), ApiError> {
         storage::erase(&self.0, &caller, path).await
+    }
+
+    async fn locks(&self, _: Caller) -> Result<Vec<Lock>, ApiError> {
+        locks::all(&self.0).await
+    }
+
+    async fn lock(&self, caller: Caller, input: LockInput) -> Result<NewLock, ApiError> {
+        locks::lock(&self.0, &caller, input).await
+    }
+
+    async fn unlock(&self, caller: Caller, id: u64) -> Result<(), ApiError> {
+        locks::unlock(&self.0, &caller, id).await
     }
 }
 

@@ -12,6 +12,7 @@ mod api;
 mod gate;
 mod house;
 mod listeners;
+mod locks;
 mod notes;
 mod password_line;
 mod recording;

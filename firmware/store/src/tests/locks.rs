@@ -157,6 +157,17 @@ fn locks_that_cannot_be_are_refused() {
     }
     assert_eq!(store.locks(), []);
     assert!(!dir.path().join("locks.toml").exists());
+
+    // A number of one's own: the next ones are higher.
+    store.lock_as(1 << 50, of, from, to, "", "ann").unwrap();
+    for taken in [1 << 50, 0, u64::MAX] {
+        let error = store.lock_as(taken, of, from, to, "", "ann").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    }
+    assert_eq!(store.lock(of, from, to, "", "ann").unwrap().0.id, (1 << 50) + 1);
+    store.lock_as(7, of, from, to, "", "ann").unwrap();
+    let ids: Vec<u64> = store.locks().iter().map(|lock| lock.id).collect();
+    assert_eq!(ids, [1 << 50, (1 << 50) + 1, 7]);
 }
 
 #[test]
