@@ -26,10 +26,15 @@ image:
 emulate:
 	@cargo xtask emulate --board '$(BOARD)' --nor '$(NOR)' --port-base '$(PORT_BASE)'
 
-# The browser app, built when a source of it is newer.
-ui: web/ui/dist/index.html
+# The browser app and the verify page, each built when a source of it is newer.
+ui: web/ui/dist/index.html web/verify/dist/verify.html
 	@:
 
 web/ui/dist/index.html: $(shell find web/ui -path web/ui/node_modules -prune -o -path web/ui/dist -prune -o -type f -print)
 	@echo "==> the browser app"
 	@npm --prefix web/ui run --silent build
+
+web/verify/dist/verify.html: Cargo.toml Cargo.lock $(shell find web/verify -path web/verify/dist -prune -o -type f -print) \
+		$(shell find firmware/evidence firmware/ledger firmware/media hal/api board -name '*.rs' -o -name Cargo.toml)
+	@echo "==> the verify page"
+	@node web/verify/build.mjs

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 # What the recorder is built from and runs with.
 recorder=(
-    build-essential pkg-config
+    build-essential pkg-config python3-venv
     libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
     gstreamer1.0-libav gstreamer1.0-tools
@@ -21,6 +21,10 @@ image=(
     u-boot-tools u-boot-qemu squashfs-tools xz-utils
     qemu-system-arm e2fsprogs
 )
+# Rust for the verify page's module: rustup's, where somebody installed it or it can be had; else Debian's as below.
+if ! rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown; then
+    rustup target add wasm32-unknown-unknown >/dev/null 2>&1 || recorder+=(rustc-web cargo-web rust-web-src)
+fi
 # Rust for the board: rustup's, where somebody installed it; else Debian's, which brings its library's source.
 for target in armv7-unknown-linux-musleabi armv7-unknown-linux-gnueabi; do
     rustup target list --installed 2>/dev/null | grep -qx "$target" || image+=(rustc-web cargo-web rust-web-src)
@@ -95,21 +99,23 @@ if [ "$1" = test ]; then
 fi
 
 # Cross compilers that are no Debian package, below target/: as C compiler, linker and C library `zig cc`, and cargo's
-# subcommands that use it and that write into each program what it was built from.
+# subcommand that uses it. The verify page's module is compiled with it, too.
+toolchain=${CARGO_TARGET_DIR:-target}/toolchain
+mkdir -p "$toolchain"
+toolchain=$(cd "$toolchain" && pwd)
+# Several may want it at once: a build, and the tests beside it.
+exec 9>"$toolchain/.lock"
+flock 9
+if ! cmp -s xtask/image-requirements.txt "$toolchain/venv/.installed"; then
+    echo "==> zig cc, cargo-zigbuild"
+    rm -rf "$toolchain/venv"
+    /usr/bin/python3 -m venv "$toolchain/venv"
+    retry "$toolchain/venv/bin/pip" install --quiet --disable-pip-version-check -r xtask/image-requirements.txt
+    cp xtask/image-requirements.txt "$toolchain/venv/.installed"
+fi
+
+# cargo's subcommand that writes into each program what it was built from.
 if [ "$1" != demo ]; then
-    toolchain=${CARGO_TARGET_DIR:-target}/toolchain
-    mkdir -p "$toolchain"
-    toolchain=$(cd "$toolchain" && pwd)
-    # Several may want it at once: a build, and the tests beside it.
-    exec 9>"$toolchain/.lock"
-    flock 9
-    if ! cmp -s xtask/image-requirements.txt "$toolchain/venv/.installed"; then
-        echo "==> zig cc, cargo-zigbuild"
-        rm -rf "$toolchain/venv"
-        /usr/bin/python3 -m venv "$toolchain/venv"
-        retry "$toolchain/venv/bin/pip" install --quiet --disable-pip-version-check -r xtask/image-requirements.txt
-        cp xtask/image-requirements.txt "$toolchain/venv/.installed"
-    fi
     auditable=0.7.7
     if [ "$(cat "$toolchain/.cargo-auditable" 2>/dev/null)" != "$auditable" ]; then
         echo "==> cargo-auditable"

@@ -8,7 +8,9 @@
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use headers::{ETag, HeaderMapExt, IfNoneMatch};
-use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use rust_embed::EmbeddedFile;
 
@@ -20,6 +22,9 @@ include!(concat!(env!("OUT_DIR"), "/ui.rs"));
 
 /// The app's page.
 const INDEX: &str = "index.html";
+/// The page that verifies exported files (web/verify), and the policy that it brings: it has its scripts within.
+const VERIFY: &str = "verify.html";
+const VERIFY_POLICY: &str = "verify.csp";
 /// The app's places (web/ui): each answers with the app's page.
 const PLACES: [&str; 6] = ["live", "playback", "events", "ledger", "settings", "health"];
 /// Places with places in them, one level: a channel enlarged, a topic of the settings.
@@ -50,7 +55,11 @@ pub(crate) async fn answer(request: Request) -> Response {
         return wrong_method().into_response();
     }
     let path = request.uri().path().strip_prefix('/').unwrap_or_default();
-    let name = if path.is_empty() || is_place(path) { INDEX } else { path };
+    let name = match path {
+        "verify" => VERIFY,
+        _ if path.is_empty() || is_place(path) => INDEX,
+        _ => path,
+    };
     file(name, request.headers()).unwrap_or_else(|| no_such_page().into_response())
 }
 
@@ -84,6 +93,10 @@ fn file(name: &str, asked: &HeaderMap) -> Option<Response> {
     // RFC 8246 for what never changes under its name; the page itself is asked for each time.
     let caching = if name.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
+    if name == VERIFY {
+        let policy = Ui::get(VERIFY_POLICY)?;
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_bytes(&policy.data).ok()?);
+    }
     let current =
         asked.typed_get::<IfNoneMatch>().is_some_and(|condition| !condition.precondition_passes(&etag));
     headers.typed_insert(etag);

@@ -46,6 +46,7 @@ mod update_command;
 #[cfg(test)]
 mod update_fixtures;
 mod update_line;
+mod verify_command;
 mod version;
 mod volume_order;
 mod warden;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         Command::Role { role } => roles::run(role).map(|()| ExitCode::SUCCESS),
         Command::Store(command) => store_command::run(&command),
         Command::Export(args) => export_command::run(&args),
+        Command::Verify(args) => Ok(verify_command::run(&args)),
         Command::Update(command) => update_command::run(&command),
         Command::Probe(args) => probe_command::run(&args),
     };

@@ -40,7 +40,7 @@ pub use proof::{
     Manifest, PROOF_BRAND, PROOF_UUID, Proof, ProofRun, ProofTrack, leaf_record, leaf_record_bytes,
 };
 pub use report::{
-    Export, Finding, Gap, GapKind, Place, Reason, Recorder, Report, Seen, TrackReport, Verdict,
+    Absent, Export, Finding, Gap, GapKind, Place, Reason, Recorder, Report, Seen, TrackReport, Verdict,
 };
 pub use sample::{MAX_ENTRY_BYTES, SampleFormat};
 pub use trust::{Fingerprint, NoKey, Trusted};

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use hal::{StreamId, WallTime};
+use hal::{ChannelId, StreamId, WallTime};
 use serde::{Serialize, Serializer};
 
 use crate::moment::Time;
@@ -41,6 +41,8 @@ pub struct Report {
     pub witnesses: Vec<Seen>,
     /// In the file's order.
     pub tracks: Vec<TrackReport>,
+    /// Channels that were asked for and of which there was nothing.
+    pub absent: Vec<Absent>,
     /// What is wrong; empty when the file is authentic.
     pub findings: Vec<Finding>,
     /// What is wrong besides.
@@ -113,6 +115,15 @@ pub struct TrackReport {
     pub gaps: Vec<Gap>,
     /// How many gaps there are besides.
     pub more_gaps: u64,
+}
+
+/// A channel without a track.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Absent {
+    /// Which one.
+    pub channel: ChannelId,
+    /// What the ledger says about it; without any, no reason is recorded.
+    pub reasons: Vec<Reason>,
 }
 
 /// Why a stretch of time is not simply there.

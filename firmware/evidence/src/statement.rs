@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io::{Read, Seek};
 use std::ops::Range;
 
-use hal::{StreamId, WallTime};
+use hal::{ChannelId, StreamId, StreamKind, WallTime};
 use ledger::{Event, KeyKind, Leaf, SignedCheckpoint, VerifierKey, VolumeId, leaf_hash, verify_inclusion};
 
 use crate::error::VerifyError;
@@ -29,6 +29,8 @@ const MAX_ANCHORS: usize = 1 << 17;
 pub(crate) struct Statement {
     pub(crate) export: Export,
     pub(crate) manifest: Manifest,
+    /// Channels that were asked for and have no track.
+    pub(crate) absent: Vec<ChannelId>,
     pub(crate) anchors: Anchors,
     pub(crate) causes: Causes,
     /// Where the chunk headers are.
@@ -176,10 +178,11 @@ pub(crate) fn read_statement<R: Read + Seek>(
             return Ok(Outcome::Refused(Some(signatures)));
         }
     };
-    let streams: Vec<StreamId> = manifest.tracks.iter().map(|track| track.stream).collect();
+    let mut streams: Vec<StreamId> = manifest.tracks.iter().map(|track| track.stream).collect();
     let mut leaves = Leaves { cursor: Cursor::new(leaves_at.start, leaves_at.end), checkpoint: &checkpoint };
     let (mut anchors, mut causes) = (Anchors::default(), Causes::default());
     let mut export = None;
+    let mut absent = Vec::new();
     for number in 0..preamble.leaves as usize {
         let Some((index, leaf)) = leaves.next(file, findings)? else {
             return Ok(Outcome::Refused(Some(signatures)));
@@ -194,27 +197,31 @@ pub(crate) fn read_statement<R: Read + Seek>(
                 causes.add(index, &content, &streams);
             }
         } else {
-            export = match check_export(&leaf, &manifest, &manifest_bytes) {
-                Ok((at, by, start, end)) => Some(Export {
-                    at,
-                    by,
-                    start,
-                    end,
-                    leaf: index,
-                    ledger_size: checkpoint.checkpoint().size,
-                }),
-                Err(what) => {
-                    findings.add(what, place);
-                    None
+            match check_export(&leaf, &manifest, &manifest_bytes) {
+                Ok(signed) => {
+                    absent = without_track(&signed.channels, &streams);
+                    streams.extend(absent.iter().map(|&channel| StreamId::new(channel, StreamKind::Main)));
+                    export = Some(Export {
+                        at: signed.at,
+                        by: signed.by,
+                        start: signed.start,
+                        end: signed.end,
+                        leaf: index,
+                        ledger_size: checkpoint.checkpoint().size,
+                    });
                 }
-            };
+                Err(what) => findings.add(what, place),
+            }
         }
     }
     if leaves.cursor.position() != leaves_at.end {
         findings.add("there are bytes behind the proof's leaves", Place::byte(leaves.cursor.position()));
     }
     let Some(export) = export else { return Ok(Outcome::Refused(Some(signatures))) };
-    Ok(Outcome::Signed(signatures, Box::new(Statement { export, manifest, anchors, causes, headers })))
+    Ok(Outcome::Signed(
+        signatures,
+        Box::new(Statement { export, manifest, absent, anchors, causes, headers }),
+    ))
 }
 
 struct Parts {
@@ -278,12 +285,21 @@ impl Leaves<'_> {
     }
 }
 
-/// Rule 3: whether the leaf is that of this export; when, by whom, and which stretch was asked for.
+/// What the export's leaf says.
+struct SignedExport {
+    at: WallTime,
+    by: String,
+    channels: Vec<ChannelId>,
+    start: WallTime,
+    end: WallTime,
+}
+
+/// Rule 3: whether the leaf is that of this export.
 fn check_export(
     leaf: &[u8],
     manifest: &Manifest,
     manifest_bytes: &[u8],
-) -> Result<(WallTime, String, WallTime, WallTime), &'static str> {
+) -> Result<SignedExport, &'static str> {
     let content = Leaf::decode(leaf).map_err(|_| "the proof's first leaf is not an export")?;
     let Event::Export { by, channels, start, end, heads, manifest: hash, .. } = content.event else {
         return Err("the proof's first leaf is not an export");
@@ -306,5 +322,16 @@ fn check_export(
     if start >= end || start >= manifest.end || end <= manifest.start {
         return Err("the ledger's entry is of an export of another time");
     }
-    Ok((content.time, by.to_string(), start, end))
+    Ok(SignedExport { at: content.time, by: by.to_string(), channels, start, end })
+}
+
+fn without_track(channels: &[ChannelId], streams: &[StreamId]) -> Vec<ChannelId> {
+    let mut absent: Vec<ChannelId> = channels
+        .iter()
+        .copied()
+        .filter(|channel| !streams.iter().any(|stream| stream.channel == *channel))
+        .collect();
+    absent.sort_unstable();
+    absent.dedup();
+    absent
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::moment::Time;
-use crate::report::{Finding, Gap, GapKind, Place, Report, TrackReport, Verdict};
+use crate::report::{Finding, Gap, GapKind, Place, Reason, Report, TrackReport, Verdict};
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +50,13 @@ impl fmt::Display for Report {
         for seen in &self.witnesses {
             writeln!(f, "Seen by   {} at {}", seen.by, Time(seen.at))?;
         }
-        self.tracks.iter().try_for_each(|track| track.fmt(f))
+        self.tracks.iter().try_for_each(|track| track.fmt(f))?;
+        for absent in &self.absent {
+            write!(f, "\nNo track  channel {}: there was no footage", absent.channel)?;
+            because(f, &absent.reasons)?;
+            writeln!(f)?;
+        }
+        Ok(())
     }
 }
 
@@ -86,14 +92,18 @@ impl fmt::Display for Gap {
             GapKind::LeftOut => write!(f, "left out, {from} to {to}: sound of another format")?,
             GapKind::Loss => write!(f, "loss, {from} to {to}")?,
         }
-        if self.reasons.is_empty() && self.kind != GapKind::LeftOut {
-            f.write_str(": no reason is recorded")?;
-        }
-        for reason in &self.reasons {
-            write!(f, "\n    {} (entry {}, {})", reason.what, reason.leaf, Time(reason.at))?;
-        }
-        Ok(())
+        if self.kind == GapKind::LeftOut { Ok(()) } else { because(f, &self.reasons) }
     }
+}
+
+fn because(f: &mut fmt::Formatter<'_>, reasons: &[Reason]) -> fmt::Result {
+    if reasons.is_empty() {
+        f.write_str(": no reason is recorded")?;
+    }
+    for reason in reasons {
+        write!(f, "\n    {} (entry {}, {})", reason.what, reason.leaf, Time(reason.at))?;
+    }
+    Ok(())
 }
 
 /// With what stands before it: ` (track 1, ...)`.

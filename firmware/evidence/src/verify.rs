@@ -9,12 +9,13 @@
 use std::io::{Read, Seek};
 use std::ops::Range;
 
+use hal::{StreamId, StreamKind};
 use mp4_atom::{Decode, Moov, Trak};
 
 use crate::error::VerifyError;
 use crate::file::File;
 use crate::outline::{Outline, outline};
-use crate::report::{Findings, Place, Report, TrackReport, Verdict};
+use crate::report::{Absent, Findings, Gap, GapKind, Place, Report, TrackReport, Verdict};
 use crate::samples::Samples;
 use crate::shown::Shown;
 use crate::statement::{Outcome, Signatures, Statement, read_statement};
@@ -60,7 +61,7 @@ pub fn verify<R: Read + Seek>(
     progress(total, total);
     let verdict = if !findings.is_empty() {
         Verdict::NotAuthentic
-    } else if tracks.iter().any(|track| !track.gaps.is_empty()) {
+    } else if !statement.absent.is_empty() || tracks.iter().any(|track| !track.gaps.is_empty()) {
         Verdict::AuthenticWithGaps
     } else {
         Verdict::AuthenticAndComplete
@@ -77,15 +78,29 @@ fn answer(
 ) -> Report {
     let (recorder, witnesses) =
         signatures.map(|signatures| (signatures.recorder, signatures.witnesses)).unzip();
+    let absent = statement.as_ref().map(absent).unwrap_or_default();
     Report {
         verdict,
         recorder,
         export: statement.map(|statement| statement.export),
         witnesses: witnesses.unwrap_or_default(),
         tracks,
+        absent,
         findings: findings.list,
         more_findings: findings.more,
     }
+}
+
+/// Channels without a track, each with what the ledger says about all of the time that was asked for.
+fn absent(statement: &Statement) -> Vec<Absent> {
+    let gap = Gap {
+        kind: GapKind::Missing,
+        from: statement.export.start,
+        to: statement.export.end,
+        reasons: Vec::new(),
+    };
+    let reasons = |channel| statement.causes.of(StreamId::new(channel, StreamKind::Main), &gap);
+    statement.absent.iter().map(|&channel| Absent { channel, reasons: reasons(channel) }).collect()
 }
 
 /// Rules 4 to 8.

@@ -66,10 +66,11 @@ impl Asked {
     /// Every answer, whatever it is, goes through here.
     pub(super) async fn open(&self, request: Request<Body>) -> http::Response<Body> {
         let mut request = request;
+        let has_own_policy = matches!(request.uri().path(), "/verify" | "/verify.html");
         request.extensions_mut().insert(Peer(SocketAddr::from(([192, 0, 2, 7], 50_000))));
         let response = self.router.clone().oneshot(request).await.unwrap();
         let headers = response.headers();
-        assert_eq!(headers["content-security-policy"], POLICY);
+        assert_eq!(headers["content-security-policy"] == POLICY, !has_own_policy);
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "no-referrer"),

@@ -53,7 +53,7 @@ async fn the_apps_places_are_its_page_and_other_addresses_are_not() {
 #[tokio::test]
 async fn every_file_of_the_app_is_served_and_revalidated() {
     let asked = Asked::new();
-    let files: Vec<String> = names().filter(|name| !name.ends_with(".gz")).collect();
+    let files: Vec<String> = names().filter(|name| !name.ends_with(".gz") && name != "verify.csp").collect();
     assert!(files.iter().any(|name| name == "index.html"));
     for name in files {
         let get = |header: (&str, &str)| {
@@ -89,5 +89,23 @@ async fn the_page_keeps_its_own_policy() {
     }
     for script in text.split("<script").skip(1) {
         assert!(script.split('>').next().unwrap().contains("src="), "an inline script");
+    }
+}
+
+#[tokio::test]
+async fn the_verify_page_may_do_less_than_the_app() {
+    let asked = Asked::new();
+    let page = asked.ask(request(Method::GET, "/verify").bare()).await;
+    let file = asked.ask(request(Method::GET, "/verify.html").bare()).await;
+    assert_eq!((page.status.as_u16(), &page.body), (200, &file.body));
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none';"), "{policy}");
+    assert!(policy.ends_with("; frame-ancestors 'none'"), "{policy}");
+    for allowed in ["connect-src", "img-src", "'self'", "'unsafe-inline'", "'unsafe-eval'", "http", "*"] {
+        assert!(!policy.contains(allowed), "{allowed}: {policy}");
+    }
+    for path in ["/verify.csp", "/verify/", "/verify/1"] {
+        let answer = asked.ask(request(Method::GET, path).bare()).await;
+        assert_eq!(answer.refusal(), (404, "no_such_page".into()), "{path}");
     }
 }

@@ -26,6 +26,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("auth", &["hal"]),
     ("ledger", &["hal"]),
     ("evidence", &["media", "ledger", "hal"]),
+    // A second program, for browsers: the verifier alone.
+    ("verify-page", &["evidence"]),
     ("store", &["evidence", "media", "ledger", "hal"]),
     ("rtsp", &["bus", "media", "auth", "hal"]),
     ("live", &["bus", "media", "hal"]),

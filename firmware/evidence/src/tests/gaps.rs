@@ -173,3 +173,23 @@ fn sound_of_another_format_is_left_out_and_said_to_be() {
     assert_eq!((gap.kind, gap.from, gap.to), (GapKind::LeftOut, at(4.0), at(6.0)));
     assert_eq!(report.tracks[1].chunks, 6);
 }
+
+#[test]
+fn a_channel_of_which_there_was_nothing_is_a_gap_from_end_to_end() {
+    let mut recorder = Recorder::with_ten_seconds();
+    let absent = stream(5, StreamKind::Main);
+    let mut lost = lost(-100.0, 100.0, None);
+    if let Event::FootageLost { channel, reason, .. } = &mut lost {
+        (*channel, *reason) = (absent.channel, LossReason::NoSignal);
+    }
+    recorder.log(3.0, lost);
+    let mut plan = recorder.plan(0.0, 10.0);
+    plan.besides = vec![absent.channel, absent.channel];
+    let proof = recorder.prove(&plan);
+    let report = checked(&recorder, &plan.file(&proof));
+    assert_eq!(report.verdict, Verdict::AuthenticWithGaps);
+    let [channel] = &report.absent[..] else { panic!("one: {report}") };
+    assert_eq!(channel.channel, absent.channel);
+    assert_eq!(channel.reasons[0].what, "the camera sent nothing, 15 units were lost");
+    assert!(report.to_string().contains("No track  channel 5: there was no footage"), "{report}");
+}

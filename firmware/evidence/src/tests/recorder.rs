@@ -36,6 +36,8 @@ pub(super) struct Recorder {
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) asked: (WallTime, WallTime),
+    /// Channels that were asked for besides.
+    pub(super) besides: Vec<hal::ChannelId>,
     pub(super) start: WallTime,
     pub(super) end: WallTime,
     pub(super) tracks: Vec<PlannedTrack>,
@@ -154,7 +156,8 @@ impl Recorder {
         picked.sort_by_key(|(number, chunk)| (chunk.header.sequence, *number));
         let start = asked.0.max(picked[0].1.header.start());
         let end = asked.1.min(picked.iter().map(|(_, chunk)| chunk.header.end()).max().unwrap());
-        let mut plan = Plan { asked, start, end, tracks: Vec::new(), pieces: Vec::new() };
+        let mut plan =
+            Plan { asked, besides: Vec::new(), start, end, tracks: Vec::new(), pieces: Vec::new() };
         let mut offset = 0;
         let mut tracks: Vec<PlannedTrack> = streams.iter().map(|stream| plan.track(*stream)).collect();
         // Media time never goes back, whatever the clock does.
@@ -234,10 +237,11 @@ impl Recorder {
                 head: Hex(last.head),
             }
         });
+        let channels = plan.tracks.iter().map(|track| track.stream.channel);
         let export = Event::Export {
             by: "anna".into(),
             from: None,
-            channels: plan.tracks.iter().map(|track| track.stream.channel).collect(),
+            channels: channels.chain(plan.besides.iter().copied()).collect(),
             start: plan.asked.0,
             end: plan.asked.1,
             heads: heads.collect(),
