@@ -1,4 +1,4 @@
-//! Collects the browser app and the verify page for embedding; placeholders if there are none.
+//! Collects the browser app and the verify page for embedding; or placeholders.
 //!
 //! The files are copied to OUT_DIR, so that the crate always embeds from one place and a missing UI build is
 //! not an error. Where that is, only this script knows: it writes the type that embeds them (`src/assets.rs`

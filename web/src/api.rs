@@ -16,6 +16,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::error::ApiError;
+use crate::ledger_views::Ledger;
 use crate::lock_views::{Lock, LockInput, NewLock};
 use crate::storage_views::{PasswordInput, RecoveryKey, UnlockInput};
 use crate::time::UtcTime;
@@ -367,6 +368,17 @@ pub trait Api: Send + Sync + 'static {
     /// # Errors
     /// `Unavailable`.
     fn trust(&self, caller: Caller) -> impl Future<Output = Result<Trust, ApiError>> + Send;
+
+    /// `GET /ledger`: up to `limit` entries with numbers below `before`, or the newest.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn ledger(
+        &self,
+        caller: Caller,
+        before: Option<u64>,
+        limit: u16,
+    ) -> impl Future<Output = Result<Ledger, ApiError>> + Send;
 
     /// `GET /updates`.
     ///

@@ -18,6 +18,8 @@ mod footage_handlers;
 mod gate;
 mod handlers;
 mod input;
+mod ledger_handlers;
+pub mod ledger_views;
 pub mod limits;
 mod live_socket;
 mod lock_handlers;

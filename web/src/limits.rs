@@ -36,6 +36,8 @@ pub const MAX_NAME_CHARS: usize = 64;
 pub const MAX_PASSWORD_CHARS: usize = 256;
 /// The longest set-up code that is looked at, separators included.
 pub const MAX_SETUP_CODE_CHARS: usize = 32;
+/// Ledger entries in one answer: a screen or two.
+pub const MAX_LEDGER_ENTRIES: u16 = 100;
 /// The longest span of one recording. Over a gap its last picture stays, and a sample of an MP4 cannot last longer
 /// than 13 hours: 32 bits of 1/90 000 s (ISO 14496-12 section 8.6.1.2).
 pub const MAX_RECORDING: Duration = Duration::from_secs(12 * 3600);
@@ -249,6 +251,14 @@ pub(crate) fn device_name(name: String) -> Result<String, ApiError> {
     let right =
         (1..=MAX_DEVICE_CHARS).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric());
     if right { Ok(name) } else { Err(ApiError::not_found("no_disk", "There is no such disk.")) }
+}
+
+/// How many ledger entries an address asks for.
+pub(crate) fn ledger_entries(limit: u16) -> Result<u16, ApiError> {
+    if (1..=MAX_LEDGER_ENTRIES).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(out_of_range("limit", format!("Ask for 1 to {MAX_LEDGER_ENTRIES} entries.")))
 }
 
 /// A span from an address's query.

@@ -17,7 +17,9 @@ use utoipa::openapi::{Content, PathItem, Ref, ResponseBuilder, Server};
 use crate::answer::json;
 use crate::error::{ErrorBody, ErrorDetail};
 use crate::routes::{Access, BASE, ROUTES, Route};
-use crate::{cookie, footage_handlers, handlers, lock_handlers, storage_handlers, update_handlers};
+use crate::{
+    cookie, footage_handlers, handlers, ledger_handlers, lock_handlers, storage_handlers, update_handlers,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -44,6 +46,7 @@ use crate::{cookie, footage_handlers, handlers, lock_handlers, storage_handlers,
         footage_handlers::export_zip,
         handlers::system,
         handlers::trust,
+        ledger_handlers::ledger,
         handlers::updates,
         handlers::stream_keys,
         handlers::add_stream_key,

@@ -12,7 +12,9 @@ use crate::gate::{gate, no_such_page};
 use crate::routes::{BASE, Op, ROUTES, Route};
 use crate::security::around;
 use crate::site::Site;
-use crate::{footage_handlers, handlers, lock_handlers, openapi, storage_handlers, update_handlers};
+use crate::{
+    footage_handlers, handlers, ledger_handlers, lock_handlers, openapi, storage_handlers, update_handlers,
+};
 
 /// The whole site: the API and the browser app.
 pub(crate) fn router<A: Api>(site: Site<A>) -> Router {
@@ -50,6 +52,7 @@ fn handler<A: Api>(route: &Route) -> MethodRouter<Site<A>> {
         Op::ExportZip => on(method, footage_handlers::export_zip::<A>),
         Op::System => on(method, handlers::system::<A>),
         Op::Trust => on(method, handlers::trust::<A>),
+        Op::Ledger => on(method, ledger_handlers::ledger::<A>),
         Op::Updates => on(method, handlers::updates::<A>),
         Op::StreamKeys => on(method, handlers::stream_keys::<A>),
         Op::AddStreamKey => on(method, handlers::add_stream_key::<A>),

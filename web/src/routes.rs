@@ -47,6 +47,7 @@ pub(crate) enum Op {
     ExportZip,
     System,
     Trust,
+    Ledger,
     Updates,
     StreamKeys,
     AddStreamKey,
@@ -98,7 +99,7 @@ const fn with_query(op: Op, method: Method, path: &'static str, access: Access) 
 }
 
 /// All routes.
-pub(crate) static ROUTES: [Route; 42] = [
+pub(crate) static ROUTES: [Route; 43] = [
     row(Op::State, Method::GET, "/state", ANYONE),
     row(Op::OpenApi, Method::GET, "/openapi.json", ANYONE),
     row(Op::Claim, Method::POST, "/claim", Access::Unclaimed),
@@ -120,6 +121,7 @@ pub(crate) static ROUTES: [Route; 42] = [
     with_query(Op::ExportZip, Method::GET, "/export.zip", VIEWER),
     row(Op::System, Method::GET, "/system", VIEWER),
     row(Op::Trust, Method::GET, "/trust", VIEWER),
+    with_query(Op::Ledger, Method::GET, "/ledger", OWNER),
     row(Op::Updates, Method::GET, "/updates", VIEWER),
     row(Op::StreamKeys, Method::GET, "/stream-keys", OWNER),
     row(Op::AddStreamKey, Method::POST, "/stream-keys", OWNER),

@@ -10,6 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::ledger_views::TrustLedger;
 use crate::time::UtcTime;
 use crate::update_views::Image;
 
@@ -467,6 +468,9 @@ pub struct Trust {
     pub roles: TrustRoles,
     /// The channels as a whole.
     pub recording: TrustRecording,
+    /// The ledger; null while there is no disk for it.
+    #[schema(required)]
+    pub ledger: Option<TrustLedger>,
 }
 
 /// One viewer of one stream.

@@ -3,6 +3,7 @@
 //! One request, one answer, over a Unix socket in the run folder; an answer with bytes is followed by exactly
 //! that many raw bytes. `record` alone has disks and keys: what comes out here is what the asker may show.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use hal::{ChannelId, WallTime};
@@ -37,6 +38,8 @@ pub(crate) enum Request {
     Timeline { channels: Vec<ChannelId>, start: WallTime, end: WallTime },
     /// A range as an MP4 file: its size and how its time runs.
     Plan(FileOf),
+    /// The same with the proof of what the recorder recorded, where there is a ledger; writes the export down.
+    Export { file: FileOf, by: String, from: Option<IpAddr> },
     /// A part of that file; the plan is made again when it is no longer kept.
     Read { file: FileOf, etag: String, offset: u64, length: u32 },
     /// Fragments from `start` on, media time 0 being `zero`. Answered by [`Response::Stream`], any number of
@@ -102,6 +105,8 @@ pub(crate) struct LedgerHead {
     pub(crate) origin: String,
     /// The public key, as a C2SP vkey.
     pub(crate) key: String,
+    /// Of the key.
+    pub(crate) fingerprint: String,
     /// The last signed checkpoint, as its text.
     pub(crate) checkpoint: String,
     /// Leaves, those behind the checkpoint included.

@@ -21,11 +21,12 @@ use crate::ipc;
 use crate::record_ledger::RecordLedger;
 use crate::shelf::Shelf;
 use crate::volume_order::{VolumeAct, VolumeOrder, VolumeRefusal};
+use crate::vouchers::By;
 
 /// Connections at one time: twice what one `serve` opens, so that one just started beside a dying one fits.
 const MAX_CONNECTIONS: usize = 64;
 /// Leaves of one answer: a page that people read; the largest ones are 64 KiB.
-const MAX_LEAVES: usize = 100;
+const MAX_LEAVES: usize = web::limits::MAX_LEDGER_ENTRIES as usize;
 /// Runs closer than this are shown as one, microseconds.
 const JOIN_GAP_MICROS: i64 = 2_000_000;
 
@@ -125,6 +126,10 @@ impl FootageServer {
                 footage.collect::<Result<_, _>>().map(Response::Timeline)
             }
             (Request::Plan(file), _) => self.shelf.plan(&file).map(|movie| Response::Plan(describe(&movie))),
+            (Request::Export { file, by, from }, _) => {
+                let movie = self.shelf.export(&file, &By { user: &by, from }, self.ledger.as_deref());
+                movie.map(|movie| Response::Plan(describe(&movie)))
+            }
             (Request::Read { file, etag, offset, length }, _) => {
                 self.shelf.kept_or_planned(&file, &etag).and_then(|movie| match movie {
                     Some(movie) => read_exactly(&movie, offset, length, buffer),

@@ -49,6 +49,7 @@ mod update_line;
 mod verify_command;
 mod version;
 mod volume_order;
+mod vouchers;
 mod warden;
 
 use std::process::ExitCode;

@@ -341,6 +341,20 @@ pub(crate) struct RecordStatus {
     pub(crate) lost_gops: u64,
     /// Each volume.
     pub(crate) volumes: Vec<VolumeStatus>,
+    /// `None` while there is no disk for it.
+    pub(crate) ledger: Option<LedgerSigned>,
+}
+
+/// What the ledger's last signature vouches for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LedgerSigned {
+    /// Of the key.
+    pub(crate) fingerprint: String,
+    pub(crate) size: u64,
+    /// The root of these leaves, hexadecimal.
+    pub(crate) root: String,
+    /// Unknown for a signature of an earlier life.
+    pub(crate) signed: Option<WallTime>,
 }
 
 /// Who can read a volume.

@@ -15,20 +15,24 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
+use evidence::Fingerprint;
 use hal::{Clock, MonoTime, WallTime};
 use ledger::{
-    DEFAULT_LEAF_BYTES, ErrorKind, Event, Folder, KeyKind, Leaf, LedgerError, Log, Signer, VolumeId,
+    DEFAULT_LEAF_BYTES, ErrorKind, Event, Folder, KeyKind, Leaf, LedgerError, Log, Reader, Signer,
+    VerifierKey, VolumeId,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::footage::LedgerHead;
 use crate::ledger_seals::Seals;
-use crate::messages::LedgerKey;
+use crate::messages::{LedgerKey, LedgerSigned};
 
 /// What waits for a disk: a day of logins and views without one.
 const MAX_WAITING: usize = 4096;
 /// Leaves appended at once (`Log::append`).
 const MAX_BATCH: usize = 1024;
+/// Leaves that are looked at for one proof: more than are written in 12 hours of a busy day.
+const MAX_LOOKED_AT: usize = 64 * MAX_BATCH;
 /// Events that nobody waits for are made durable together, no later than footage.
 const APPEND_EVERY: Duration = Duration::from_secs(2);
 /// A checkpoint vouches for what came before it; each costs the disk three small writes.
@@ -61,6 +65,15 @@ struct Open {
     /// When the last checkpoint was signed by this process.
     signed: Option<WallTime>,
     seals: Seals,
+}
+
+/// What the ledger gives for a proof.
+pub(crate) struct Vouchers {
+    pub(crate) key: VerifierKey,
+    /// The signed note.
+    pub(crate) checkpoint: String,
+    /// Records of the export's leaf and of the others, in this order (`evidence::leaf_record`).
+    pub(crate) leaves: Vec<u8>,
 }
 
 impl RecordLedger {
@@ -183,6 +196,41 @@ impl RecordLedger {
         }
     }
 
+    /// Writes down the event that `event` makes of the indexes of leaves, signs, and gives what proves that all of these are in the
+    /// ledger. The leaves are those of `around` that `explains` wants, at most [`MAX_LOOKED_AT`] of them looked at.
+    ///
+    /// # Errors
+    /// The ledger's; `NotFound` while there is none.
+    pub(crate) fn vouch(
+        &self,
+        around: (WallTime, WallTime),
+        explains: impl Fn(&Event) -> bool,
+        event: impl FnOnce(Vec<u64>) -> Event,
+    ) -> io::Result<Vouchers> {
+        let mut state = self.state();
+        // What waits may explain something, too.
+        state.append(self.clock.mono())?;
+        let reader = state.open.as_ref().ok_or_else(no_ledger)?.log.reader();
+        let leaves = leaves_of(reader, around, explains).map_err(io::Error::other)?;
+        let export = reader.size();
+        state.wait_for_disk(Leaf { time: self.clock.wall(), event: event(leaves.clone()) });
+        state.append(self.clock.mono())?;
+        self.sign(&mut state);
+        let Open { log, signer, .. } = state.open.as_ref().ok_or_else(no_ledger)?;
+        let checkpoint = log.reader().last_checkpoint();
+        let size = checkpoint.checkpoint().size;
+        if size <= export {
+            return Err(io::Error::other("the ledger cannot be signed now"));
+        }
+        let mut records = Vec::new();
+        for index in [export].into_iter().chain(leaves) {
+            let leaf = log.reader().leaf(index).map_err(io::Error::other)?;
+            let path = log.reader().inclusion(index, size).map_err(io::Error::other)?;
+            records.extend(evidence::leaf_record(index, &leaf, &path));
+        }
+        Ok(Vouchers { key: signer.verifier().clone(), checkpoint: checkpoint.to_string(), leaves: records })
+    }
+
     /// How far it is.
     pub(crate) fn head(&self) -> LedgerHead {
         let state = self.state();
@@ -190,11 +238,25 @@ impl RecordLedger {
         LedgerHead {
             origin: signer.verifier().name().to_owned(),
             key: signer.verifier().to_string(),
+            fingerprint: Fingerprint::of(signer.verifier()).to_string(),
             checkpoint: log.reader().last_checkpoint().to_string(),
             size: log.reader().size(),
             root: log.reader().root().to_string(),
             signed: *signed,
         }
+    }
+
+    /// What is signed of it; `None` while there is no disk for it.
+    pub(crate) fn signed(&self) -> Option<LedgerSigned> {
+        let state = self.state();
+        let Open { log, signer, signed, .. } = state.open.as_ref()?;
+        let checkpoint = log.reader().last_checkpoint().checkpoint();
+        Some(LedgerSigned {
+            fingerprint: Fingerprint::of(signer.verifier()).to_string(),
+            size: checkpoint.size,
+            root: checkpoint.root.to_string(),
+            signed: *signed,
+        })
     }
 
     /// Up to `limit` leaves before number `before` (or the newest), newest first, as they are stored.
@@ -261,6 +323,36 @@ fn encoded(leaf: &Leaf) -> Option<Vec<u8>> {
 
 fn no_ledger() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "there is no disk for the ledger now")
+}
+
+/// The indexes of leaves of these times. Times grow with the index but where the clock was set back: what was written while it
+/// ran ahead may not be found.
+fn leaves_of(
+    reader: &Reader,
+    (from, to): (WallTime, WallTime),
+    explains: impl Fn(&Event) -> bool,
+) -> Result<Vec<u64>, LedgerError> {
+    let (mut low, mut high) = (reader.first_kept(), reader.size());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if Leaf::decode(&reader.leaf(middle)?)?.time < from { low = middle + 1 } else { high = middle }
+    }
+    let mut found = Vec::new();
+    for _ in 0..MAX_LOOKED_AT / MAX_BATCH {
+        let leaves = reader.leaves(low, MAX_BATCH)?;
+        let Some((last, _)) = leaves.last() else { break };
+        low = last + 1;
+        for (index, bytes) in leaves {
+            let leaf = Leaf::decode(&bytes)?;
+            if leaf.time > to {
+                return Ok(found);
+            }
+            if explains(&leaf.event) {
+                found.push(index);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The newest ledger in `place`, or a new one. When the newest cannot be used, the new one's first event says so.

@@ -14,7 +14,7 @@ use crate::control::{Control, Receiver};
 use crate::footage_locks::FootageLocks;
 use crate::footage_server::FootageServer;
 use crate::keeping::Keeping;
-use crate::messages::{RoleConfig, RoleStatus, STATUS_EVERY, ToRole, Volume};
+use crate::messages::{RecordStatus, RoleConfig, RoleStatus, STATUS_EVERY, ToRole, Volume};
 use crate::notary::Books;
 use crate::record_ledger::RecordLedger;
 use crate::record_volumes::RecordVolumes;
@@ -73,7 +73,8 @@ pub(crate) fn run(
             step.into_iter().for_each(|step| ledger.note(step));
             ledger.look_after();
         }
-        control.status(RoleStatus::Record(volumes.status()));
+        let ledger_signed = ledger.as_ref().and_then(|ledger| ledger.signed());
+        control.status(RoleStatus::Record(RecordStatus { ledger: ledger_signed, ..volumes.status() }));
         match inbox.recv_timeout(STATUS_EVERY) {
             Ok(Told::Warden(ToRole::Shutdown)) | Err(RecvTimeoutError::Disconnected) => {
                 let closed = volumes.close();

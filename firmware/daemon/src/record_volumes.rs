@@ -148,6 +148,7 @@ impl RecordVolumes {
             error: unwell.map(|volume| volume.error.clone()).unwrap_or_default(),
             lost_gops: volumes.iter().map(|volume| volume.lost_gops).sum(),
             volumes,
+            ledger: None,
         }
     }
 

@@ -10,9 +10,11 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use store::{Movie, MovieChannel, MovieRequest, Reader, StoreError};
+use store::{Cut, Movie, MovieChannel, MovieRequest, Reader, StoreError};
 
 use crate::footage::FileOf;
+use crate::record_ledger::RecordLedger;
+use crate::vouchers::{By, prove};
 
 /// Plans kept: a player reads one many times; a plan of an hour has some 100 000 samples, 3 MB.
 const MAX_PLANS: usize = 8;
@@ -30,10 +32,19 @@ struct State {
     joined: Option<Reader>,
     /// Another one whenever the volumes are others.
     generation: u64,
-    plans: VecDeque<(FileOf, Arc<Movie>)>,
+    /// The one that was asked for last is the first.
+    plans: VecDeque<Kept>,
     /// Connections on which footage is being sent, by number.
     playing: BTreeMap<u64, UnixStream>,
     next_number: u64,
+}
+
+/// A planned file.
+struct Kept {
+    file: FileOf,
+    /// Who saved it, where it has a proof, and the etag it had before.
+    proven: Option<(String, String)>,
+    movie: Arc<Movie>,
 }
 
 /// A connection on which footage is being sent.
@@ -101,19 +112,68 @@ impl Shelf {
     /// # Errors
     /// As [`Movie::plan_all`].
     pub(crate) fn plan(&self, file: &FileOf) -> Result<Arc<Movie>, StoreError> {
+        let (movie, generation) = self.planned(file, Cut::Units)?;
+        Ok(self.keep(Kept { file: file.clone(), proven: None, movie: Arc::new(movie) }, generation))
+    }
+
+    /// Plans a file with its proof, and writes down who saves it. Whoever asks for the same again, to go on where a download
+    /// broke off, gets the very same file as long as it is kept. Without a ledger there is no proof.
+    ///
+    /// # Errors
+    /// As [`Movie::plan_all`].
+    pub(crate) fn export(
+        &self,
+        file: &FileOf,
+        by: &By<'_>,
+        ledger: Option<&RecordLedger>,
+    ) -> Result<Arc<Movie>, StoreError> {
+        let Some(ledger) = ledger else { return self.plan(file) };
+        let (movie, generation) = self.planned(file, Cut::Chunks)?;
+        let proven = Some((by.user.to_owned(), movie.etag().to_owned()));
+        if let Some(kept) = self.find(|kept| kept.file == *file && kept.proven == proven) {
+            return Ok(kept);
+        }
+        match prove(movie, file, by, ledger) {
+            Ok(movie) => {
+                let movie = Arc::new(movie);
+                Ok(self.keep(Kept { file: file.clone(), proven, movie }, generation))
+            }
+            Err(error) => {
+                tracing::error!(%error, "an export goes out without proof");
+                self.plan(file)
+            }
+        }
+    }
+
+    /// The file as of now, and of which volumes.
+    fn planned(&self, file: &FileOf, cut: Cut) -> Result<(Movie, u64), StoreError> {
         let (reader, generation) = {
             let state = self.lock();
             (state.joined.clone().unwrap_or_else(|| Reader::together([])), state.generation)
         };
-        let movie = Arc::new(Movie::plan_all(&reader, &request(file))?);
+        Ok((Movie::plan_all(&reader, &request(file, cut))?, generation))
+    }
+
+    fn keep(&self, fresh: Kept, generation: u64) -> Arc<Movie> {
+        let movie = Arc::clone(&fresh.movie);
         let mut state = self.lock();
         if state.generation == generation {
             // A reader may be in the middle of an older plan of the same file: it is kept beside, by its etag.
-            state.plans.retain(|(kept, old)| kept != file || old.etag() != movie.etag());
-            state.plans.push_front((file.clone(), Arc::clone(&movie)));
+            state.plans.retain(|kept| kept.file != fresh.file || kept.movie.etag() != movie.etag());
+            state.plans.push_front(fresh);
             state.plans.truncate(MAX_PLANS);
         }
-        Ok(movie)
+        movie
+    }
+
+    /// The newest kept plan that `is_wanted`, which is kept longest from now on.
+    fn find(&self, is_wanted: impl Fn(&Kept) -> bool) -> Option<Arc<Movie>> {
+        let mut state = self.lock();
+        let at = state.plans.iter().position(is_wanted)?;
+        let found = state.plans.remove(at)?;
+        let movie = Arc::clone(&found.movie);
+        state.plans.push_front(found);
+        Some(movie)
     }
 
     /// The file of that etag; `None` when the same request no longer makes the same file.
@@ -125,13 +185,7 @@ impl Shelf {
         file: &FileOf,
         etag: &str,
     ) -> Result<Option<Arc<Movie>>, StoreError> {
-        let kept = {
-            let state = self.lock();
-            let mut plans = state.plans.iter();
-            plans
-                .find(|(kept, movie)| kept == file && movie.etag() == etag)
-                .map(|(_, movie)| Arc::clone(movie))
-        };
+        let kept = self.find(|kept| kept.file == *file && kept.movie.etag() == etag);
         match kept {
             Some(movie) => Ok(Some(movie)),
             None => Ok(Some(self.plan(file)?).filter(|movie| movie.etag() == etag)),
@@ -139,8 +193,8 @@ impl Shelf {
     }
 }
 
-fn request(file: &FileOf) -> MovieRequest {
+fn request(file: &FileOf, cut: Cut) -> MovieRequest {
     let named = |(channel, title): &(_, String)| MovieChannel { channel: *channel, name: title.clone() };
     let channels = file.channels.iter().map(named).collect();
-    MovieRequest { channels, start: file.start, end: file.end, cut: store::Cut::Units }
+    MovieRequest { channels, start: file.start, end: file.end, cut }
 }

@@ -10,9 +10,13 @@ use ledger::VerifierKey;
 
 use crate::layout::sha256;
 
-/// A key's fingerprint: 128 bits of SHA-256, which nobody finds a second key for.
+/// A key's fingerprint: 128 bits of SHA-256, which nobody finds a second key for. Of the key alone: a recorder keeps its key
+/// for life, but a new disk begins another ledger, whose name is the key's name there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint([u8; 16]);
+
+/// The signature type of a recorder's key (C2SP signed-note).
+const ED25519: u8 = 1;
 
 /// What the caller knows of the recorder's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +38,10 @@ impl Fingerprint {
     /// Of a key.
     #[must_use]
     pub fn of(key: &VerifierKey) -> Self {
+        let mut kind_and_key = [ED25519; 33];
+        kind_and_key[1..].copy_from_slice(key.public());
         let mut bytes = [0; 16];
-        bytes.copy_from_slice(&sha256(key.to_string().as_bytes())[..16]);
+        bytes.copy_from_slice(&sha256(&kind_and_key)[..16]);
         Self(bytes)
     }
 }
@@ -70,7 +76,7 @@ impl FromStr for Trusted {
 impl Trusted {
     pub(crate) fn is(&self, key: &VerifierKey) -> bool {
         match self {
-            Self::Key(trusted) => trusted == key,
+            Self::Key(trusted) => (trusted.kind(), trusted.public()) == (key.kind(), key.public()),
             Self::Fingerprint(trusted) => *trusted == Fingerprint::of(key),
         }
     }
@@ -92,7 +98,9 @@ mod tests {
             assert_eq!(copy.parse::<Trusted>().unwrap(), Trusted::Fingerprint(print), "{copy}");
         }
         assert!(key.to_string().parse::<Trusted>().unwrap().is(&key));
-        let other = VerifierKey::new("candor/other", KeyKind::Note, [7; 32]).unwrap();
+        let next_ledger = VerifierKey::new("candor/test/2", KeyKind::Note, [7; 32]).unwrap();
+        assert!(Trusted::Fingerprint(print).is(&next_ledger) && Trusted::Key(key.clone()).is(&next_ledger));
+        let other = VerifierKey::new("candor/test", KeyKind::Note, [8; 32]).unwrap();
         assert!(!Trusted::Fingerprint(print).is(&other) && !Trusted::Key(key).is(&other));
         for wrong in ["", "candor", &text[1..], &format!("{text}00")] {
             assert!(wrong.parse::<Trusted>().is_err(), "{wrong}");

@@ -58,6 +58,7 @@ mod timeline;
 mod track;
 mod twin;
 mod volume;
+mod vouched;
 mod walk;
 mod witness;
 mod writer;

@@ -11,10 +11,10 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use evidence::CHUNK_UNHASHED;
 use evidence::layout::{Hash, sha256};
+use evidence::{CHUNK_UNHASHED, Manifest, PROOF_BRAND, Proof};
 use hal::{ChannelId, StreamId, StreamKind, WallTime};
-use media::movie_header;
+use media::movie_header_branded;
 
 use crate::error::{ErrorKind, StoreError};
 use crate::lane::Selected;
@@ -25,6 +25,7 @@ use crate::timeline::{Piece, Timeline, ticks};
 use crate::track::{Placed, TrackPlan, mime};
 use crate::twin::twin;
 use crate::volume::hex;
+use crate::vouched::{Vouched, proof_track};
 
 /// The most channels in one movie: players decode all of them at once.
 pub const MAX_MOVIE_CHANNELS: usize = 16;
@@ -82,6 +83,8 @@ enum Content {
     Bytes(Bytes),
     /// Units of one chunk.
     Samples(ChunkPart),
+    /// Chunk headers.
+    Headers(Vouched),
 }
 
 /// Where units of one chunk come from.
@@ -103,6 +106,8 @@ pub struct Movie {
     start: WallTime,
     end: WallTime,
     tracks: Vec<MovieTrack>,
+    /// Of each track, where the file is of whole chunks.
+    vouched: Vec<Vec<Vouched>>,
     unread: Vec<Unread>,
     mime: String,
     frame_rate: Option<f64>,
@@ -155,26 +160,27 @@ impl Movie {
             return Err(nothing(reader, pictures.into_iter().chain(sounds)));
         };
 
-        let mut plan = Plan { reader, start, end: start, tracks: Vec::new(), parts: Vec::new() };
+        let whole = request.cut == Cut::Chunks;
+        let mut plan = Plan { reader, whole, start, end: start, tracks: Vec::new(), parts: Vec::new() };
         let mut unread = Vec::new();
         for ((channel, mut pictures), mut sound) in channels.zip(pictures).zip(sounds) {
             let mut timeline = Timeline::new(start);
             let shown_from = pictures.shown_from().unwrap_or(start);
             // With one channel there is nothing to tell apart.
             let name = if request.channels.len() > 1 { channel.name.as_str() } else { "" };
-            let mut track = TrackPlan::new(pictures.stream());
+            let mut track = PlannedTrack::new(pictures.stream(), name, shown_from, start);
             for chunk in &mut pictures {
                 let shift = timeline.place(&chunk);
                 plan.add(&mut track, &chunk, shift)?;
             }
-            plan.tracks.push(PlannedTrack::new(track, name, shown_from, start));
+            plan.tracks.push(track);
             let alone = timeline.end().is_none();
-            let mut track = TrackPlan::new(sound.stream());
+            let mut track = PlannedTrack::new(sound.stream(), name, start, start);
             for chunk in &mut sound {
                 let shift = if alone { timeline.place(&chunk) } else { timeline.shift_of(&chunk) };
                 plan.add(&mut track, &chunk, shift)?;
             }
-            plan.tracks.push(PlannedTrack::new(track, name, start, start));
+            plan.tracks.push(track);
             plan.ends(&timeline, request.end);
             unread.extend(pictures.unread());
             unread.extend(sound.unread());
@@ -237,6 +243,44 @@ impl Movie {
         &self.etag
     }
 
+    /// What the proof of this file has to say of it, without leaves; `None` unless it was planned as [`Cut::Chunks`].
+    #[must_use]
+    pub fn manifest(&self) -> Option<Manifest> {
+        let Extent { bytes: head_bytes, content: Content::Bytes(head), .. } = self.extents.first()? else {
+            return None;
+        };
+        let tracks = self.tracks.iter().zip(&self.vouched).zip(1..);
+        let tracks: Vec<_> =
+            tracks.map(|((track, list), id)| proof_track(&self.reader, id, track.stream, list)).collect();
+        (!tracks.is_empty()).then(|| Manifest {
+            head_bytes: *head_bytes,
+            head_hash: sha256(head),
+            start: self.start,
+            end: self.end,
+            tracks,
+            leaves: Vec::new(),
+        })
+    }
+
+    /// The same file with its proof behind it; `leaves` are the records of all leaves of the proof.
+    #[must_use]
+    pub fn with_proof(mut self, proof: &Proof, leaves: &[u8]) -> Self {
+        let front = Bytes::from([proof.front(), leaves].concat());
+        self.etag = hex(&sha256(&[self.etag.as_bytes(), &front].concat())[..16]);
+        self.append(front.len() as u64, Content::Bytes(front));
+        for vouched in std::mem::take(&mut self.vouched).into_iter().flatten() {
+            self.append(vouched.bytes, Content::Headers(vouched));
+        }
+        let trailer = proof.trailer();
+        self.append(trailer.len() as u64, Content::Bytes(Bytes::copy_from_slice(&trailer)));
+        self
+    }
+
+    fn append(&mut self, bytes: u64, content: Content) {
+        self.extents.push(Extent { offset: self.len, bytes, content });
+        self.len += bytes;
+    }
+
     /// Reads at `offset` until `into` is full or the file ends; returns how many bytes. What one volume cannot read is
     /// taken from another one that has the same footage.
     ///
@@ -261,28 +305,43 @@ impl Movie {
                     let (skip, end) = (part.skip_bytes as usize, (part.skip_bytes + extent.bytes) as usize);
                     copy(&footage[skip + begin..end], rest)
                 }
+                Content::Headers(vouched) => {
+                    let headers = self.kept_or(number, || vouched.headers(&self.reader))?;
+                    copy(&headers[begin..], rest)
+                }
             };
         }
         Ok(done)
     }
 
     fn footage(&self, number: usize, part: &ChunkPart) -> Result<Bytes, StoreError> {
+        self.kept_or(number, || {
+            let read = self.reader.volumes[part.volume].fetch(part.segment, &part.entry);
+            read.or_else(|error| {
+                let hash = part.footage.as_ref();
+                hash.and_then(|hash| twin(&self.reader, part.volume, &part.entry, hash)).ok_or(error)
+            })
+        })
+    }
+
+    /// What was read for extent `number` before, or what `read` gives now.
+    fn kept_or(
+        &self,
+        number: usize,
+        read: impl FnOnce() -> Result<Bytes, StoreError>,
+    ) -> Result<Bytes, StoreError> {
         // Not held while reading: two readers of one movie may read a chunk twice, but do not wait.
-        let hit = self.lock().iter().find(|(kept, _)| *kept == number).map(|(_, footage)| footage.clone());
-        if let Some(footage) = hit {
-            return Ok(footage);
+        let hit = self.lock().iter().find(|(kept, _)| *kept == number).map(|(_, bytes)| bytes.clone());
+        if let Some(bytes) = hit {
+            return Ok(bytes);
         }
-        let read = self.reader.volumes[part.volume].fetch(part.segment, &part.entry);
-        let footage = read.or_else(|error| {
-            let hash = part.footage.as_ref();
-            hash.and_then(|hash| twin(&self.reader, part.volume, &part.entry, hash)).ok_or(error)
-        })?;
+        let bytes = read()?;
         let mut kept = self.lock();
-        kept.push_back((number, footage.clone()));
+        kept.push_back((number, bytes.clone()));
         if kept.len() > KEPT_CHUNKS_PER_TRACK * self.tracks.len() {
             kept.pop_front();
         }
-        Ok(footage)
+        Ok(bytes)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(usize, Bytes)>> {
@@ -331,17 +390,22 @@ struct PlannedTrack<'a> {
     shown_from: WallTime,
     end: WallTime,
     pieces: Vec<Piece>,
+    /// All of its chunks, those that the track cannot have among them; nothing unless the file is of whole chunks.
+    vouched: Vec<Vouched>,
 }
 
 impl<'a> PlannedTrack<'a> {
-    fn new(track: TrackPlan, name: &'a str, shown_from: WallTime, end: WallTime) -> Self {
-        Self { track, name, shown_from, end, pieces: Vec::new() }
+    fn new(stream: StreamId, name: &'a str, shown_from: WallTime, end: WallTime) -> Self {
+        let (pieces, vouched) = (Vec::new(), Vec::new());
+        Self { track: TrackPlan::new(stream), name, shown_from, end, pieces, vouched }
     }
 }
 
 /// A movie while it is planned.
 struct Plan<'a> {
     reader: &'a Reader,
+    /// The file is of whole chunks, for a proof.
+    whole: bool,
     start: WallTime,
     end: WallTime,
     tracks: Vec<PlannedTrack<'a>>,
@@ -350,8 +414,11 @@ struct Plan<'a> {
 
 impl Plan<'_> {
     /// Adds a chunk to `track`, which will be the next one.
-    fn add(&mut self, track: &mut TrackPlan, chunk: &Selected, shift: i64) -> Result<(), StoreError> {
-        let placed = track.add(chunk, shift).map_err(|what| {
+    fn add(&mut self, track: &mut PlannedTrack<'_>, chunk: &Selected, shift: i64) -> Result<(), StoreError> {
+        if self.whole {
+            Vouched::add(&mut track.vouched, chunk);
+        }
+        let placed = track.track.add(chunk, shift).map_err(|what| {
             self.reader.volumes[chunk.volume].volume.damaged(chunk.segment, chunk.entry.offset, &what)
         })?;
         let Some(placed) = placed else { return Ok(()) };
@@ -384,7 +451,7 @@ impl Plan<'_> {
     }
 
     fn finish(self, unread: Vec<Unread>) -> Result<Movie, StoreError> {
-        let Self { reader, start, end, mut tracks, mut parts } = self;
+        let Self { reader, whole, start, end, mut tracks, mut parts } = self;
         // Interleaved by time, so that a player reads forward; within a track in decoding order, which is not
         // that of the presentations where there are B-frames.
         let mut latest = vec![i64::MIN; tracks.len()];
@@ -413,6 +480,8 @@ impl Plan<'_> {
                 pieces: std::mem::take(&mut planned.pieces),
             })
             .collect();
+        let vouched: Vec<Vec<Vouched>> =
+            tracks.iter_mut().map(|planned| std::mem::take(&mut planned.vouched)).collect();
         let in_movie = |wall: WallTime| ticks(wall.micros_since(start));
         let boxes: Vec<_> = tracks
             .into_iter()
@@ -420,7 +489,8 @@ impl Plan<'_> {
                 planned.track.finish(planned.name, in_movie(planned.shown_from), in_movie(planned.end))
             })
             .collect();
-        let header = movie_header(&boxes, offset).map_err(|error| {
+        let brand = whole.then_some(PROOF_BRAND);
+        let header = movie_header_branded(&boxes, offset, brand).map_err(|error| {
             let what = format!("no movie can be made of it: {error}");
             StoreError::new(ErrorKind::Damaged, reader.dir(), None, what)
         })?;
@@ -439,6 +509,7 @@ impl Plan<'_> {
             end,
             mime: mime(facts.iter().flat_map(|track| track.codecs.iter().cloned())),
             tracks: facts,
+            vouched: if whole { vouched } else { Vec::new() },
             unread,
             frame_rate,
             etag,

@@ -17,8 +17,8 @@ pub enum Cut {
     /// Those that are needed to show the stretch.
     #[default]
     Units,
-    /// All units of every chunk that has one of these, so that the chunks' hashes can be computed from the file. The edit
-    /// lists hide what was not asked for. Where the footage goes on on another volume, and its chunks there do not begin
+    /// All units of every chunk that has one of these, so that the chunks' hashes can be computed from the file, which says that
+    /// a proof is at its end ([`crate::Movie::with_proof`]). The edit lists hide what was not asked for. Where the footage goes on on another volume, and its chunks there do not begin
     /// where they ended here, there is a gap of less than a chunk.
     Chunks,
 }

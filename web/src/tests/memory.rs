@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use crate::ledger_views::*;
 use crate::lock_views::*;
 use crate::storage_views::*;
 use crate::update_views::*;
@@ -192,6 +193,7 @@ pub(super) fn trust() -> Trust {
         disk: TrustDisk { state: DiskState::Ok, message: "All disks take footage.".into() },
         roles: TrustRoles { running: 4, total: 4 },
         recording: TrustRecording { channels: 1, total: 1 },
+        ledger: None,
     }
 }
 
@@ -409,6 +411,19 @@ impl Api for Memory {
     async fn trust(&self, _: Caller) -> Result<Trust, ApiError> {
         self.called("trust");
         Ok(trust())
+    }
+
+    async fn ledger(&self, _: Caller, before: Option<u64>, limit: u16) -> Result<Ledger, ApiError> {
+        self.called(format!("ledger {before:?} {limit}"));
+        let entry = LedgerEntry { index: 0, leaf: r#"{"kind":"recorder_stopped"}"#.into() };
+        Ok(Ledger {
+            origin: "candor/1".into(),
+            public_key: String::new(),
+            fingerprint: String::new(),
+            checkpoint: String::new(),
+            size: 1,
+            entries: vec![entry],
+        })
     }
 
     async fn updates(&self, _: Caller) -> Result<Changes, ApiError> {

@@ -92,7 +92,23 @@ function trust() {
     disk: { state: 'ok', message: 'disk recording, 26 hours kept' },
     roles: { running: 5, total: 5 },
     recording: { channels: channels.filter((one) => one.recording).length, total: channels.length },
+    ledger: { fingerprint: 'e212-7314-f21c-aa0b-fe4e-83ef-9ec2-5fd2', size: LEDGER.length, root: '4f3a'.padEnd(62, '0') + 'c1', signed: iso(Date.now() - 20e3) },
   }
+}
+
+const LEDGER = Array.from({ length: 260 }, (_, n) => {
+  const kinds = [
+    { kind: 'view_started', by: 'anna', from: '192.0.2.7', channel: 1 + (n % 8), stream: 'main', via: 'web' },
+    { kind: 'login_failed', by: 'admin', from: '192.0.2.99' },
+    { kind: 'export', by: 'anna', from: '192.0.2.7', channels: [2, 3], start: iso(STARTED - 600e3), end: iso(STARTED - 300e3), heads: [], manifest: '00' },
+    { kind: 'segment_sealed', volume: '00'.repeat(16), segment: n, class: 0, streams: [{ channel: 1, stream: 'main' }, { channel: 2, stream: 'main' }] },
+  ]
+  return JSON.stringify({ time: iso(STARTED - (260 - n) * 60e3), ...kinds[n % kinds.length] })
+})
+function ledger(before, limit) {
+  const end = Math.min(before ?? LEDGER.length, LEDGER.length)
+  const entries = LEDGER.slice(Math.max(0, end - limit), end).map((leaf, n, list) => ({ index: end - list.length + n, leaf })).reverse()
+  return { origin: 'candor/1/0001-00', public_key: 'candor/1/0001-00+00000000+AAAA', fingerprint: trust().ledger.fingerprint, checkpoint: 'candor/1/0001-00\n260\n\n', size: LEDGER.length, entries }
 }
 
 // Live: fragments of a looped file, renumbered so that time goes on
@@ -274,6 +290,7 @@ async function api(request, answer, url) {
     return json(answer, 204)
   }
   if (is('GET', '/system')) return json(answer, 200, system())
+  if (is('GET', '/ledger')) return json(answer, 200, ledger(url.searchParams.has('before') ? Number(url.searchParams.get('before')) : null, 100))
   if (is('GET', '/trust')) return json(answer, 200, trust())
   if (is('GET', '/settings')) return json(answer, 200, settings)
   if (is('PUT', '/settings')) return json(answer, 200, Object.assign(settings, await body(request)))

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hal::{ChannelId, StreamKind};
+use web::ledger_views::Ledger;
 use web::lock_views::{Lock, LockInput, NewLock};
 use web::storage_views::{PasswordInput, RecoveryKey, UnlockInput};
 use web::update_views::{OwnerKeyInput, PresenceInput, UpdateView, UsbInput};
@@ -241,6 +242,13 @@ impl web::Api for Api {
         Ok(views::trust(&self.0.settings.borrow(), &self.0.snapshot.borrow(), self.0.watchers.list()))
     }
 
+    async fn ledger(&self, _: Caller, before: Option<u64>, limit: u16) -> Result<Ledger, ApiError> {
+        match ask(&self.0.footage, &Request::Ledger { before, limit }).await? {
+            (Response::Ledger(page), _) => Ok(views::ledger(page)),
+            (other, _) => Err(refusal(other)),
+        }
+    }
+
     async fn updates(&self, _: Caller) -> Result<Updates, ApiError> {
         Ok(Updates::new(Arc::clone(&self.0)))
     }
@@ -403,7 +411,17 @@ impl Api {
         let enter = |channel: &ChannelId| self.enter(caller, *channel, StreamKind::Main, via);
         let guards = channels.iter().map(enter).collect::<Result<_, _>>()?;
         let file = self.file_of(channels, span);
-        let plan = self.plan(&file).await?;
+        let request = match via {
+            Via::Export => {
+                let (by, from) = (caller.user.clone(), Some(caller.from.ip()));
+                Request::Export { file: file.clone(), by, from }
+            }
+            _ => Request::Plan(file.clone()),
+        };
+        let plan = match ask(&self.0.footage, &request).await? {
+            (Response::Plan(plan), _) => plan,
+            (other, _) => return Err(refusal(other)),
+        };
         Ok(Recording { client: self.0.footage.clone(), file, plan, _guards: guards })
     }
 

@@ -6,6 +6,7 @@ use hal::{ChannelId, StreamKind, WallTime};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use web::UtcTime;
+use web::ledger_views::{Ledger, LedgerEntry, TrustLedger};
 use web::update_views::UpdateView;
 use web::views::{
     Audio, Camera, Channel, ChannelSource, ChannelState, ChannelStateCode, Disk, DiskState, Encryption,
@@ -14,6 +15,7 @@ use web::views::{
 };
 
 use super::watchers::{Via, View};
+use crate::footage::LedgerPage;
 use crate::messages::{self, ChannelStatus, Snapshot, StreamStatus};
 use crate::settings::{self, Settings};
 use crate::version;
@@ -295,6 +297,24 @@ pub(super) fn trust(settings: &Settings, snapshot: &Snapshot, watching: Vec<(Vie
             channels: settings.channels.iter().filter(|c| has(c.number)).count() as u32,
             total: settings.channels.len() as u32,
         },
+        ledger: snapshot.record.ledger.clone().map(|ledger| TrustLedger {
+            fingerprint: ledger.fingerprint,
+            size: ledger.size,
+            root: ledger.root,
+            signed: ledger.signed.map(utc),
+        }),
+    }
+}
+
+/// A part of the ledger.
+pub(super) fn ledger(LedgerPage { head, leaves }: LedgerPage) -> Ledger {
+    Ledger {
+        origin: head.origin,
+        public_key: head.key,
+        fingerprint: head.fingerprint,
+        checkpoint: head.checkpoint,
+        size: head.size,
+        entries: leaves.into_iter().map(|(index, leaf)| LedgerEntry { index, leaf }).collect(),
     }
 }
 

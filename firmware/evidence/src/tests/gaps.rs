@@ -190,6 +190,7 @@ fn a_channel_of_which_there_was_nothing_is_a_gap_from_end_to_end() {
     assert_eq!(report.verdict, Verdict::AuthenticWithGaps);
     let [channel] = &report.absent[..] else { panic!("one: {report}") };
     assert_eq!(channel.channel, absent.channel);
-    assert_eq!(channel.reasons[0].what, "the camera sent nothing, 15 units were lost");
+    let reasons: Vec<&str> = channel.reasons.iter().map(|reason| reason.what.as_str()).collect();
+    assert!(reasons.contains(&"the camera sent nothing, 15 units were lost"), "{reasons:?}");
     assert!(report.to_string().contains("No track  channel 5: there was no footage"), "{report}");
 }

@@ -23,6 +23,7 @@ mod limits;
 mod locks;
 mod playback;
 mod process;
+mod proofs;
 mod retention;
 mod roundtrip;
 mod unread;

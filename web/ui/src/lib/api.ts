@@ -1,6 +1,6 @@
 // The only way to the recorder's HTTP API: JSON, session cookie, CSRF header, and one error type for everything that fails.
 import type {
-  Camera, CameraInput, Channel, Claimed, NewStreamKey, Recording, RecorderState, Session, Settings, StreamKey, StreamKind, Timeline,
+  Camera, CameraInput, Channel, Claimed, Ledger, NewStreamKey, Recording, RecorderState, Session, Settings, StreamKey, StreamKind, Timeline,
   Update,
 } from './views'
 import { rfc3339 } from './time'
@@ -155,6 +155,8 @@ export const api = {
   newRecoveryKey: (password: string) => call<{ recovery_key: string }>('POST', '/storage/recovery-key', { password }),
   unlockDisk: (path: string, recovery_key: string) => call<void>('POST', '/storage/unlock', { path, recovery_key: recovery_key.replace(/\s+/g, ' ').trim() }),
   eraseFootage: (path: string) => call<void>('POST', '/storage/erase', { path, confirm: 'ERASE' }, undefined, LONG_WORK_MS),
+
+  ledger: (before: number | null, signal?: AbortSignal) => call<Ledger>('GET', `/ledger${before === null ? '' : `?before=${before}`}`, undefined, signal),
 
   settings: () => call<Settings>('GET', '/settings'),
   saveSettings: (settings: Settings) => call<Settings>('PUT', '/settings', settings),

@@ -196,6 +196,34 @@ export interface Trust {
   disk: { state: string; message: string }
   roles: { running: number; total: number }
   recording: { channels: number; total: number }
+  /** null while there is no disk for it. */
+  ledger: TrustLedger | null
+}
+
+/** How far the ledger is signed. */
+export interface TrustLedger {
+  fingerprint: string
+  size: number
+  root: string
+  /** null until this run of the recorder signs. */
+  signed: string | null
+}
+
+/** A part of the ledger, newest first. */
+export interface Ledger {
+  origin: string
+  public_key: string
+  fingerprint: string
+  /** A signed note. */
+  checkpoint: string
+  size: number
+  entries: LedgerEntry[]
+}
+
+export interface LedgerEntry {
+  index: number
+  /** JSON, as it is signed. */
+  leaf: string
 }
 
 export interface StreamKey {

@@ -1,0 +1,167 @@
+//! What an export proves, to somebody who has only the file and the public key.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use jiff::Timestamp;
+use serde_json::Value;
+use tests::{Done, Owner, Recorder, Setup, program, run};
+
+const LIMIT: Duration = Duration::from_secs(60);
+/// Longer than what is tolerated between two chunks (docs/evidence.md, section 6).
+const GAP: Duration = Duration::from_secs(2);
+const LENGTH: Duration = Duration::from_secs(6);
+/// How many places of a file are changed, one after the other.
+const PLACES: usize = 24;
+
+fn export_path(channels: &[u16], (start, end): (Timestamp, Timestamp)) -> String {
+    let channels: String = channels.iter().map(|channel| format!("channel={channel}&")).collect();
+    format!("/export.mp4?{channels}start={start:.3}&end={end:.3}")
+}
+
+fn export(owner: &Owner, path: &str) -> Bytes {
+    let answer = owner.ask(&Method::GET, path, "");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.body
+}
+
+fn verify(file: &Path, more: &[&str]) -> Done {
+    let mut command = Command::new(program("candor"));
+    command.arg("verify").arg(file).args(more);
+    run(LIMIT, &mut command)
+}
+
+/// The report for programs, and how the command ended.
+fn report(file: &Path, key: &str) -> (Value, Option<i32>) {
+    let done = verify(file, &["--json", "--key", key]);
+    let report = serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done:?}"));
+    (report, done.status.code())
+}
+
+fn keep(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = dir.join(name);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn an_export_is_authentic_until_a_byte_of_it_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = Recorder::start(&Setup::inputs(2));
+    let owner = recorder.claim();
+    let start = owner.wait_recorded_for(1, LENGTH) + Duration::from_millis(1500);
+    let start = start.max(owner.wait_recorded_for(2, Duration::ZERO) - LENGTH);
+    let end = start + Duration::from_secs(3);
+    owner.wait_recorded_until(2, end);
+    owner.wait_recorded_until(1, end);
+
+    let path = export_path(&[1, 2], (start, end));
+    let bytes = export(&owner, &path);
+    let file = keep(dir.path(), "export.mp4", &bytes);
+    let trust = owner.get("/trust");
+    let fingerprint = trust["ledger"]["fingerprint"].as_str().expect("a ledger").to_owned();
+
+    // Complete, but whose key it is nobody has compared yet.
+    let done = verify(&file, &[]);
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    assert!(done.text().starts_with("AUTHENTIC AND COMPLETE\nNobody has compared the key"), "{done:?}");
+    let (good, code) = report(&file, &fingerprint);
+    assert_eq!((good["verdict"].as_str(), code), (Some("authentic_and_complete"), Some(0)), "{good:#}");
+    assert_eq!(good["export"]["by"], tests::USER);
+
+    // Who saved it is in the ledger, in the same words.
+    let ledger = owner.get("/ledger?limit=20");
+    let leaf = good["export"]["leaf"].as_u64().unwrap();
+    let entries = ledger["entries"].as_array().unwrap();
+    let entry = entries.iter().find(|entry| entry["index"] == leaf).expect("the export's entry");
+    let entry: Value = serde_json::from_str(entry["leaf"].as_str().unwrap()).unwrap();
+    assert_eq!((&entry["kind"], &entry["by"]), (&Value::from("export"), &Value::from(tests::USER)));
+    assert_eq!(
+        (&ledger["fingerprint"], &ledger["origin"]),
+        (&Value::from(fingerprint.as_str()), &good["recorder"]["name"])
+    );
+    let (whole_key, code) = report(&file, ledger["public_key"].as_str().unwrap());
+    assert_eq!((&whole_key["verdict"], code), (&good["verdict"], Some(0)));
+
+    // A download that goes on where it broke off is the same file.
+    let middle = bytes.len() as u64 / 2;
+    let rest =
+        owner.try_ask_with(&Method::GET, &path, &[("range", &format!("bytes={middle}-"))], "").unwrap();
+    assert!(rest.status == 206 && rest.body == bytes[middle as usize..], "another file");
+
+    // Whole chunks are in it, and the edit list shows what was asked for.
+    let mut probe = Command::new("ffprobe");
+    probe.args(["-v", "error", "-show_entries", "stream=duration", "-of", "csv=p=0"]).arg(&file);
+    let lengths = run(LIMIT, &mut probe).flawless().text();
+    for length in lengths.lines() {
+        let length: f64 = length.parse().unwrap();
+        assert!((2.9..3.2).contains(&length), "{length} s of 3 are shown");
+    }
+    let mut decode = Command::new("ffmpeg");
+    decode
+        .args(["-nostdin", "-v", "error", "-xerror", "-i"])
+        .arg(&file)
+        .args(["-map", "0", "-f", "null", "-"]);
+    let _ = run(LIMIT, &mut decode).flawless();
+
+    // Wherever a byte is another one, somebody notices.
+    let other_key = "0000-0000-0000-0000-0000-0000-0000-0000";
+    let (report_of, code) = report(&file, other_key);
+    assert_eq!((report_of["verdict"].as_str(), code), (Some("not_authentic"), Some(1)));
+    for number in 0..PLACES {
+        let mut changed = bytes.to_vec();
+        let at = (changed.len() - 1) * number / (PLACES - 1);
+        changed[at] ^= 1;
+        let (report_of, code) = report(&keep(dir.path(), "changed.mp4", &changed), &fingerprint);
+        let verdict = report_of["verdict"].as_str().unwrap();
+        assert!(
+            code == Some(1) && matches!(verdict, "not_authentic" | "no_proof"),
+            "byte {at}: {report_of:#}"
+        );
+    }
+    let (cut, _) = report(&keep(dir.path(), "cut.mp4", &bytes[..bytes.len() - 1000]), &fingerprint);
+    assert_eq!(cut["verdict"], "not_authentic");
+    // Whoever packs it anew leaves nothing to prove.
+    let packed = dir.path().join("packed.mp4");
+    let mut pack = Command::new("ffmpeg");
+    pack.args(["-nostdin", "-v", "error", "-i"]).arg(&file).args(["-map", "0:v", "-c", "copy"]).arg(&packed);
+    let _ = run(LIMIT, &mut pack).flawless();
+    assert_eq!(report(&packed, &fingerprint).0["verdict"], "no_proof");
+}
+
+#[test]
+fn a_restart_is_a_gap_with_its_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder::start(&Setup::inputs(1));
+    let owner = recorder.claim();
+    let start = owner.wait_recorded_for(1, Duration::from_secs(4)) + Duration::from_secs(1);
+    let (status, _) = recorder.stop();
+    assert!(status.success(), "{status}");
+    // Recording goes on within a moment of a restart: this gap is to be one.
+    let stopped = tests::now();
+    tests::until("two seconds without a recorder", || (tests::now() > stopped + GAP).then_some(()));
+    recorder.start_again();
+    let owner = Owner::sign_in(&recorder.client());
+    let again = tests::now();
+    owner.wait_recorded_until(1, again + Duration::from_secs(4));
+
+    let bytes = export(&owner, &export_path(&[1], (start, again + Duration::from_secs(3))));
+    let file = keep(dir.path(), "export.mp4", &bytes);
+    let trust = owner.get("/trust");
+    let (report_of, code) = report(&file, trust["ledger"]["fingerprint"].as_str().unwrap());
+    assert_eq!(
+        (report_of["verdict"].as_str(), code),
+        (Some("authentic_with_gaps"), Some(1)),
+        "{report_of:#}"
+    );
+    let gaps = report_of["tracks"][0]["gaps"].as_array().unwrap();
+    assert_eq!(gaps.len(), 1, "{report_of:#}");
+    let reasons: Vec<_> =
+        gaps[0]["reasons"].as_array().unwrap().iter().map(|reason| &reason["what"]).collect();
+    let words = format!("{reasons:?}");
+    assert!(words.contains("was stopped in order") && words.contains("started"), "{words}");
+}
