@@ -14,7 +14,8 @@ const here = fileURLToPath(new URL('.', import.meta.url))
 const root = realpathSync(join(here, '../..'))
 const out = resolve(process.argv[2] ?? join(here, 'dist'))
 const target = resolve(root, process.env.CARGO_TARGET_DIR ?? 'target')
-const toolchain = join(target, 'toolchain')
+// Set where an image is built a second time, in a folder without tools of its own.
+const toolchain = process.env.CANDOR_TOOLCHAIN ?? join(target, 'toolchain')
 const TRIPLE = 'wasm32-unknown-unknown'
 
 /** rustup's Rust where it has the target, else Debian's, which brings the library's source (docs/boards.md). */

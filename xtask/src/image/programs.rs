@@ -33,9 +33,10 @@ pub(super) fn build(
     has_media: bool,
 ) -> Result<Programs, Failure> {
     tool::run(
-        Command::new("make")
+        Toolchain::plain(&mut Command::new("make"))
             .args(["--no-print-directory", "ui"])
             .env_remove("MAKEFLAGS")
+            .env("CANDOR_TOOLCHAIN", &places.toolchain)
             .current_dir(&places.source),
     )?;
     Ok(Programs {

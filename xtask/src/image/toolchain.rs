@@ -163,7 +163,7 @@ impl Toolchain {
     }
 
     /// Without what the outer cargo and rustup told this program: it is about another compiler.
-    fn plain(command: &mut Command) -> &mut Command {
+    pub(super) fn plain(command: &mut Command) -> &mut Command {
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             let keep = ["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_HTTP_CAINFO", "CARGO_BUILD_JOBS"];
