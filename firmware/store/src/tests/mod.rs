@@ -25,5 +25,6 @@ mod playback;
 mod process;
 mod proofs;
 mod retention;
+mod retention_crash;
 mod roundtrip;
 mod unread;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use hal::{ByteCount, Clock, StreamKind, WallTime};
 
 use super::support::{Made, Source, Turned, assert_clean, keys, read_all, scratch, small, stream};
-use crate::faults::{FaultDisk, Loss, MemoryDisk, Operation};
+use crate::faults::{Fault, FaultDisk, Loss, MemoryDisk, Operation};
 use crate::segment::number;
 use crate::{Class, Reader, Retention, Store, list, rebuild_index};
 
@@ -362,4 +362,41 @@ fn for_how_long_footage_will_stay_is_known_after_an_hour() {
     let again = store.classes()[0].bytes_per_day.unwrap();
     assert!((a_day * 7 / 10..a_day * 13 / 10).contains(&again.0), "{again:?}");
     assert_eq!(store.status().max_bytes, ByteCount(2000 * SEGMENT));
+}
+
+#[test]
+fn a_commit_that_failed_does_not_come_back_when_the_one_that_took_its_place_expires() {
+    let (dir, clock) = (scratch(), Turned::new());
+    let disk = FaultDisk::new(Loss::Nothing);
+    let open = || {
+        let (disk, clock) = (Arc::new(disk.clone()), Arc::clone(&clock) as Arc<dyn Clock>);
+        let mut store = Store::open_on(disk, dir.path(), small(10), &keys(), clock).unwrap().0;
+        store.set_clock_trusted(true);
+        store.set_retention(Class::DEFAULT, rule(Some(1), 1));
+        store
+    };
+    let mut store = open();
+    let mut source = Source::new(stream(1, StreamKind::Main), 5, 2000);
+    source.feed(&mut store, 5);
+    // The file is made, its name synced, the commit written; then the sync fails, and another segment has it again.
+    disk.fail_at(disk.operations() + 3, Fault::SyncEio);
+    let report = store.commit().unwrap();
+    assert_eq!((report.failed, report.units), (1, 5));
+    let with_footage = || -> Vec<u64> {
+        let segments = list(dir.path()).unwrap().segments;
+        segments.iter().filter(|it| it.chunks > 0).map(|it| it.segment).collect()
+    };
+    assert_eq!(with_footage(), [2], "the first one is void");
+    clock.pass(2 * DAY);
+    store.commit().unwrap();
+    clock.pass(2 * DAY);
+    assert_eq!(store.commit().unwrap().expired, 1);
+    disk.cut_power();
+    drop(store);
+    disk.come_back();
+    let mut store = open();
+    assert_eq!(read_all(&Reader::open(dir.path(), &keys()).unwrap(), source.stream).len(), 0);
+    assert_eq!(with_footage(), [0; 0]);
+    store.commit().unwrap();
+    assert_clean(dir.path());
 }
