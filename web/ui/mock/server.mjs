@@ -30,6 +30,7 @@ let down = false
 let disks = null
 const settings = { name: 'Harbour office', time_zone: 'Europe/Berlin', rtsp_enabled: true, encrypt_new_disks: true }
 const RECOVERY_KEY = '4KQ7W-9M2XD-0TZ3H-VB8RC-N6YJ5-EGA1P-7SF4M-2XQ0T'
+const locks = [{ id: 1, channels: [1, 2], start: iso(STARTED - 7200e3), end: iso(STARTED - 6600e3), reason: 'bicycle theft', by: 'anna', at: iso(STARTED - 3600e3) }]
 const keys = [{ name: 'vlc-desk', created: iso(STARTED - 86400e3 * 3) }]
 const cameras = [
   { channel: 3, title: 'Gate', url: 'rtsp://192.0.2.31/stream1', user: 'admin', has_password: true, transport: 'tcp' },
@@ -263,6 +264,20 @@ async function api(request, answer, url) {
     Object.assign(channels[m[1] - 1], { title }, days === undefined ? {} : { keep_days: days || null })
     push('channels', channels)
     return json(answer, 200, channels[m[1] - 1])
+  }
+  if (is('GET', '/locks')) return json(answer, 200, locks)
+  if (is('POST', '/locks')) {
+    const input = await body(request)
+    if (Date.parse(input.end) - Date.parse(input.start) > 12 * 3600e3) return fail(answer, 409, 'too_much_locked', 'At most half of a disk can be locked, so that there is room to record. Lock less, or unlock something first.')
+    const lock = { id: Date.now(), channels: input.channels, start: iso(Date.parse(input.start) - 10e3), end: input.end, reason: input.reason, by: 'anna', at: iso(Date.now()) }
+    locks.push(lock)
+    return json(answer, 201, { lock, bytes: 134217728 })
+  }
+  if ((m = is('DELETE', /^\/locks\/(\d+)$/))) {
+    const at = locks.findIndex((one) => one.id === Number(m[1]))
+    if (at < 0) return fail(answer, 404, 'no_lock', 'There is no such lock any more.')
+    locks.splice(at, 1)
+    return json(answer, 204)
   }
   if (is('GET', '/cameras')) return json(answer, 200, cameras)
   if (is('POST', '/cameras')) {

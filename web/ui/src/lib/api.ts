@@ -2,6 +2,7 @@
 import type {
   Camera, CameraInput, Channel, Claimed, Ledger, NewStreamKey, Recording, RecorderState, Session, Settings, StreamKey, StreamKind, Timeline,
   Update,
+  Lock,
 } from './views'
 import { rfc3339 } from './time'
 
@@ -127,6 +128,12 @@ export const api = {
   logOut: () => call<void>('DELETE', '/session'),
 
   rename: (channel: number, title: string) => call<Channel>('PUT', `/channels/${channel}`, { title }),
+  locks: () => call<Lock[]>('GET', '/locks'),
+  /** Answers with the bytes that are kept for it and for no other lock. */
+  lock: (channels: number[], startMs: number, endMs: number, reason: string) =>
+    call<{ lock: Lock; bytes: number }>('POST', '/locks', { channels, start: rfc3339(startMs), end: rfc3339(endMs), reason }),
+  unlock: (id: number) => call<void>('DELETE', `/locks/${id}`),
+
   /** For how many days footage is kept; null: as long as there is room. */
   keep: (channel: number, title: string, days: number | null) =>
     call<Channel>('PUT', `/channels/${channel}`, { title, keep_days: days ?? 0 }),

@@ -100,6 +100,15 @@ export interface RoleStatus {
   note?: string | null
 }
 
+/** Footage that is not deleted until it is unlocked. */
+export interface Lock extends Span {
+  id: number
+  channels: number[]
+  reason: string
+  by: string
+  at: string
+}
+
 /** For how long the footage of channels with one number of days stays on a disk. */
 export interface Retention {
   /** Null: as long as there is room. */
