@@ -158,6 +158,10 @@ fn a_restart_is_a_gap_with_its_reason() {
         (Some("authentic_with_gaps"), Some(1)),
         "{report_of:#}"
     );
+    // What was there before the restart is sealed, and was in the ledger before the export.
+    let sealed = report_of["tracks"][0]["sealed_chunks"].as_u64().unwrap();
+    let all = report_of["tracks"][0]["chunks"].as_u64().unwrap();
+    assert!((2..all).contains(&sealed), "{report_of:#}");
     let gaps = report_of["tracks"][0]["gaps"].as_array().unwrap();
     assert_eq!(gaps.len(), 1, "{report_of:#}");
     let reasons: Vec<_> =

@@ -31,7 +31,7 @@ impl Seals {
             for (_, leaf) in &leaves {
                 bytes += leaf.len();
                 // Most are of another kind, and none is understood for nothing.
-                if contains(leaf, b"\"segment_sealed\"") {
+                if is_seal(leaf) {
                     seals.note(&Leaf::decode(leaf)?.event);
                 }
             }
@@ -52,6 +52,8 @@ impl Seals {
     }
 }
 
-fn contains(bytes: &[u8], what: &[u8]) -> bool {
-    bytes.windows(what.len()).any(|window| window == what)
+/// Whether a leaf may tell of a sealed segment, without understanding it.
+pub(crate) fn is_seal(leaf: &[u8]) -> bool {
+    let kind = b"\"segment_sealed\"";
+    leaf.windows(kind.len()).any(|window| window == kind)
 }

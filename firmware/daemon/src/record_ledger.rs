@@ -8,7 +8,7 @@
 //! - Recording never waits for the ledger for longer than one write; what cannot be written is kept, up to a bound, and then
 //!   counted.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use ledger::{
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::footage::LedgerHead;
-use crate::ledger_seals::Seals;
+use crate::ledger_seals::{Seals, is_seal};
 use crate::messages::{LedgerKey, LedgerSigned};
 
 /// What waits for a disk: a day of logins and views without one.
@@ -197,7 +197,8 @@ impl RecordLedger {
     }
 
     /// Writes down the event that `event` makes of the indexes of leaves, signs, and gives what proves that all of these are in the
-    /// ledger. The leaves are those of `around` that `explains` wants, at most [`MAX_LOOKED_AT`] of them looked at.
+    /// ledger. The leaves are those of `around` that `explains` wants, and those by which `sealed` segments were sealed; at most
+    /// [`MAX_LOOKED_AT`] are looked at.
     ///
     /// # Errors
     /// The ledger's; `NotFound` while there is none.
@@ -205,13 +206,14 @@ impl RecordLedger {
         &self,
         around: (WallTime, WallTime),
         explains: impl Fn(&Event) -> bool,
+        sealed: BTreeSet<(VolumeId, u64)>,
         event: impl FnOnce(Vec<u64>) -> Event,
     ) -> io::Result<Vouchers> {
         let mut state = self.state();
         // What waits may explain something, too.
         state.append(self.clock.mono())?;
         let reader = state.open.as_ref().ok_or_else(no_ledger)?.log.reader();
-        let leaves = leaves_of(reader, around, explains).map_err(io::Error::other)?;
+        let leaves = leaves_of(reader, around, explains, sealed).map_err(io::Error::other)?;
         let export = reader.size();
         state.wait_for_disk(Leaf { time: self.clock.wall(), event: event(leaves.clone()) });
         state.append(self.clock.mono())?;
@@ -325,30 +327,40 @@ fn no_ledger() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "there is no disk for the ledger now")
 }
 
-/// The indexes of leaves of these times. Times grow with the index but where the clock was set back: what was written while it
+/// The indexes of leaves of these times, and of those that seal a segment, which come later. Times grow with the index but where the clock was set back: what was written while it
 /// ran ahead may not be found.
 fn leaves_of(
     reader: &Reader,
     (from, to): (WallTime, WallTime),
     explains: impl Fn(&Event) -> bool,
+    mut sealed: BTreeSet<(VolumeId, u64)>,
 ) -> Result<Vec<u64>, LedgerError> {
     let (mut low, mut high) = (reader.first_kept(), reader.size());
     while low < high {
         let middle = low + (high - low) / 2;
         if Leaf::decode(&reader.leaf(middle)?)?.time < from { low = middle + 1 } else { high = middle }
     }
-    let mut found = Vec::new();
+    let (mut found, mut is_past) = (Vec::new(), false);
     for _ in 0..MAX_LOOKED_AT / MAX_BATCH {
         let leaves = reader.leaves(low, MAX_BATCH)?;
         let Some((last, _)) = leaves.last() else { break };
         low = last + 1;
         for (index, bytes) in leaves {
-            let leaf = Leaf::decode(&bytes)?;
-            if leaf.time > to {
-                return Ok(found);
+            // Behind `to` there may be many, and few are understood for something.
+            if is_past && !is_seal(&bytes) {
+                continue;
             }
-            if explains(&leaf.event) {
+            let leaf = Leaf::decode(&bytes)?;
+            is_past |= leaf.time > to;
+            let is_wanted = match &leaf.event {
+                Event::SegmentSealed { volume, segment, .. } => sealed.remove(&(*volume, *segment)),
+                event => !is_past && explains(event),
+            };
+            if is_wanted {
                 found.push(index);
+            }
+            if is_past && sealed.is_empty() {
+                return Ok(found);
             }
         }
     }

@@ -30,7 +30,7 @@ pub(crate) struct By<'a> {
 pub(crate) fn prove(movie: Movie, file: &FileOf, by: &By<'_>, ledger: &RecordLedger) -> io::Result<Movie> {
     let mut manifest = movie.manifest().ok_or_else(|| io::Error::other("the file is not of whole chunks"))?;
     let around = (file.start.offset_micros(-AROUND_MICROS), file.end.offset_micros(AROUND_MICROS));
-    let vouchers = ledger.vouch(around, explains, |leaves| {
+    let vouchers = ledger.vouch(around, explains, movie.sealed_segments(), |leaves| {
         manifest.leaves = leaves;
         let heads = manifest.tracks.iter().filter_map(|track| {
             let last = track.runs.last()?;

@@ -7,7 +7,7 @@
 //! - The same footage gives the same bytes.
 //! - Every byte of a sample was verified with its chunk before it leaves.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -262,6 +262,13 @@ impl Movie {
         })
     }
 
+    /// The sealed segments whose chunks are in the file: a ledger may vouch for them. Empty unless it was planned as
+    /// [`Cut::Chunks`].
+    #[must_use]
+    pub fn sealed_segments(&self) -> BTreeSet<(ledger::VolumeId, u64)> {
+        self.vouched.iter().flatten().filter_map(|vouched| vouched.sealed_segment(&self.reader)).collect()
+    }
+
     /// The same file with its proof behind it; `leaves` are the records of all leaves of the proof.
     #[must_use]
     pub fn with_proof(mut self, proof: &Proof, leaves: &[u8]) -> Self {
@@ -480,8 +487,9 @@ impl Plan<'_> {
                 pieces: std::mem::take(&mut planned.pieces),
             })
             .collect();
-        let vouched: Vec<Vec<Vouched>> =
+        let mut vouched: Vec<Vec<Vouched>> =
             tracks.iter_mut().map(|planned| std::mem::take(&mut planned.vouched)).collect();
+        vouched.iter_mut().try_for_each(|list| Vouched::complete(list, reader))?;
         let in_movie = |wall: WallTime| ticks(wall.micros_since(start));
         let boxes: Vec<_> = tracks
             .into_iter()

@@ -12,7 +12,7 @@ use crate::error::{ErrorKind, StoreError};
 use crate::lane::Selected;
 use crate::reader::Reader;
 
-/// Consecutive chunks of one stream in one segment.
+/// Consecutive chunks of one stream in one segment, and those behind them up to the last that was sealed with them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Vouched {
     volume: usize,
@@ -20,6 +20,9 @@ pub(crate) struct Vouched {
     stream: StreamId,
     first_sequence: u64,
     chunks: u32,
+    /// Chunks behind these whose headers lead to the one that the ledger knows: none while the segment is written.
+    trailing: u32,
+    is_sealed: bool,
     /// Of all their headers.
     pub(crate) bytes: u64,
     /// SHA-256 of the last header.
@@ -34,13 +37,51 @@ impl Vouched {
             stream: chunk.header.stream,
             first_sequence: chunk.entry.sequence,
             chunks: 1,
+            trailing: 0,
+            is_sealed: false,
             bytes: u64::from(chunk.entry.header_bytes),
             head: chunk.entry.hash,
         }
     }
 
     fn next_sequence(&self) -> u64 {
-        self.first_sequence + u64::from(self.chunks)
+        self.first_sequence + u64::from(self.chunks) + u64::from(self.trailing)
+    }
+
+    /// Whether the chain of headers goes on in `next`.
+    fn leads_to(&self, next: &Self) -> bool {
+        self.volume == next.volume && self.next_sequence() == next.first_sequence
+    }
+
+    /// Finds out which segments are sealed, and adds what leads from the last chunks to the ends of theirs.
+    ///
+    /// # Errors
+    /// `Recycled` when newer footage has taken a place, `Damaged`, `Io`.
+    pub(crate) fn complete(list: &mut [Self], reader: &Reader) -> Result<(), StoreError> {
+        for index in 0..list.len() {
+            let goes_on = list.get(index + 1).is_some_and(|next| list[index].leads_to(next));
+            let vouched = &mut list[index];
+            let Some(contents) = reader.volumes[vouched.volume].sealed_contents(vouched.segment)? else {
+                continue;
+            };
+            vouched.is_sealed = true;
+            if goes_on {
+                continue;
+            }
+            for (entry, encoded) in contents.iter() {
+                if entry.stream == vouched.stream && entry.sequence == vouched.next_sequence() {
+                    vouched.trailing += 1;
+                    vouched.bytes += encoded.len() as u64;
+                    vouched.head = entry.hash;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The segment, where it is sealed: its volume's identity and its number.
+    pub(crate) fn sealed_segment(&self, reader: &Reader) -> Option<(ledger::VolumeId, u64)> {
+        self.is_sealed.then(|| (ledger::Hex(reader.volumes[self.volume].volume.id), self.segment))
     }
 
     /// Adds a chunk of the same stream to a list of them.
@@ -92,6 +133,7 @@ pub(crate) fn proof_track(reader: &Reader, id: u32, stream: StreamId, list: &[Vo
         match runs.last_mut() {
             Some(run) if run.volume == volume && run.last_sequence() + 1 == vouched.first_sequence => {
                 run.chunks += vouched.chunks;
+                run.trailing = vouched.trailing;
                 run.header_bytes += vouched.bytes;
                 run.head = vouched.head;
             }
@@ -99,7 +141,7 @@ pub(crate) fn proof_track(reader: &Reader, id: u32, stream: StreamId, list: &[Vo
                 volume,
                 first_sequence: vouched.first_sequence,
                 chunks: vouched.chunks,
-                trailing: 0,
+                trailing: vouched.trailing,
                 header_bytes: vouched.bytes,
                 head: vouched.head,
             }),

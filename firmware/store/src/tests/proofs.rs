@@ -83,6 +83,13 @@ fn a_movie_of_whole_chunks_can_be_proven() {
     let report = verdict(&bytes, &key);
     assert_eq!(report.verdict, Verdict::AuthenticAndComplete, "{report}");
     assert_eq!(report.tracks.len(), 2);
+    // Headers lead on to the end of the last segment, which a ledger would vouch for.
+    let channels = vec![MovieChannel { channel: stream(1, StreamKind::Main).channel, name: String::new() }];
+    let request = MovieRequest { channels, start: made[33].wall, end: made[257].wall, cut: Cut::Chunks };
+    let movie = Movie::plan_all(&reader, &request).unwrap();
+    let manifest = movie.manifest().unwrap();
+    assert!(manifest.tracks.iter().any(|track| track.runs.last().unwrap().trailing > 0), "{manifest:?}");
+    assert!(movie.sealed_segments().len() > 1, "{:?}", movie.sealed_segments());
 
     // A bit anywhere, every 4099 bytes and in each of the last, is noticed.
     let far = (0..bytes.len()).step_by(4_099);
