@@ -5,7 +5,7 @@ use std::fs;
 use serde::Serialize;
 
 use crate::workspace::{Failure, target};
-use crate::{bench_record, bench_store};
+use crate::{bench_index, bench_record, bench_store};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -16,6 +16,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    /// The index of a full 4 TB volume: opening it, and what a timeline asks of a year of 16 channels
+    Index(bench_index::Args),
     /// Sixteen simulated channels of 4 Mbit/s to disk, beside ffmpeg recording the same streams
     Record(bench_record::Args),
     /// The store alone, beside a loop that only writes and syncs, and beside ffmpeg
@@ -25,6 +27,7 @@ enum What {
 /// Measures, prints, and keeps the figures.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     match &args.what {
+        What::Index(args) => keep("index", &bench_index::run(args)?),
         What::Record(args) => keep("record", &bench_record::run(args)?),
         What::Store(args) => bench_store::run(args)?.map_or(Ok(()), |figures| keep("store", &figures)),
     }

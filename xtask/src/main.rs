@@ -3,6 +3,7 @@
 //! This file turns a command into a call and an error into an exit code.
 
 mod bench;
+mod bench_index;
 mod bench_record;
 mod bench_store;
 mod bench_store_case;

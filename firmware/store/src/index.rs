@@ -301,7 +301,23 @@ impl Index {
         work(&self.db).map_err(|error| failed(&self.path, &error))
     }
 
+    /// Does many things in one transaction.
+    pub(crate) fn batch<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.run(|db| db.execute_batch("BEGIN IMMEDIATE"))?;
+        let done = work(self);
+        let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = self.run(|db| db.execute_batch(end));
+        done.and_then(|done| ended.map(|()| done))
+    }
+
     fn write<T>(&mut self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        if !self.db.is_autocommit() {
+            // In a batch.
+            return self.run(work);
+        }
         let done = self.db.transaction().and_then(|transaction| {
             let done = work(&transaction)?;
             transaction.commit()?;

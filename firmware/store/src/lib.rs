@@ -51,6 +51,7 @@ mod scan;
 mod scrub;
 mod segment;
 mod select;
+pub mod simulate;
 mod spans;
 mod store;
 mod stretch;

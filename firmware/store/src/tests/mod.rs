@@ -21,6 +21,7 @@ mod inventory;
 mod killed;
 mod limits;
 mod locks;
+mod opening;
 mod playback;
 mod process;
 mod proofs;
