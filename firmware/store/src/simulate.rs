@@ -1,4 +1,4 @@
-//! A volume as large as years of recording make it, without the footage: for measuring.
+//! A volume as years of recording make it, without footage: for measuring.
 //!
 //! Its segment files are sparse and its index tells of footage that nobody recorded. Does not belong here: what is
 //! measured (`cargo xtask bench index`), volumes with footage.
