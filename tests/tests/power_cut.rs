@@ -10,7 +10,7 @@ use tests::{
 };
 
 /// Of an update, on each layout: each kind of operation, and the steps of the state log.
-const POINTS: usize = 8;
+const POINTS: usize = 6;
 /// QEMU's names for what its chip does, and which one is cut.
 const KILLS: [(&str, usize); 2] = [("pflash_write_block_erase", 3), ("pflash_write_block_flush", 500)];
 /// While recording.
