@@ -181,7 +181,8 @@ impl Sweep {
     /// update. The last operation that it still did is then torn. Returns what that was.
     ///
     /// # Errors
-    /// As [`Sweep::try_point`], and when the board does not get so far.
+    /// When the board does not come back by itself, has lost a setting or its identity, runs neither version, records not, or
+    /// does not get so far.
     pub fn kill(&self, event: &'static str, count: usize, dir: &Path) -> Result<(String, Verdict), String> {
         let mut board = Board::of(self.layout, &self.base);
         board.machine().traced.push(event);
