@@ -111,10 +111,6 @@ pub(crate) struct LedgerHead {
     pub(crate) checkpoint: String,
     /// Leaves, those behind the checkpoint included.
     pub(crate) size: u64,
-    /// The root of all of them, hexadecimal.
-    pub(crate) root: String,
-    /// When the checkpoint was signed; unknown for one of an earlier life.
-    pub(crate) signed: Option<WallTime>,
 }
 
 /// One channel's footage.

@@ -12,8 +12,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hal::{ChannelId, StreamId, StreamKind, WallTime};
-use recorder::StoreDesk;
+use hal::{ChannelId, StreamId, WallTime};
+use recorder::{RECORDED_KINDS, StoreDesk};
 use serde::{Deserialize, Serialize};
 use store::{ErrorKind, Lock, Store, StoreError};
 
@@ -21,8 +21,6 @@ use store::{ErrorKind, Lock, Store, StoreError};
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// A lock begins so long before what was asked for: the first picture needs the keyframe before it.
 const LEAD_MICROS: i64 = 10_000_000;
-/// What is recorded of a channel.
-const KINDS: [StreamKind; 2] = [StreamKind::Main, StreamKind::Audio];
 
 /// A lock as people see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,8 +125,10 @@ impl FootageLocks {
         let id = u64::try_from(at.as_unix_micros()).unwrap_or_default().max(next);
         let LockWish { channels, start, end, reason, by } = wish;
         let channels: BTreeSet<ChannelId> = channels.into_iter().collect();
-        let streams: Vec<StreamId> =
-            channels.into_iter().flat_map(|channel| KINDS.map(|kind| StreamId::new(channel, kind))).collect();
+        let streams: Vec<StreamId> = channels
+            .into_iter()
+            .flat_map(|channel| RECORDED_KINDS.map(|kind| StreamId::new(channel, kind)))
+            .collect();
         let from = start.offset_micros(-LEAD_MICROS);
         let locked = self.ask(move |store| {
             // An end before the beginning is none before the lead is added, too.

@@ -2,13 +2,11 @@
 //!
 //! Does not belong here: which class a number of days has (`settings::keep_days`), forgetting footage (crate `store`).
 
-use hal::{ChannelId, StreamId, StreamKind};
+use hal::{ChannelId, StreamId};
+use recorder::RECORDED_KINDS;
 use store::{Class, Retention, Store};
 
 use crate::settings::{Channel, class_of, most_days};
-
-/// What is recorded of a channel.
-const KINDS: [StreamKind; 2] = [StreamKind::Main, StreamKind::Audio];
 
 /// The rules of all classes, and the class of each channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +36,7 @@ impl Keeping {
             store.set_retention(*class, *rule);
         }
         for (channel, class) in &self.channels {
-            for kind in KINDS {
+            for kind in RECORDED_KINDS {
                 store.set_class(StreamId::new(*channel, kind), *class);
             }
         }

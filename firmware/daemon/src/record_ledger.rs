@@ -236,15 +236,13 @@ impl RecordLedger {
     /// How far it is.
     pub(crate) fn head(&self) -> LedgerHead {
         let state = self.state();
-        let Some(Open { log, signer, signed, .. }) = &state.open else { return LedgerHead::default() };
+        let Some(Open { log, signer, .. }) = &state.open else { return LedgerHead::default() };
         LedgerHead {
             origin: signer.verifier().name().to_owned(),
             key: signer.verifier().to_string(),
             fingerprint: Fingerprint::of(signer.verifier()).to_string(),
             checkpoint: log.reader().last_checkpoint().to_string(),
             size: log.reader().size(),
-            root: log.reader().root().to_string(),
-            signed: *signed,
         }
     }
 

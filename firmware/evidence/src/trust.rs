@@ -15,9 +15,6 @@ use crate::layout::sha256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint([u8; 16]);
 
-/// The signature type of a recorder's key (C2SP signed-note).
-const ED25519: u8 = 1;
-
 /// What the caller knows of the recorder's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trusted {
@@ -38,10 +35,8 @@ impl Fingerprint {
     /// Of a key.
     #[must_use]
     pub fn of(key: &VerifierKey) -> Self {
-        let mut kind_and_key = [ED25519; 33];
-        kind_and_key[1..].copy_from_slice(key.public());
         let mut bytes = [0; 16];
-        bytes.copy_from_slice(&sha256(&kind_and_key)[..16]);
+        bytes.copy_from_slice(&sha256(&key.material())[..16]);
         Self(bytes)
     }
 }
@@ -76,7 +71,7 @@ impl FromStr for Trusted {
 impl Trusted {
     pub(crate) fn is(&self, key: &VerifierKey) -> bool {
         match self {
-            Self::Key(trusted) => (trusted.kind(), trusted.public()) == (key.kind(), key.public()),
+            Self::Key(trusted) => trusted.material() == key.material(),
             Self::Fingerprint(trusted) => *trusted == Fingerprint::of(key),
         }
     }

@@ -74,8 +74,16 @@ impl VerifierKey {
     /// The number that, with the name, says in a signature line whose it is. No secret and no proof.
     #[must_use]
     pub fn id(&self) -> u32 {
-        let hash = crypto::sha256(&[self.name.as_bytes(), b"\n", &[self.kind.code()], &self.public]);
+        let hash = crypto::sha256(&[self.name.as_bytes(), b"\n", &self.material()]);
         u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+    }
+
+    /// Type and key: what its text has in base64.
+    #[must_use]
+    pub fn material(&self) -> [u8; 33] {
+        let mut material = [self.kind.code(); 33];
+        material[1..].copy_from_slice(&self.public);
+        material
     }
 
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
@@ -85,9 +93,7 @@ impl VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut material = vec![self.kind.code()];
-        material.extend(self.public);
-        write!(f, "{}+{:08x}+{}", self.name, self.id(), BASE64.encode(&material))
+        write!(f, "{}+{:08x}+{}", self.name, self.id(), BASE64.encode(&self.material()))
     }
 }
 

@@ -17,7 +17,7 @@ mod status;
 pub use assign::{Candidate, Channels, assign};
 pub use desk::StoreDesk;
 pub use loss::{Loss, LossCause, Losses};
-pub use recorder::{ChannelChoice, Recorder};
+pub use recorder::{ChannelChoice, RECORDED_KINDS, Recorder};
 pub use status::{RecorderStatus, StatusHandle, StopFlag, StreamStatus};
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ const NOT_BEFORE: WallTime = WallTime::from_unix_micros(1_735_689_600_000_000);
 const MAX_DAMAGES: usize = 16;
 
 /// What is recorded of a channel.
-const KINDS: [StreamKind; 2] = [StreamKind::Main, StreamKind::Audio];
+pub const RECORDED_KINDS: [StreamKind; 2] = [StreamKind::Main, StreamKind::Audio];
 
 /// The channels that a recorder takes, changed while it runs; cheap to clone.
 ///
@@ -208,7 +208,7 @@ impl Recorder {
         (1..=MAX_CHANNELS)
             .filter_map(ChannelId::new)
             .filter(|channel| choice.as_ref().is_none_or(|choice| choice.contains(channel)))
-            .flat_map(|channel| KINDS.map(|kind| StreamId::new(channel, kind)))
+            .flat_map(|channel| RECORDED_KINDS.map(|kind| StreamId::new(channel, kind)))
             .filter(|stream| there.contains(&ring_path(&self.bus_dir, *stream)))
             .collect()
     }

@@ -191,11 +191,9 @@ impl Catalog {
         Some(StoreError::new(*kind, &self.volume.path(segment), Some(entry.offset), what.as_str()))
     }
 
-    /// The same of a segment that will never change; `None` while it is written.
-    pub(crate) fn sealed_contents(&self, segment: u64) -> Result<Option<Arc<Contents>>, StoreError> {
-        let mut known = self.known();
-        let sealed = known.index.segment(segment)?.is_some_and(|row| row.state == State::Sealed);
-        if sealed { known.contents(&self.volume, segment).map(Some) } else { Ok(None) }
+    /// Whether a segment will never change.
+    pub(crate) fn is_sealed(&self, segment: u64) -> Result<bool, StoreError> {
+        Ok(self.known().index.segment(segment)?.is_some_and(|row| row.state == State::Sealed))
     }
 
     /// Where the chunks of a segment are.

@@ -213,12 +213,23 @@ impl Index {
 
     /// Replaces everything known of a segment.
     pub(crate) fn close(&mut self, row: SegmentRow, runs: &[SegmentRun]) -> Result<(), StoreError> {
+        self.close_all([(row, runs)])
+    }
+
+    /// Replaces everything known of several, in one transaction.
+    pub(crate) fn close_all<R: AsRef<[SegmentRun]>>(
+        &mut self,
+        segments: impl IntoIterator<Item = (SegmentRow, R)>,
+    ) -> Result<(), StoreError> {
         self.write(|db| {
             let mut changes = Changes::default();
-            delete(db, row.segment, &mut changes)?;
-            upsert(db, row)?;
-            rows::insert(db, row.segment, runs)?;
-            runs.iter().try_for_each(|run| changes.add(db, run))?;
+            for (row, runs) in segments {
+                let runs = runs.as_ref();
+                delete(db, row.segment, &mut changes)?;
+                upsert(db, row)?;
+                rows::insert(db, row.segment, runs)?;
+                runs.iter().try_for_each(|run| changes.add(db, run))?;
+            }
             changes.finish(db)
         })
     }
@@ -301,23 +312,7 @@ impl Index {
         work(&self.db).map_err(|error| failed(&self.path, &error))
     }
 
-    /// Does many things in one transaction.
-    pub(crate) fn batch<T>(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.run(|db| db.execute_batch("BEGIN IMMEDIATE"))?;
-        let done = work(self);
-        let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        let ended = self.run(|db| db.execute_batch(end));
-        done.and_then(|done| ended.map(|()| done))
-    }
-
     fn write<T>(&mut self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        if !self.db.is_autocommit() {
-            // In a batch.
-            return self.run(work);
-        }
         let done = self.db.transaction().and_then(|transaction| {
             let done = work(&transaction)?;
             transaction.commit()?;

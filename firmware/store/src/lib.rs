@@ -34,6 +34,7 @@ mod lane;
 mod layout;
 mod locks;
 mod movie;
+mod noise;
 mod pins;
 mod pool;
 mod random;

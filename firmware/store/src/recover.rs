@@ -31,7 +31,7 @@ use crate::volume::{Probe, Volume};
 const VERIFY_NEWEST: usize = 4;
 
 /// Before any segment.
-const NEVER: WallTime = WallTime::from_unix_micros(i64::MIN);
+const BEFORE_ALL: WallTime = WallTime::from_unix_micros(i64::MIN);
 
 /// What opening a volume found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -158,7 +158,7 @@ impl<'a> Recovery<'a> {
             free: Vec::new(),
             resume: BTreeMap::new(),
             next_commit: BTreeMap::new(),
-            calendar: NEVER,
+            calendar: BEFORE_ALL,
             report,
         })
     }
@@ -189,7 +189,7 @@ impl<'a> Recovery<'a> {
             next_commit: self.next_commit,
             streams,
             unread: self.unread,
-            calendar: (self.calendar != NEVER).then_some(self.calendar),
+            calendar: (self.calendar != BEFORE_ALL).then_some(self.calendar),
             report: self.report,
         })
     }

@@ -19,6 +19,7 @@ use crate::error::StoreError;
 use crate::index::{Index, SegmentRow, State};
 use crate::keys::Keys;
 use crate::layout::BLOCK_BYTES;
+use crate::noise::noise;
 use crate::retention::Class;
 use crate::runs::{DAY_MICROS, MAX_ROW_MICROS, SegmentRun, day_of};
 use crate::segment::{Contents, SegmentHeader, encode_footer};
@@ -100,23 +101,8 @@ impl Simulation {
         let mut index = Index::open(&volume.index_path())?;
         let mut state: Vec<(u64, WallTime)> = vec![(1, self.start); self.streams.len()];
         for first in (1..=self.segments).step_by(BATCH_SEGMENTS as usize) {
-            index.batch(|index| {
-                for segment in first..(first + BATCH_SEGMENTS).min(self.segments + 1) {
-                    let runs = self.runs(segment, &mut state);
-                    let (begun, closed) = (self.begins(segment), self.begins(segment + 1));
-                    let row = SegmentRow {
-                        segment,
-                        state: State::Sealed,
-                        committed_bytes: BLOCK_BYTES,
-                        class: Class::default(),
-                        begun,
-                        closed,
-                        newest: closed,
-                    };
-                    index.close(row, &runs)?;
-                }
-                Ok(())
-            })?;
+            let batch = first..(first + BATCH_SEGMENTS).min(self.segments + 1);
+            index.close_all(batch.map(|segment| (self.row(segment), self.runs(segment, &mut state))))?;
         }
         for segment in 1..=self.segments {
             let path = volume.path(segment);
@@ -124,6 +110,19 @@ impl Simulation {
                 .map_err(|error| StoreError::io(&path, None, "cannot be made", error))?;
         }
         index.count()
+    }
+
+    fn row(&self, segment: u64) -> SegmentRow {
+        let (begun, closed) = (self.begins(segment), self.begins(segment + 1));
+        SegmentRow {
+            segment,
+            state: State::Sealed,
+            committed_bytes: BLOCK_BYTES,
+            class: Class::default(),
+            begun,
+            closed,
+            newest: closed,
+        }
     }
 
     fn file(&self, volume: &Volume, segment: u64, path: &Path) -> io::Result<()> {
@@ -221,12 +220,4 @@ pub fn index_bytes(dir: &Path) -> Result<ByteCount, StoreError> {
     let path = dir.join("index.db");
     let metadata = fs::metadata(&path).map_err(|error| StoreError::io(&path, None, "has no size", error))?;
     Ok(ByteCount(metadata.len()))
-}
-
-/// splitmix64.
-fn noise(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

@@ -61,14 +61,12 @@ impl Vouched {
         for index in 0..list.len() {
             let goes_on = list.get(index + 1).is_some_and(|next| list[index].leads_to(next));
             let vouched = &mut list[index];
-            let Some(contents) = reader.volumes[vouched.volume].sealed_contents(vouched.segment)? else {
-                continue;
-            };
-            vouched.is_sealed = true;
-            if goes_on {
+            let catalog = &reader.volumes[vouched.volume];
+            vouched.is_sealed = catalog.is_sealed(vouched.segment)?;
+            if goes_on || !vouched.is_sealed {
                 continue;
             }
-            for (entry, encoded) in contents.iter() {
+            for (entry, encoded) in catalog.contents(vouched.segment)?.iter() {
                 if entry.stream == vouched.stream && entry.sequence == vouched.next_sequence() {
                     vouched.trailing += 1;
                     vouched.bytes += encoded.len() as u64;

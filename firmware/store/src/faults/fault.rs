@@ -2,6 +2,8 @@
 //!
 //! Does not belong here: making it happen (`machine`).
 
+use crate::noise::noise;
+
 /// What an operation does instead of working.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -56,12 +58,7 @@ impl Loss {
     }
 }
 
-/// The same number for the same three (splitmix64): the sequence must be the same everywhere, nothing else matters.
+/// The same number for the same three.
 pub(super) fn dice(seed: u64, a: u64, b: u64) -> u64 {
-    [a, b].into_iter().fold(seed, |state, number| {
-        let mut z = (state ^ number).wrapping_add(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    })
+    [a, b].into_iter().fold(seed, |state, number| noise(state ^ number))
 }

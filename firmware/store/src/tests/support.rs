@@ -9,6 +9,7 @@ use hal::{
     StreamId, StreamKind, VideoCodec, WallTime,
 };
 
+pub(crate) use crate::noise::noise;
 use crate::{Cipher, DeviceKey, Keys, Reader, Store, StoreOptions, StoredUnit};
 
 /// 2026-11-20T10:00:00Z.
@@ -191,14 +192,6 @@ impl Source {
             })
             .collect()
     }
-}
-
-/// splitmix64.
-pub(crate) fn noise(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// Everything that a reader tells of a stream.
