@@ -2,15 +2,12 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use common::Recorder;
 use common::footage::Clip;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use common::gst::{self, Branch};
 
 /// Runs a player; it must end by itself with success and say nothing on `stderr`.
 fn silent(command: &mut Command) {
@@ -93,41 +90,19 @@ fn ffprobe_names_both_tracks() {
     }
 }
 
-/// Runs gst-launch until both sinks have what they want; then it is ended from outside, because at its own end it
-/// interrupts its own PAUSE, which it reports in several ways and now and then waits for.
-fn until_end_of_stream(command: &mut Command, transport: &str) {
-    let mut player = command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().unwrap();
-    let lines = BufReader::new(player.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let (before, ended): (Vec<String>, bool) = lines.fold((Vec::new(), false), |(mut said, ended), line| {
-        let end = line.contains("Got EOS from element");
-        if end {
-            kill(Pid::from_raw(-player.id().cast_signed()), Signal::SIGKILL).unwrap();
-        }
-        said.push(line);
-        (said, ended || end)
-    });
-    let output = player.wait_with_output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    let errors: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    assert!(ended && errors.is_empty(), "{transport}: {before:#?}\n{errors:#?}");
-}
-
 #[test]
 fn gstreamer_plays() {
     let recorder = street();
+    let branches = [
+        Branch {
+            media: "video",
+            elements: "rtph264depay ! h264parse ! avdec_h264",
+            buffers: 12 * play_sec(),
+        },
+        Branch { media: "audio", elements: "rtpmp4gdepay ! aacparse ! avdec_aac", buffers: 44 * play_sec() },
+    ];
     for transport in ["tcp", "udp"] {
-        let mut command = Command::new("timeout");
-        command.args(["60", "gst-launch-1.0", "rtspsrc", "name=s"]);
-        command.arg(format!("location=rtsp://{}/ch1/main", recorder.address));
-        command.arg(format!("protocols={transport}"));
-        command.args([&format!("user-id={}", common::USER), &format!("user-pw={}", common::KEY)]);
-        // Both sinks end by themselves, in real time.
-        command.args("s. ! application/x-rtp,media=video ! rtph264depay ! h264parse ! avdec_h264".split(' '));
-        command.args(format!("! fakesink sync=true num-buffers={}", 12 * play_sec()).split(' '));
-        command.args("s. ! application/x-rtp,media=audio ! rtpmp4gdepay ! aacparse ! avdec_aac".split(' '));
-        command.args(format!("! fakesink sync=true num-buffers={}", 44 * play_sec()).split(' '));
-        command.env("GST_DEBUG", "1").env("GST_DEBUG_NO_COLOR", "1");
-        until_end_of_stream(&mut command, transport);
+        gst::play(&format!("rtsp://{}/ch1/main", recorder.address), transport, &branches);
         recorder.wait_until(Duration::from_secs(10), "it left", || recorder.watching() == 0);
     }
     assert_eq!(recorder.gate.seen.lock().unwrap().len(), 2, "both played");
