@@ -14,7 +14,9 @@ demo:
 test:
 	@xtask/install.sh test
 	@$(MAKE) --no-print-directory ui
-	@cargo xtask test
+	@echo "==> the programs and their tests"
+	@cargo build --locked --workspace --all-targets
+	@"$${CARGO_TARGET_DIR:-target}/debug/xtask" test
 
 # The board, and megabytes of its flash: 16 or 64.
 BOARD ?= virt-a7

@@ -7,8 +7,8 @@ use clap::ValueEnum;
 use crate::steps::run as step;
 use crate::workspace::Failure;
 
-/// Makes the image that these tests, and those of `cargo xtask test`, run.
-pub(crate) const TEST_IMAGE: &[&str] = &["xtask", "image", "--board", "virt-a7", "--agent"];
+/// The words for this program that make the image that these tests, and those of `make test`, run.
+pub(crate) const TEST_IMAGE: &[&str] = &["image", "--board", "virt-a7", "--agent"];
 
 /// Options of the sweep.
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if let Some(flushes) = &flushes {
         words.extend(["--flushes", flushes]);
     }
-    step("cargo", TEST_IMAGE, &[])?;
+    step("cargo", &[&["xtask"], TEST_IMAGE].concat(), &[])?;
     step("cargo", &["build", "--locked", "-p", "candor", "-p", "tests", "--bins"], &[])?;
     let mut command = vec!["run", "--locked", "--quiet", "-p", "tests", "--bin", "torture", "--"];
     command.extend(words);
