@@ -38,7 +38,7 @@ function compile() {
   const cargoHome = process.env.CARGO_HOME ?? join(homedir(), '.cargo')
   // No path of this machine in it. Of several that match, the last counts.
   const mapped = [[cargoHome, '/cargo'], ['/usr/lib/rustlib/src/rust', '/rust'], [root, '/candor']]
-  const flags = mapped.map(([from, to]) => `--remap-path-prefix=${from}=${to}`)
+  const remap = mapped.map(([from, to]) => `--remap-path-prefix=${from}=${to}`)
   execFileSync(
     'cargo',
     ['zigbuild', '--locked', '--quiet', '--package', 'verify-page', '--target', TRIPLE, '--profile', 'wasm', ...args],
@@ -50,14 +50,18 @@ function compile() {
         ...env,
         PATH: [join(toolchain, 'venv/bin'), ...path, process.env.PATH].join(':'),
         CARGO_TARGET_DIR: target,
-        CARGO_ENCODED_RUSTFLAGS: flags.join('\u001f'),
+        CARGO_ENCODED_RUSTFLAGS: '',
+        RUSTC_WRAPPER: join(root, 'xtask/rustc-remapped.sh'),
+        CANDOR_REMAP: remap.join('\u001f'),
         ZIG_GLOBAL_CACHE_DIR: join(toolchain, 'zig-cache'),
         ZIG_LOCAL_CACHE_DIR: join(toolchain, 'zig-cache'),
         CARGO_ZIGBUILD_CACHE_DIR: join(toolchain, 'zigbuild'),
       },
     },
   )
-  return readFileSync(join(target, TRIPLE, 'wasm/verify_page.wasm'))
+  const module = readFileSync(join(target, TRIPLE, 'wasm/verify_page.wasm'))
+  if (module.includes(root)) throw new Error(`the module has the name of the folder ${root} in it`)
+  return module
 }
 
 const read = (name) => readFileSync(join(here, name), 'utf8')

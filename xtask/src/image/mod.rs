@@ -23,6 +23,7 @@ mod ram;
 mod reproduce;
 mod root;
 mod sbom;
+mod seed;
 mod sizes;
 mod source;
 mod stage;

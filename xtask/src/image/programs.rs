@@ -1,6 +1,7 @@
 //! The programs of an image, cross-compiled.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::audit;
@@ -58,5 +59,21 @@ fn program(places: &Places, source: &Source, toolchain: &Toolchain, name: &str) 
     ]))?;
     let path = places.cross.join(TARGET).join("board").join(name);
     audit::check(&path, name)?;
+    names_no_folder(&path, places)?;
     Ok(path)
+}
+
+/// Fails when a program has the name of the folder that it was built from.
+fn names_no_folder(program: &Path, places: &Places) -> Result<(), Failure> {
+    let folder = places.source.as_os_str().as_encoded_bytes();
+    let bytes = fs::read(program)?;
+    if memchr::memmem::find(&bytes, folder).is_some() {
+        return Err(format!(
+            "{}: has the name of the folder {} in it",
+            program.display(),
+            places.source.display()
+        )
+        .into());
+    }
+    Ok(())
 }

@@ -1,18 +1,17 @@
 //! The same source in another folder makes the same image, byte for byte.
 //!
 //! What is compared was built by another cargo run from a copy of the files, with its own build folder. Tools, the
-//! kernel and the keys are shared: they are inputs, and made before. The two builds run beside each other: what takes
-//! long in each, linking, has use for one core only.
+//! kernel, the keys and other people's crates are shared: they are inputs, and made before.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::thread;
 
 use super::compose::{Image, LAYOUTS, build, shared_kernel};
 use super::places::Places;
 use super::source::{Source, git_in};
-use super::{keys, tool, toolchain};
+use super::toolchain::TARGET;
+use super::{keys, seed, tool, toolchain};
 use crate::workspace::{self, Failure};
 
 /// Longer than the checkout's own name is likely to be: a path that slipped into a program would move everything.
@@ -26,14 +25,10 @@ pub(super) fn run(places: &Places, source: &Source, name: &str, agent: bool) -> 
     toolchain::install()?;
     shared_kernel(places)?;
     keys::open(&places.keys, source)?;
+    let first = build(places, source, name, agent)?;
     let again = places.again(&copy);
-    let (first, second) = thread::scope(|scope| {
-        // As text: failures cannot go from thread to thread.
-        let second = scope.spawn(|| build(&again, source, name, agent).map_err(|error| error.to_string()));
-        (build(places, source, name, agent), second.join())
-    });
-    let first = first?;
-    let second = second.map_err(|_| "the second build panicked")??;
+    share_crates(places, &again)?;
+    let second = build(&again, source, name, agent)?;
     let mut pairs = vec![
         (first.bundle.clone(), second.bundle.clone()),
         (first.places.root(), second.places.root()),
@@ -59,6 +54,28 @@ pub(super) fn run(places: &Places, source: &Source, name: &str, agent: bool) -> 
         }
     }
     Err(format!("two builds of the same source differ:\n{}", differing.join("\n")).into())
+}
+
+/// For the programs and for the verify page; what is left of an earlier second build goes.
+fn share_crates(places: &Places, again: &Places) -> Result<(), Failure> {
+    let ours = seed::ours()?;
+    let pages = (workspace::target(), again.source.join("target"));
+    for (from, to, folders) in [
+        (&places.cross, &again.cross, ["board".to_owned(), format!("{TARGET}/board")]),
+        (&pages.0, &pages.1, ["wasm".to_owned(), "wasm32-unknown-unknown/wasm".to_owned()]),
+    ] {
+        for folder in folders {
+            let (from, to) = (from.join(&folder), to.join(&folder));
+            if to.exists() {
+                fs::remove_dir_all(&to)?;
+            }
+            // The verify page may have been there before, and nothing compiled for it.
+            if from.exists() {
+                seed::link(&from, &to, &ours)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Copies what git knows or would add, as it is now.

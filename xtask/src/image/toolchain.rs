@@ -78,26 +78,23 @@ impl Toolchain {
 
     /// `cargo auditable zigbuild` for the board, to be given packages and features.
     pub(super) fn cargo(&self, places: &Places, source: &Source) -> Result<Command, Failure> {
-        let (mut rust, c) = self.flags(places)?;
-        rust.push("-Ctarget-feature=+crt-static".to_owned());
+        let mut flags = vec!["-Ctarget-feature=+crt-static"];
         if self.route == Route::Debian {
             // Its library is built here; what a linker for musl needs besides is zig's.
-            rust.push("-Clink-self-contained=no".to_owned());
+            flags.push("-Clink-self-contained=no");
         }
-        self.command(places, source, self.route, (TARGET, ""), (&rust, &c))
+        self.command(places, source, self.route, (TARGET, ""), &flags)
     }
 
     /// The same for what shares a process with a vendor's library.
     pub(super) fn dynamic_cargo(&self, places: &Places, source: &Source) -> Result<Command, Failure> {
-        let (rust, c) = self.flags(places)?;
-        self.command(places, source, self.dynamic_route, (DYNAMIC_TARGET, DYNAMIC_LIBC), (&rust, &c))
+        self.command(places, source, self.dynamic_route, (DYNAMIC_TARGET, DYNAMIC_LIBC), &[])
     }
 
     /// The same for musl, where the kernel is too old for glibc. Whoever links statically by itself is told not to.
     pub(super) fn musl_cargo(&self, places: &Places, source: &Source) -> Result<Command, Failure> {
-        let (mut rust, c) = self.flags(places)?;
-        rust.extend(["-Ctarget-feature=-crt-static", "-Clink-arg=-dynamic"].map(str::to_owned));
-        self.command(places, source, self.route, (TARGET, ""), (&rust, &c))
+        let flags = ["-Ctarget-feature=-crt-static", "-Clink-arg=-dynamic"];
+        self.command(places, source, self.route, (TARGET, ""), &flags)
     }
 
     fn command(
@@ -106,7 +103,7 @@ impl Toolchain {
         source: &Source,
         route: Route,
         (target, libc): (&str, &str),
-        (rust, c): (&[String], &[String]),
+        flags: &[&str],
     ) -> Result<Command, Failure> {
         fs::create_dir_all(&places.cross)?;
         let mut cargo = Command::new(places.toolchain.join("bin/cargo-auditable"));
@@ -118,39 +115,29 @@ impl Toolchain {
             .env("CARGO_TARGET_DIR", &places.cross)
             .env("ZIG_GLOBAL_CACHE_DIR", places.toolchain.join("zig-cache"))
             .env("ZIG_LOCAL_CACHE_DIR", places.toolchain.join("zig-cache"))
-            .env("CARGO_ZIGBUILD_CACHE_DIR", places.cross.join("zigbuild"))
+            .env("CARGO_ZIGBUILD_CACHE_DIR", places.toolchain.join("zigbuild"))
             .env("SOURCE_DATE_EPOCH", source.epoch.to_string())
             .env("CANDOR_COMMIT", &source.commit);
+        let cpu = format!("-Ctarget-cpu={}", self.cpu);
+        let rust = [&[cpu.as_str()], flags].concat();
         cargo.env("CARGO_ENCODED_RUSTFLAGS", rust.join("\u{1f}"));
-        cargo.env(format!("CFLAGS_{}", target.replace('-', "_")), c.join(" "));
+        // No folder of this machine in a program. What depends on the folder of the source, cargo is not told.
+        let tools = fixed_folders()?;
+        let c = tools.iter().map(|(path, name)| format!(" -ffile-prefix-map={path}={name}"));
+        let c = format!("-mcpu={}{}", self.cpu.replace('-', "_"), c.collect::<String>());
+        cargo.env(format!("CFLAGS_{}", target.replace('-', "_")), c);
+        // Of several that match, the compiler takes the last: the most particular stands last.
+        let ours = [(text(&places.source)?, "/candor"), (text(&places.cross)?, "/candor/target/cross")];
+        let all = tools.iter().map(|(path, name)| (path.as_str(), *name)).chain(ours);
+        let remap: Vec<String> =
+            all.map(|(path, name)| format!("--remap-path-prefix={path}={name}")).collect();
+        cargo.env("RUSTC_WRAPPER", workspace::root().join("xtask/rustc-remapped.sh"));
+        cargo.env("CANDOR_REMAP", remap.join("\u{1f}"));
         if route == Route::Debian {
             // The library's source is as stable as the compiler it comes with; the switch to build it is not.
             cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
         }
         Ok(cargo)
-    }
-
-    /// For Rust and for C: no path of this machine in a program.
-    fn flags(&self, places: &Places) -> Result<(Vec<String>, Vec<String>), Failure> {
-        let home = std::env::var_os("HOME").unwrap_or_else(|| OsString::from("/"));
-        let cargo_home =
-            std::env::var_os("CARGO_HOME").unwrap_or_else(|| Path::new(&home).join(".cargo").into());
-        let cargo_home = fs::canonicalize(&cargo_home).unwrap_or_else(|_| cargo_home.into());
-        // Where several match, the compiler takes the last: the most particular stands last.
-        let mapped = [
-            (cargo_home, "/cargo"),
-            (Path::new("/usr/lib/rustlib/src/rust").to_owned(), "/rust"),
-            (places.source.clone(), "/candor"),
-            (places.cross.clone(), "/candor/target/cross"),
-        ];
-        let mut rust = vec![format!("-Ctarget-cpu={}", self.cpu)];
-        let mut c = vec![format!("-mcpu={}", self.cpu.replace('-', "_"))];
-        for (path, name) in mapped {
-            let path = path.to_str().ok_or_else(|| format!("{}: a path that is no UTF-8", path.display()))?;
-            rust.push(format!("--remap-path-prefix={path}={name}"));
-            c.push(format!("-ffile-prefix-map={path}={name}"));
-        }
-        Ok((rust, c))
     }
 
     fn path(places: &Places, route: Route) -> Result<OsString, Failure> {
@@ -181,4 +168,16 @@ impl Toolchain {
         }
         command
     }
+}
+
+/// Where other people's sources lie, whatever folder an image is built in, and what that is called in programs.
+fn fixed_folders() -> Result<[(String, &'static str); 2], Failure> {
+    let home = std::env::var_os("HOME").unwrap_or_else(|| OsString::from("/"));
+    let cargo_home = std::env::var_os("CARGO_HOME").unwrap_or_else(|| Path::new(&home).join(".cargo").into());
+    let cargo_home = fs::canonicalize(&cargo_home).unwrap_or_else(|_| cargo_home.into());
+    Ok([(text(&cargo_home)?.to_owned(), "/cargo"), ("/usr/lib/rustlib/src/rust".to_owned(), "/rust")])
+}
+
+fn text(path: &Path) -> Result<&str, Failure> {
+    path.to_str().ok_or_else(|| format!("{}: a path that is no UTF-8", path.display()).into())
 }
