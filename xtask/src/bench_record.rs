@@ -1,13 +1,13 @@
 //! `cargo xtask bench record`: how the recorder records, beside ffmpeg.
 //!
-//! Sixteen simulated channels of 4 Mbit/s and 25 frames a second are recorded by the whole recorder, as
-//! processes, in release. In the same run one ffmpeg takes the same sixteen streams over RTSP and writes them
-//! with `-c copy -f segment`. The footage is hashed and encrypted, as it is where no setting says otherwise.
-//! Afterwards it is read back: every unit that was due must be there.
+//! Channels of 4 Mbit/s and 25 frames a second are recorded by the whole recorder, as processes, in release: simulated
+//! ones, or with `--rtsp` network cameras, which a second recorder plays. In the same run one ffmpeg takes the same
+//! streams over RTSP and writes them with `-c copy -f segment`. Afterwards the footage is read back: every unit that was
+//! due must be there.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -21,13 +21,18 @@ use crate::processes::{children, cpu_seconds, resident_bytes, written_bytes};
 use crate::workspace::{Failure, target};
 use crate::{steps, stream_key};
 
-const CHANNELS: u16 = 16;
 const FRAMES_PER_SEC: u32 = 25;
 const BIT_RATE_BPS: u32 = 4_000_000;
 /// Everything has started and the first GOPs are on disk.
 const WARM_UP: Duration = Duration::from_secs(10);
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
+/// Web, RTSP, RTSPS.
 const PORTS: [u16; 3] = [18443, 18554, 18322];
+const CAMERA_PORTS: [u16; 3] = [19443, 19554, 19322];
+const MEMORY: &str = "/dev/shm";
+/// What a recorder that only plays cameras keeps, in memory.
+const CAMERA_SEGMENT_BYTES: u64 = 4 << 20;
+const SEGMENT_BYTES: u64 = 64 << 20;
 const USER: &str = "bench";
 
 #[derive(Debug, clap::Args)]
@@ -35,6 +40,24 @@ pub(crate) struct Args {
     /// One minute instead of ten
     #[arg(long)]
     quick: bool,
+    /// Network cameras, which a second recorder plays, instead of simulated inputs
+    #[arg(long)]
+    rtsp: bool,
+    /// How many
+    #[arg(long, value_name = "1..64", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
+    channels: u16,
+    /// Hashed, and not encrypted
+    #[arg(long)]
+    plain: bool,
+    /// Into memory
+    #[arg(long)]
+    tmpfs: bool,
+}
+
+impl Args {
+    fn span(&self) -> Duration {
+        Duration::from_secs(if self.quick { 60 } else { 600 })
+    }
 }
 
 /// The figures.
@@ -43,6 +66,9 @@ pub(crate) struct Figures {
     channels: u16,
     bit_rate_bps: u32,
     frames_per_sec: u32,
+    rtsp: bool,
+    encrypted: bool,
+    tmpfs: bool,
     seconds: f64,
     roles: Vec<RoleFigures>,
     ffmpeg: ProcessFigures,
@@ -55,6 +81,9 @@ pub(crate) struct Figures {
     write_amplification: f64,
     /// CPU seconds of `record` for each of ffmpeg's.
     cpu_ratio_to_ffmpeg: f64,
+    /// CPU seconds of the roles on the way to the disk, `ingest` or `capture` and `record`, for each gigabyte of footage.
+    cpu_sec_per_gb: f64,
+    ffmpeg_cpu_sec_per_gb: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,19 +108,30 @@ struct ProcessFigures {
 /// Runs it all and prints the table.
 pub(crate) fn run(args: &Args) -> Result<Figures, Failure> {
     steps::run("cargo", &["build", "--release", "--locked", "-p", "candor"], &[])?;
-    let dir = target().join("bench/record");
-    let _ = fs::remove_dir_all(&dir);
-    let data = dir.join("data");
-    fs::create_dir_all(&data)?;
-    fs::write(data.join("settings.toml"), settings())?;
-    let key = stream_key::make(&data.join("accounts.toml"), USER)?;
-    let mut recorder = Ended(start_recorder(&dir, &data)?);
-    let mut ffmpeg = Ended(start_ffmpeg(&dir, &key)?);
+    let memory = Folder::new(Path::new(MEMORY).join("candor-bench-record"))?;
+    let disk = Folder::new(target().join("bench/record"))?;
+    let dir = if args.tmpfs { &memory.0 } else { &disk.0 };
+    let cameras = args.rtsp.then(|| {
+        Running::start(
+            &memory.0.join("cameras"),
+            CAMERA_PORTS,
+            &settings(args, CAMERA_PORTS, CAMERA_SEGMENT_BYTES, None),
+        )
+    });
+    let mut cameras = cameras.transpose()?;
+    let mut recorder = Running::start(
+        &dir.join("recorder"),
+        PORTS,
+        &settings(args, PORTS, SEGMENT_BYTES, cameras.as_ref()),
+    )?;
+    // A server takes 64 viewers from one address.
+    let source = cameras.as_ref().filter(|_| args.channels <= 32).unwrap_or(&recorder);
+    let mut ffmpeg = Ended(start_ffmpeg(dir, source, args.channels)?);
     sleep(WARM_UP);
 
-    let span = Duration::from_secs(if args.quick { 60 } else { 600 });
+    let span = args.span();
     let clock = SystemClock::new();
-    let roles: Vec<(u32, String)> = children(recorder.0.id())?
+    let roles: Vec<(u32, String)> = children(recorder.process.0.id())?
         .into_iter()
         .filter_map(|(pid, words)| Some((pid, words.iter().skip_while(|w| *w != "role").nth(1)?.clone())))
         .collect();
@@ -99,7 +139,7 @@ pub(crate) fn run(args: &Args) -> Result<Figures, Failure> {
         roles.iter().map(|(pid, name)| Meter::begin(*pid, name)).collect::<Result<_, _>>()?;
     meters.push(Meter::begin(ffmpeg.0.id(), "ffmpeg")?);
     let (from, started) = (clock.wall(), clock.mono());
-    println!("==> {CHANNELS} channels of {BIT_RATE_BPS} bit/s for {} s", span.as_secs());
+    println!("==> {} channels of {BIT_RATE_BPS} bit/s for {} s", args.channels, span.as_secs());
     while clock.mono().since(started) < span {
         sleep(SAMPLE_EVERY.min(span.saturating_sub(clock.mono().since(started))));
         meters.iter_mut().try_for_each(Meter::sample)?;
@@ -107,14 +147,24 @@ pub(crate) fn run(args: &Args) -> Result<Figures, Failure> {
     let (to, seconds) = (clock.wall(), clock.mono().since(started).as_secs_f64());
     let figures: Vec<(String, ProcessFigures)> = meters.into_iter().map(|meter| meter.end(seconds)).collect();
     ffmpeg.end()?;
-    recorder.end()?;
+    recorder.process.end()?;
+    if let Some(cameras) = &mut cameras {
+        cameras.process.end()?;
+    }
 
-    let (units, footage_bytes, missing_units) = read_back(&data, from, to)?;
+    let (units, footage_bytes, missing_units) = read_back(&recorder.data, args.channels, from, to)?;
     let of = |name: &str| figures.iter().find(|(n, _)| n == name).map(|(_, f)| f.clone()).unwrap_or_default();
-    let (record, ffmpeg) = (of("record"), of("ffmpeg"));
+    let (record, source, ffmpeg) =
+        (of("record"), of(if args.rtsp { "ingest" } else { "capture" }), of("ffmpeg"));
+    let per_gb = |cpu_seconds: f64| cpu_seconds / (footage_bytes as f64 / 1e9);
     print_table(&figures, seconds);
     let result = Figures {
-        channels: CHANNELS,
+        channels: args.channels,
+        rtsp: args.rtsp,
+        encrypted: !args.plain,
+        tmpfs: args.tmpfs,
+        cpu_sec_per_gb: per_gb(record.cpu_seconds + source.cpu_seconds),
+        ffmpeg_cpu_sec_per_gb: per_gb(ffmpeg.cpu_seconds),
         bit_rate_bps: BIT_RATE_BPS,
         frames_per_sec: FRAMES_PER_SEC,
         seconds,
@@ -132,32 +182,83 @@ pub(crate) fn run(args: &Args) -> Result<Figures, Failure> {
     };
     println!(
         "{units} units, {footage_bytes} bytes read back, {missing_units} missing; write amplification {:.3}; \
-         record uses {:.2} of ffmpeg's CPU time",
-        result.write_amplification, result.cpu_ratio_to_ffmpeg
+         record uses {:.2} of ffmpeg's CPU time; CPU seconds a GB: {:.2}, ffmpeg {:.2}",
+        result.write_amplification,
+        result.cpu_ratio_to_ffmpeg,
+        result.cpu_sec_per_gb,
+        result.ffmpeg_cpu_sec_per_gb
     );
-    fs::remove_dir_all(&dir)?;
     Ok(result)
 }
 
-fn settings() -> String {
-    let [web, rtsp, rtsps] = PORTS;
+/// Channels that are simulated, or those that `cameras` plays, with room for all of them.
+fn settings(args: &Args, ports: [u16; 3], segment_bytes: u64, cameras: Option<&Running>) -> String {
+    let [web, rtsp, rtsps] = ports;
+    let max_bytes = match segment_bytes {
+        CAMERA_SEGMENT_BYTES => 8 * CAMERA_SEGMENT_BYTES,
+        _ => {
+            u64::from(args.channels) * u64::from(BIT_RATE_BPS / 8) * (args.span() + 2 * WARM_UP).as_secs() * 5
+                / 4
+        }
+    };
     let mut text = format!(
-        "version = 1\nweb = {{ address = \"127.0.0.1:{web}\" }}\n\
+        "version = 2\nweb = {{ address = \"127.0.0.1:{web}\" }}\n\
          rtsp = {{ enabled = true, address = \"127.0.0.1:{rtsp}\", tls_address = \"127.0.0.1:{rtsps}\" }}\n\
-         storage = {{ max_bytes = {}, segment_bytes = {} }}\n",
-        16_u64 << 30,
-        64_u64 << 20
+         storage = {{ max_bytes = {max_bytes}, segment_bytes = {segment_bytes}, encrypt = {} }}\n",
+        !args.plain
     );
-    for number in 1..=CHANNELS {
-        text.push_str(&format!(
-            "[[channel]]\nnumber = {number}\ntitle = \"Camera {number}\"\n[channel.input]\n\
-             source = \"sim:sim{}\"\naudio = false\nmain = {{ codec = \"h264\", width = 1280, height = 720, \
-             frame_rate = {FRAMES_PER_SEC}, bit_rate_bps = {BIT_RATE_BPS}, gop_frames = {} }}\n",
-            number - 1,
-            2 * FRAMES_PER_SEC
-        ));
+    for number in 1..=args.channels {
+        text.push_str(&format!("[[channel]]\nnumber = {number}\ntitle = \"Camera {number}\"\n"));
+        text.push_str(&match cameras {
+            Some(Running { key, ports, .. }) => format!(
+                "[channel.camera]\nurl = \"rtsp://127.0.0.1:{}/ch{number}/main\"\nuser = \"{USER}\"\n\
+                 password = \"{key}\"\ntransport = \"tcp\"\n",
+                ports[1]
+            ),
+            None => format!(
+                "[channel.input]\nsource = \"sim:sim{}\"\naudio = false\nmain = {{ codec = \"h264\", width = 1280, \
+                 height = 720, frame_rate = {FRAMES_PER_SEC}, bit_rate_bps = {BIT_RATE_BPS}, gop_frames = {} }}\n",
+                number - 1,
+                2 * FRAMES_PER_SEC
+            ),
+        });
     }
     text
+}
+
+/// A folder of its own; it goes when it is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(path: PathBuf) -> Result<Self, Failure> {
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A recorder, and one viewer's key.
+struct Running {
+    process: Ended,
+    data: PathBuf,
+    key: String,
+    ports: [u16; 3],
+}
+
+impl Running {
+    fn start(dir: &Path, ports: [u16; 3], settings: &str) -> Result<Self, Failure> {
+        let data = dir.join("data");
+        fs::create_dir_all(&data)?;
+        fs::write(data.join("settings.toml"), settings)?;
+        let key = stream_key::make(&data.join("accounts.toml"), USER)?;
+        Ok(Self { process: Ended(start_recorder(dir, &data)?), data, key, ports })
+    }
 }
 
 /// Ends when it is dropped, whatever happened before.
@@ -202,14 +303,14 @@ fn start_recorder(dir: &Path, data: &Path) -> Result<Child, Failure> {
     Err(format!("the recorder did not start: {}\n{log}", recorder.wait()?).into())
 }
 
-fn start_ffmpeg(dir: &Path, key: &str) -> Result<Child, Failure> {
+fn start_ffmpeg(dir: &Path, source: &Running, channels: u16) -> Result<Child, Failure> {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error"]);
-    for number in 1..=CHANNELS {
-        let url = format!("rtsp://{USER}:{key}@127.0.0.1:{}/ch{number}/main", PORTS[1]);
+    for number in 1..=channels {
+        let url = format!("rtsp://{USER}:{}@127.0.0.1:{}/ch{number}/main", source.key, source.ports[1]);
         command.args(["-rtsp_transport", "tcp", "-i", &url]);
     }
-    for number in 1..=CHANNELS {
+    for number in 1..=channels {
         let folder = dir.join(format!("ffmpeg/{number}"));
         fs::create_dir_all(&folder)?;
         command.args([
@@ -284,13 +385,13 @@ fn print_table(figures: &[(String, ProcessFigures)], seconds: f64) {
 }
 
 /// Units, their bytes, and how many are missing between the two moments.
-fn read_back(data: &Path, from: WallTime, to: WallTime) -> Result<(u64, u64, u64), Failure> {
+fn read_back(data: &Path, channels: u16, from: WallTime, to: WallTime) -> Result<(u64, u64, u64), Failure> {
     let key = fs::read(data.join("identity/footage.key"))?;
     let key = store::DeviceKey::from_text(&key).ok_or("the recorder keeps no footage key")?;
     let reader = store::Reader::open(&data.join("volume"), &store::Keys::of_device(key))?;
     let (mut units, mut bytes, mut missing) = (0, 0, 0);
     let frame = hal::Pts90k::PER_SECOND / i64::from(FRAMES_PER_SEC);
-    for channel in (1..=CHANNELS).filter_map(ChannelId::new) {
+    for channel in (1..=channels).filter_map(ChannelId::new) {
         let mut last: Option<hal::Pts90k> = None;
         for unit in reader.units(StreamId::new(channel, StreamKind::Main), from, to)? {
             let unit = unit?;
