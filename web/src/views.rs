@@ -428,6 +428,8 @@ pub struct Disk {
     /// The end of the newest footage.
     #[schema(required)]
     pub newest: Option<UtcTime>,
+    /// What is wrong although footage is recorded, and what to do.
+    pub concerns: Vec<String>,
 }
 
 /// Whether a volume takes footage.

@@ -52,8 +52,12 @@ impl Seals {
     }
 }
 
-/// Whether a leaf may tell of a sealed segment, without understanding it.
+/// Whether a leaf may tell of a sealed segment.
 pub(crate) fn is_seal(leaf: &[u8]) -> bool {
-    let kind = b"\"segment_sealed\"";
-    leaf.windows(kind.len()).any(|window| window == kind)
+    mentions(leaf, b"\"segment_sealed\"")
+}
+
+/// Whether these bytes occur in a leaf: a kind in quotation marks says what it may be without understanding it.
+pub(crate) fn mentions(leaf: &[u8], kind: &[u8]) -> bool {
+    memchr::memmem::find(leaf, kind).is_some()
 }

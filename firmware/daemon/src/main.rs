@@ -24,6 +24,7 @@ mod footage_server;
 mod ingest_role;
 mod ipc;
 mod keeping;
+mod leaf_search;
 mod ledger_seals;
 mod logs;
 mod messages;

@@ -401,6 +401,8 @@ pub(crate) struct VolumeStatus {
     pub(crate) oldest: Option<WallTime>,
     pub(crate) newest: Option<WallTime>,
     pub(crate) lost_gops: u64,
+    /// What is wrong although footage is recorded, for people.
+    pub(crate) concerns: Vec<String>,
 }
 
 /// A role as the warden sees it.

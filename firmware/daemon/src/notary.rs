@@ -54,6 +54,11 @@ impl Books {
         self.ledger.note(event);
     }
 
+    /// Writes it down, durably.
+    pub(crate) fn keep(&self, event: &Event) -> io::Result<()> {
+        self.ledger.keep(event)
+    }
+
     /// A stretch of footage that a volume did not get.
     pub(crate) fn note_loss(&self, volume: VolumeId, loss: &Loss) {
         self.note(Event::FootageLost {
@@ -66,6 +71,7 @@ impl Books {
             reason: match loss.cause {
                 LossCause::DiskFailed => LossReason::DiskFailed,
                 LossCause::Overrun => LossReason::RingOverrun,
+                LossCause::Silence => LossReason::NoSignal,
                 LossCause::Refused => LossReason::Other,
             },
         });
@@ -122,7 +128,6 @@ impl Witness for Notary {
                 Removal::Expired => RemovalReason::Expired,
                 Removal::Shrunk => RemovalReason::VolumeShrunk,
             },
-            by: None,
             streams: ranges(segment, false),
         })
     }
@@ -221,7 +226,7 @@ mod tests {
         ] {
             notary.removing(&summary(5, 2), why).unwrap();
             let told = on_disk(dir.path()).pop();
-            let Some(Event::SegmentRemoved { reason: because, by: None, streams, .. }) = &told else {
+            let Some(Event::SegmentRemoved { reason: because, streams, .. }) = &told else {
                 panic!("{told:?}")
             };
             assert_eq!((*because, streams[0].head, streams[0].first_sequence), (reason, None, 10));

@@ -8,7 +8,7 @@
 //! - Recording never waits for the ledger for longer than one write; what cannot be written is kept, up to a bound, and then
 //!   counted.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,21 +18,20 @@ use std::time::Duration;
 use evidence::Fingerprint;
 use hal::{Clock, MonoTime, WallTime};
 use ledger::{
-    DEFAULT_LEAF_BYTES, ErrorKind, Event, Folder, KeyKind, Leaf, LedgerError, Log, Reader, Signer,
-    VerifierKey, VolumeId,
+    DEFAULT_LEAF_BYTES, ErrorKind, Event, Folder, KeyKind, Leaf, LedgerError, Log, Signer, VerifierKey,
+    VolumeId,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::footage::LedgerHead;
-use crate::ledger_seals::{Seals, is_seal};
+use crate::leaf_search::Wanted;
+use crate::ledger_seals::Seals;
 use crate::messages::{LedgerKey, LedgerSigned};
 
 /// What waits for a disk: a day of logins and views without one.
 const MAX_WAITING: usize = 4096;
 /// Leaves appended at once (`Log::append`).
 const MAX_BATCH: usize = 1024;
-/// Leaves that are looked at for one proof: more than are written in 12 hours of a busy day.
-const MAX_LOOKED_AT: usize = 64 * MAX_BATCH;
 /// Events that nobody waits for are made durable together, no later than footage.
 const APPEND_EVERY: Duration = Duration::from_secs(2);
 /// A checkpoint vouches for what came before it; each costs the disk three small writes.
@@ -196,24 +195,21 @@ impl RecordLedger {
         }
     }
 
-    /// Writes down the event that `event` makes of the indexes of leaves, signs, and gives what proves that all of these are in the
-    /// ledger. The leaves are those of `around` that `explains` wants, and those by which `sealed` segments were sealed; at most
-    /// [`MAX_LOOKED_AT`] are looked at.
+    /// Writes down the event that `event` makes of the indexes of the leaves that are wanted, signs, and gives what proves that
+    /// all of these are in the ledger.
     ///
     /// # Errors
     /// The ledger's; `NotFound` while there is none.
     pub(crate) fn vouch(
         &self,
-        around: (WallTime, WallTime),
-        explains: impl Fn(&Event) -> bool,
-        sealed: BTreeSet<(VolumeId, u64)>,
+        wanted: Wanted,
         event: impl FnOnce(Vec<u64>) -> Event,
     ) -> io::Result<Vouchers> {
         let mut state = self.state();
         // What waits may explain something, too.
         state.append(self.clock.mono())?;
         let reader = state.open.as_ref().ok_or_else(no_ledger)?.log.reader();
-        let leaves = leaves_of(reader, around, explains, sealed).map_err(io::Error::other)?;
+        let leaves = wanted.find(reader).map_err(io::Error::other)?;
         let export = reader.size();
         state.wait_for_disk(Leaf { time: self.clock.wall(), event: event(leaves.clone()) });
         state.append(self.clock.mono())?;
@@ -323,46 +319,6 @@ fn encoded(leaf: &Leaf) -> Option<Vec<u8>> {
 
 fn no_ledger() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "there is no disk for the ledger now")
-}
-
-/// The indexes of leaves of these times, and of those that seal a segment, which come later. Times grow with the index but where the clock was set back: what was written while it
-/// ran ahead may not be found.
-fn leaves_of(
-    reader: &Reader,
-    (from, to): (WallTime, WallTime),
-    explains: impl Fn(&Event) -> bool,
-    mut sealed: BTreeSet<(VolumeId, u64)>,
-) -> Result<Vec<u64>, LedgerError> {
-    let (mut low, mut high) = (reader.first_kept(), reader.size());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if Leaf::decode(&reader.leaf(middle)?)?.time < from { low = middle + 1 } else { high = middle }
-    }
-    let (mut found, mut is_past) = (Vec::new(), false);
-    for _ in 0..MAX_LOOKED_AT / MAX_BATCH {
-        let leaves = reader.leaves(low, MAX_BATCH)?;
-        let Some((last, _)) = leaves.last() else { break };
-        low = last + 1;
-        for (index, bytes) in leaves {
-            // Behind `to` there may be many, and few are understood for something.
-            if is_past && !is_seal(&bytes) {
-                continue;
-            }
-            let leaf = Leaf::decode(&bytes)?;
-            is_past |= leaf.time > to;
-            let is_wanted = match &leaf.event {
-                Event::SegmentSealed { volume, segment, .. } => sealed.remove(&(*volume, *segment)),
-                event => !is_past && explains(event),
-            };
-            if is_wanted {
-                found.push(index);
-            }
-            if is_past && sealed.is_empty() {
-                return Ok(found);
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// The newest ledger in `place`, or a new one. When the newest cannot be used, the new one's first event says so.

@@ -5,6 +5,7 @@
 //! Invariant: while there is a folder and a disk under it, this goes on trying to record there.
 
 use std::error::Error;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -12,6 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use hal::{ByteCount, ChannelId, Clock, MonoTime, StreamKind, WallTime};
+use ledger::{Event, Hex, StreamSpan};
 use recorder::{
     Candidate, ChannelChoice, Channels, Recorder, RecorderStatus, StatusHandle, StopFlag, StoreDesk,
 };
@@ -241,9 +243,9 @@ impl RecordVolume {
         })
     }
 
-    /// Destroys its key, answers, and begins a new volume. On a thread of its own: to remove the files of a large disk takes
-    /// longer than the role may be silent.
-    pub(crate) fn erase(&mut self, answer: SyncSender<Result<(), VolumeRefusal>>) {
+    /// Writes down that it is erased, destroys its key, answers, and begins a new volume. On a thread of its own: to remove the
+    /// files of a large disk takes longer than the role may be silent.
+    pub(crate) fn erase(&mut self, by: String, answer: SyncSender<Result<(), VolumeRefusal>>) {
         let dir = match self.erasable() {
             Ok(dir) => dir,
             Err(refusal) => {
@@ -251,15 +253,12 @@ impl RecordVolume {
                 return;
             }
         };
+        let (reader, books) = (self.reader(), self.books.clone());
         self.let_go();
         self.disk = DiskState::Unformatted;
         self.error = "Its footage is being erased. It takes new footage in a moment.".to_owned();
         let erase = move || {
-            let destroyed = store::destroy_key(&dir).map_err(|error| match error.kind() {
-                ErrorKind::Invalid => VolumeRefusal::NotEncrypted,
-                ErrorKind::NotFound => VolumeRefusal::NoVolume,
-                _ => VolumeRefusal::Failed(error.to_string()),
-            });
+            let destroyed = destroy(&dir, by, reader, books.as_ref());
             let gone = destroyed.is_ok();
             let _ = answer.try_send(destroyed);
             if !gone {
@@ -273,6 +272,27 @@ impl RecordVolume {
         match thread::Builder::new().name("erasing".to_owned()).spawn(erase) {
             Ok(thread) => self.erasing = Some(thread),
             Err(error) => tracing::error!(%error, "no thread to erase a volume"),
+        }
+    }
+
+    /// Writes down that it is erased, as far as that is possible: its disk is about to be formatted, whatever is wrong with it.
+    pub(crate) fn give_up(&self, by: String, answer: SyncSender<Result<(), VolumeRefusal>>) {
+        let Some(dir) = self.place.dir.clone() else {
+            let _ = answer.try_send(Err(VolumeRefusal::NoVolume));
+            return;
+        };
+        let (reader, books) = (self.reader(), self.books.clone());
+        let tell = move || {
+            let told = store::identify(&dir)
+                .map_err(io::Error::other)
+                .and_then(|(volume, _)| announce_erasure(volume, by, reader, books.as_ref()));
+            if let Err(error) = told {
+                tracing::error!(%error, dir = %dir.display(), "it cannot be written down that a disk is formatted");
+            }
+            let _ = answer.try_send(Ok(()));
+        };
+        if let Err(error) = thread::Builder::new().name("giving-up".to_owned()).spawn(tell) {
+            tracing::error!(%error, "no thread to write down that a disk is formatted");
         }
     }
 
@@ -378,6 +398,7 @@ impl RecordVolume {
             oldest: bounds.map(|(oldest, _)| oldest),
             newest: bounds.map(|(_, newest)| newest),
             lost_gops: status.streams.values().map(|stream| stream.lost_gops).sum(),
+            concerns: concerns(&status),
             ..place
         }
     }
@@ -415,6 +436,74 @@ impl Running {
     }
 }
 
+/// Writes down that a volume's footage goes, before it does.
+fn announce_erasure(
+    volume: [u8; 16],
+    by: String,
+    reader: Option<Arc<Reader>>,
+    books: Option<&Books>,
+) -> io::Result<()> {
+    let Some(books) = books else { return Ok(()) };
+    // What cannot be told does not keep anybody from destroying a key.
+    let streams = reader.and_then(|reader| spans(&reader).ok()).unwrap_or_default();
+    books.keep(&Event::VolumeErased { volume: Hex(volume), by: by.into(), streams })
+}
+
+/// As [`RecordVolume::erase`], up to the moment from which nobody can read it.
+fn destroy(
+    dir: &Path,
+    by: String,
+    reader: Option<Arc<Reader>>,
+    books: Option<&Books>,
+) -> Result<(), VolumeRefusal> {
+    let refused = |error: StoreError| match error.kind() {
+        ErrorKind::Invalid => VolumeRefusal::NotEncrypted,
+        ErrorKind::NotFound => VolumeRefusal::NoVolume,
+        _ => VolumeRefusal::Failed(error.to_string()),
+    };
+    let (volume, cipher) = store::identify(dir).map_err(refused)?;
+    if cipher == Cipher::None {
+        return Err(VolumeRefusal::NotEncrypted);
+    }
+    announce_erasure(volume, by, reader, books).map_err(|error| {
+        VolumeRefusal::Failed(format!("the ledger cannot write down that it is erased: {error}"))
+    })?;
+    store::destroy_key(dir).map_err(refused)
+}
+
+fn spans(reader: &Reader) -> Result<Vec<StreamSpan>, StoreError> {
+    let mut spans = Vec::new();
+    for stream in reader.streams()? {
+        if let Some((start, end)) = reader.bounds(stream)? {
+            spans.push(StreamSpan { channel: stream.channel, stream: stream.kind, start, end });
+        }
+    }
+    Ok(spans)
+}
+
+/// What is wrong although footage is recorded, for people.
+fn concerns(status: &RecorderStatus) -> Vec<String> {
+    let kept = status.retention_error.as_ref().map(|error| {
+        format!(
+            "Old footage does not go as it should, or cannot be written down. It is tried again. ({error})"
+        )
+    });
+    let unwitnessed = (status.unwitnessed > 0).then(|| {
+        format!(
+            "Since the start {} segments of old footage made room for new, and the ledger could not write it down: \
+             exported files show gaps there without a reason. Look after the disk that has the ledger.",
+            status.unwitnessed
+        )
+    });
+    let damaged = status.damages.last().map(|last| {
+        format!(
+            "Footage reads back damaged, which is a sign of a failing disk. Export what you need, and replace the disk. \
+             ({last})"
+        )
+    });
+    kept.into_iter().chain(unwitnessed).chain(damaged).collect()
+}
+
 fn expected(class: &ClassStatus) -> Expected {
     Expected {
         keep_days: class.rule.max_days,
@@ -424,13 +513,8 @@ fn expected(class: &ClassStatus) -> Expected {
 }
 
 fn volume_bounds(reader: &Reader) -> Result<Option<(WallTime, WallTime)>, StoreError> {
-    let mut all: Option<(WallTime, WallTime)> = None;
-    for stream in reader.streams()? {
-        if let Some((start, end)) = reader.bounds(stream)? {
-            all = Some(all.map_or((start, end), |(oldest, newest)| (oldest.min(start), newest.max(end))));
-        }
-    }
-    Ok(all)
+    let all = spans(reader)?.into_iter().map(|span| (span.start, span.end));
+    Ok(all.reduce(|(oldest, newest), (start, end)| (oldest.min(start), newest.max(end))))
 }
 
 fn recorded_channels(status: &RecorderStatus, now: WallTime) -> Vec<ChannelId> {

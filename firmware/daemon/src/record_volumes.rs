@@ -82,7 +82,8 @@ impl RecordVolumes {
             VolumeAct::Unlock(key) => {
                 let _ = answer.try_send(volume.unlock(&key));
             }
-            VolumeAct::Erase => volume.erase(answer),
+            VolumeAct::Erase { by } => volume.erase(by, answer),
+            VolumeAct::GiveUp { by } => volume.give_up(by, answer),
         }
         self.share_readers();
     }
@@ -229,6 +230,38 @@ mod tests {
             (running, self.shelf.len(), self.volumes.status())
         }
 
+        fn with_ledger() -> (Self, Arc<RecordLedger>) {
+            let mut bench = Self::new(false);
+            bench.volumes.encrypt(true, keys(7));
+            let key = crate::messages::LedgerKey { recorder: "0123abcd".to_owned(), seed: [7; 32] };
+            let ledger = Arc::new(RecordLedger::new(key, Arc::new(SystemClock::new())));
+            ledger.move_to(Some(bench.dir.path().join("ledger")));
+            ledger.look_after();
+            bench.volumes.books = Some(Books::new(Arc::clone(&ledger)).unwrap());
+            (bench, ledger)
+        }
+
+        /// Twenty pictures of channel 1, to be recorded while the ring's publisher lives.
+        fn publish_channel_one(&self) -> bus::Publisher {
+            let bus = self.dir.path().join("run");
+            std::fs::create_dir_all(&bus).unwrap();
+            let stream = StreamId::new(ChannelId::new(1).unwrap(), StreamKind::Main);
+            let spec = bus::RingSpec { payload_bytes: 1 << 20, slots: 256 };
+            let format = StreamFormat::Video(VideoCodec::H264);
+            let mut ring = bus::Publisher::create(&bus, stream, &format, spec).unwrap();
+            for number in 0..20 {
+                let mut data =
+                    b"\0\0\0\x01\x67\x64\x00\x1f\xac\0\0\0\x01\x68\xee\x3c\x80\0\0\0\x01\x65".to_vec();
+                data.extend([7; 500]);
+                let wall = SystemClock::new().wall();
+                let pts = Pts90k(number * 9_000);
+                let unit =
+                    AccessUnit { stream, pts, wall, keyframe: true, discontinuity: false, data: &data };
+                ring.publish(&unit).unwrap();
+            }
+            ring
+        }
+
         fn shares(&mut self) -> Vec<usize> {
             self.volumes.volumes.iter_mut().map(|volume| volume.candidate().channels.len()).collect()
         }
@@ -320,7 +353,7 @@ mod tests {
         let visitor = store::Keys::NONE.and_recovery_key(&recovery);
         assert_eq!(store::check(&volume, &visitor).unwrap().damages, []);
         let before = store::list(&volume).unwrap().id;
-        assert_eq!(order(&mut other.volumes, &volume, VolumeAct::Erase), Ok(()));
+        assert_eq!(order(&mut other.volumes, &volume, erase()), Ok(()));
         // The thread that answered may still be ending.
         while other.look().0 == 0 {
             std::thread::yield_now();
@@ -336,40 +369,26 @@ mod tests {
         let at = bench.dir.path().join("disk");
         bench.volumes.move_to(vec![on_disk(&at, 1)]);
         assert_eq!(bench.look().2.volumes[0].encryption, Some(Encryption::Off));
-        let refused = order(&mut bench.volumes, &at.join("volume"), VolumeAct::Erase);
+        let refused = order(&mut bench.volumes, &at.join("volume"), erase());
         assert_eq!(refused, Err(VolumeRefusal::NotEncrypted));
         bench.volumes.close().unwrap();
     }
 
+    fn erase() -> VolumeAct {
+        VolumeAct::Erase { by: "ann".to_owned() }
+    }
+
     #[test]
     fn what_becomes_of_a_volume_is_in_the_ledger() {
-        let mut bench = Bench::new(false);
-        let key = crate::messages::LedgerKey { recorder: "0123abcd".to_owned(), seed: [7; 32] };
-        let ledger = Arc::new(RecordLedger::new(key, Arc::new(SystemClock::new())));
-        ledger.move_to(Some(bench.dir.path().join("ledger")));
-        ledger.look_after();
-        bench.volumes.books = Some(Books::new(Arc::clone(&ledger)).unwrap());
-        let bus = bench.dir.path().join("run");
-        std::fs::create_dir_all(&bus).unwrap();
-        let stream = StreamId::new(ChannelId::new(1).unwrap(), StreamKind::Main);
-        let spec = bus::RingSpec { payload_bytes: 1 << 20, slots: 256 };
-        let format = StreamFormat::Video(VideoCodec::H264);
-        let mut ring = bus::Publisher::create(&bus, stream, &format, spec).unwrap();
-        for number in 0..20 {
-            let mut data = b"\0\0\0\x01\x67\x64\x00\x1f\xac\0\0\0\x01\x68\xee\x3c\x80\0\0\0\x01\x65".to_vec();
-            data.extend([7; 500]);
-            let wall = SystemClock::new().wall();
-            let pts = Pts90k(number * 9_000);
-            let unit = AccessUnit { stream, pts, wall, keyframe: true, discontinuity: false, data: &data };
-            ring.publish(&unit).unwrap();
-        }
+        let (mut bench, ledger) = Bench::with_ledger();
+        let _ring = bench.publish_channel_one();
         let disk = bench.dir.path().join("disk");
         let keep_days = Some(7);
-        let channel =
-            Channel { number: stream.channel, title: String::new(), keep_days, input: None, camera: None };
+        let number = ChannelId::new(1).unwrap();
+        let channel = Channel { number, title: String::new(), keep_days, input: None, camera: None };
         bench.volumes.keep(Keeping::of(&[channel]));
         bench.volumes.move_to(vec![on_disk(&disk, 1)]);
-        while bench.look().2.recording.is_empty() {
+        while bench.look().2.volumes[0].newest.is_none() {
             std::thread::yield_now();
         }
         bench.volumes.close().unwrap();
@@ -389,6 +408,45 @@ mod tests {
         let last = *store::chunks(&disk.join("volume")).unwrap().last().unwrap();
         assert_eq!(streams.len(), 1);
         assert_eq!((streams[0].last_sequence, streams[0].head), (last.sequence, Some(Hex(last.hash))));
+    }
+
+    #[test]
+    fn erasing_a_volume_is_in_the_ledger_or_is_not_done() {
+        let (mut bench, ledger) = Bench::with_ledger();
+        let _ring = bench.publish_channel_one();
+        let at = bench.dir.path().join("disk");
+        let volume = at.join("volume");
+        bench.volumes.move_to(vec![on_disk(&at, 1)]);
+        while bench.look().2.volumes[0].newest.is_none() {
+            std::thread::yield_now();
+        }
+        let before = store::list(&volume).unwrap().id;
+        ledger.move_to(None);
+        let refused = order(&mut bench.volumes, &volume, erase());
+        assert!(matches!(refused, Err(VolumeRefusal::Failed(_))), "{refused:?}");
+        assert_eq!(store::list(&volume).unwrap().id, before);
+        ledger.move_to(Some(bench.dir.path().join("ledger")));
+        ledger.look_after();
+        while bench.look().0 == 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(order(&mut bench.volumes, &volume, erase()), Ok(()));
+        while bench.look().0 == 0 {
+            std::thread::yield_now();
+        }
+        assert_ne!(store::list(&volume).unwrap().id, before);
+        ledger.close();
+        let leaves = ledger_leaves(&bench.dir.path().join("ledger"));
+        let erased = leaves.iter().find_map(|event| match event {
+            Event::VolumeErased { volume, by, streams } => {
+                Some((volume.to_string(), by.to_string(), streams))
+            }
+            _ => None,
+        });
+        let Some((volume, by, streams)) = erased else { panic!("{leaves:?}") };
+        assert_eq!((volume, by.as_str(), streams.len()), (before, "ann", 1));
+        assert_eq!(streams[0].channel, ChannelId::new(1).unwrap());
+        bench.volumes.close().unwrap();
     }
 
     fn ledger_leaves(place: &Path) -> Vec<Event> {

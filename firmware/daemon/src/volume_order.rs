@@ -14,7 +14,15 @@ pub(crate) enum VolumeAct {
     /// Open it with the recovery key of the recorder that it comes from.
     Unlock(SecretText),
     /// Destroy its key, and begin a new volume.
-    Erase,
+    Erase {
+        /// Who orders it.
+        by: String,
+    },
+    /// Write down that it is erased: its disk is about to be formatted.
+    GiveUp {
+        /// Who orders it.
+        by: String,
+    },
 }
 
 /// Why it was not done; nothing was changed.

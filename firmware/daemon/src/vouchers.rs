@@ -5,15 +5,16 @@
 use std::io;
 use std::net::IpAddr;
 
-use evidence::Proof;
+use evidence::{Manifest, Proof};
 use ledger::{Event, Hex, StreamHead};
 use store::Movie;
 
 use crate::footage::FileOf;
+use crate::leaf_search::Wanted;
 use crate::record_ledger::RecordLedger;
 
-/// Something that explains a gap is written down this long before or after it at most, microseconds: two checkpoints.
-const AROUND_MICROS: i64 = 120_000_000;
+/// Footage that begins so much later than asked for, or ends earlier, is no gap, microseconds (docs/evidence.md).
+const EDGE_MICROS: i64 = 500_000;
 
 /// Who saves footage.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +30,9 @@ pub(crate) struct By<'a> {
 /// The ledger's; `NotFound` while there is no disk for it.
 pub(crate) fn prove(movie: Movie, file: &FileOf, by: &By<'_>, ledger: &RecordLedger) -> io::Result<Movie> {
     let mut manifest = movie.manifest().ok_or_else(|| io::Error::other("the file is not of whole chunks"))?;
-    let around = (file.start.offset_micros(-AROUND_MICROS), file.end.offset_micros(AROUND_MICROS));
-    let vouchers = ledger.vouch(around, explains, movie.sealed_segments(), |leaves| {
+    let gaps = has_gaps(&manifest, file);
+    let wanted = Wanted { start: file.start, end: file.end, sealed: movie.sealed_segments(), gaps };
+    let vouchers = ledger.vouch(wanted, |leaves| {
         manifest.leaves = leaves;
         let heads = manifest.tracks.iter().filter_map(|track| {
             let last = track.runs.last()?;
@@ -52,17 +54,12 @@ pub(crate) fn prove(movie: Movie, file: &FileOf, by: &By<'_>, ledger: &RecordLed
     Ok(movie.with_proof(&proof, &vouchers.leaves))
 }
 
-/// Whether it can be the reason of a gap.
-fn explains(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::FootageLost { .. }
-            | Event::SegmentRemoved { .. }
-            | Event::ClockStep { .. }
-            | Event::RecorderStarted { .. }
-            | Event::RecorderStopped
-            | Event::VolumeFailed { .. }
-            | Event::VolumeOpened { .. }
-            | Event::VolumeClosed { .. }
-    )
+/// Whether anything of what was asked for is not in the file.
+fn has_gaps(manifest: &Manifest, file: &FileOf) -> bool {
+    let is_short = manifest.start.micros_since(file.start) > EDGE_MICROS
+        || file.end.micros_since(manifest.end) > EDGE_MICROS;
+    let has_track = |channel| manifest.tracks.iter().any(|track| track.stream.channel == channel);
+    is_short
+        || manifest.tracks.iter().any(|track| track.runs.len() > 1)
+        || !file.channels.iter().all(|(channel, _)| has_track(*channel))
 }

@@ -2,7 +2,7 @@
 //!
 //! docs/evidence.md, section 6. Does not belong here: whether a leaf is in the ledger (`statement`).
 
-use hal::{StreamId, WallTime};
+use hal::{ChannelId, StreamId, StreamKind, WallTime};
 use ledger::{Event, Leaf, LossReason, RemovalReason, VolumeId};
 
 use crate::moment::Time;
@@ -106,21 +106,13 @@ fn explain(leaf: &Leaf, streams: &[StreamId]) -> Option<(When, String)> {
             let units = if *units > 0 { format!(", {units} units were lost") } else { String::new() };
             (When::Lost(lost, *volume), format!("{}{units}", loss(*reason)))
         }
-        Event::SegmentRemoved { reason, by, streams: removed, .. } => {
-            let removed: Vec<Stretch> = removed
-                .iter()
-                .map(|range| Stretch {
-                    stream: StreamId::new(range.channel, range.stream),
-                    start: range.start,
-                    end: range.end,
-                })
-                .filter(|range| streams.contains(&range.stream))
-                .collect();
-            if removed.is_empty() {
-                return None;
-            }
-            let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-            (When::Removed(removed), format!("{}{by}", removal(*reason)))
+        Event::SegmentRemoved { reason, streams: ranges, .. } => {
+            let ranges = ranges.iter().map(|range| (range.channel, range.stream, range.start, range.end));
+            (removed(ranges, streams)?, removal(*reason).into())
+        }
+        Event::VolumeErased { by, streams: spans, .. } => {
+            let spans = spans.iter().map(|span| (span.channel, span.stream, span.start, span.end));
+            (removed(spans, streams)?, format!("erased with its disk by {by}"))
         }
         Event::ClockStep { before, after } => {
             let (from, to) = (Time(*before), Time(*after));
@@ -135,12 +127,22 @@ fn explain(leaf: &Leaf, streams: &[StreamId]) -> Option<(When, String)> {
     })
 }
 
+/// What went of `streams`; `None` when nothing did.
+fn removed(
+    all: impl Iterator<Item = (ChannelId, StreamKind, WallTime, WallTime)>,
+    streams: &[StreamId],
+) -> Option<When> {
+    let all =
+        all.map(|(channel, kind, start, end)| Stretch { stream: StreamId::new(channel, kind), start, end });
+    let removed: Vec<Stretch> = all.filter(|stretch| streams.contains(&stretch.stream)).collect();
+    (!removed.is_empty()).then_some(When::Removed(removed))
+}
+
 fn loss(reason: LossReason) -> &'static str {
     match reason {
         LossReason::DiskFailed => "the disk failed, was pulled or was full",
         LossReason::RingOverrun => "the disk did not keep up",
         LossReason::NoSignal => "the camera sent nothing",
-        LossReason::NotRunning => "the recorder was off or starting",
         LossReason::Other => "something failed",
     }
 }
@@ -149,8 +151,6 @@ fn removal(reason: RemovalReason) -> &'static str {
     match reason {
         RemovalReason::Overwritten => "overwritten by newer footage",
         RemovalReason::Expired => "older than it may be kept, and removed",
-        RemovalReason::Deleted => "deleted",
         RemovalReason::VolumeShrunk => "removed, because the volume was given less room",
-        RemovalReason::VolumeErased => "erased with the volume",
     }
 }

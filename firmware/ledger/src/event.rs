@@ -51,7 +51,22 @@ pub struct StreamHead {
     pub head: Hash,
 }
 
-/// Why footage was removed.
+/// The footage of one stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamSpan {
+    /// The channel.
+    pub channel: ChannelId,
+    /// Which of its streams.
+    pub stream: StreamKind,
+    /// When the first presentation begins.
+    #[serde(with = "moment")]
+    pub start: WallTime,
+    /// When the last presentation ends.
+    #[serde(with = "moment")]
+    pub end: WallTime,
+}
+
+/// Why the recorder removed footage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RemovalReason {
@@ -59,12 +74,8 @@ pub enum RemovalReason {
     Overwritten,
     /// It was older than its class of retention allows.
     Expired,
-    /// Somebody deleted it.
-    Deleted,
     /// The volume was given less room.
     VolumeShrunk,
-    /// The volume's key was destroyed.
-    VolumeErased,
 }
 
 /// Why footage is missing that should be there.
@@ -77,8 +88,6 @@ pub enum LossReason {
     RingOverrun,
     /// The camera sent nothing.
     NoSignal,
-    /// The recorder was off or starting.
-    NotRunning,
     /// Something else failed.
     Other,
 }
@@ -130,20 +139,17 @@ pub enum Event {
         segment: u64,
         /// Why.
         reason: RemovalReason,
-        /// Who deleted it; nobody when the recorder did by itself.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        by: Option<Text>,
         /// What it held.
         streams: Vec<StreamRange>,
     },
-    /// How far the segment that is still open has come.
-    StreamHeads {
-        /// The volume it lies on.
+    /// A volume's key is destroyed, so that nobody can read its footage any more; written before that is done.
+    VolumeErased {
+        /// Which one.
         volume: VolumeId,
-        /// Its number.
-        segment: u64,
-        /// What it holds so far, each with its head.
-        streams: Vec<StreamRange>,
+        /// Who had it done.
+        by: Text,
+        /// What it held; nothing where this recorder could not read it either.
+        streams: Vec<StreamSpan>,
     },
     /// Footage that should be there is not.
     FootageLost {
@@ -312,7 +318,7 @@ impl Event {
         "volume_failed",
         "segment_sealed",
         "segment_removed",
-        "stream_heads",
+        "volume_erased",
         "footage_lost",
         "clock_step",
         "footage_locked",

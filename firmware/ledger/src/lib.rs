@@ -47,7 +47,7 @@ mod tree;
 pub use audit::{Audit, Progress, audit};
 pub use checkpoint::{Checkpoint, SignedCheckpoint, Witness};
 pub use error::{ErrorKind, LedgerError};
-pub use event::{Event, LossReason, RemovalReason, StreamHead, StreamRange};
+pub use event::{Event, LossReason, RemovalReason, StreamHead, StreamRange, StreamSpan};
 pub use hex::{Hash, Hex, VolumeId};
 pub use key::{KeyKind, MAX_NAME_BYTES, Signer, VerifierKey};
 pub use leaf::{Leaf, MAX_LEAF_BYTES};

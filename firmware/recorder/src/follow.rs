@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use bus::{BusError, Next, Start, Subscriber, UnitMeta};
-use hal::{AccessUnit, StreamId};
+use hal::{AccessUnit, MonoTime, StreamId};
 use store::{LastUnit, Store};
 
 use crate::loss::{LossCause, Losses, Missing};
@@ -63,13 +63,27 @@ impl Follower {
         self.held_up = true;
     }
 
+    /// Its ring is not read any more.
+    pub(crate) fn let_go(&mut self) {
+        self.ring = None;
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.ring.is_some()
     }
 
     /// Takes up to [`UNITS_A_TURN`] units; whether there may be more.
-    pub(crate) fn drain(&mut self, store: &mut Store, status: &StatusHandle, losses: &Losses) -> bool {
-        let Some(ring) = &mut self.ring else { return false };
+    pub(crate) fn drain(
+        &mut self,
+        now: MonoTime,
+        store: &mut Store,
+        status: &StatusHandle,
+        losses: &Losses,
+    ) -> bool {
+        let Some(ring) = &mut self.ring else {
+            self.missing.nothing_came(now);
+            return false;
+        };
         for _ in 0..UNITS_A_TURN {
             if !store.has_room() {
                 return true;
@@ -130,6 +144,7 @@ impl Follower {
                 }
                 Next::Empty => {
                     self.held_up = false;
+                    self.missing.nothing_came(now);
                     return false;
                 }
                 Next::Retired => {

@@ -3,8 +3,9 @@
 //! Does not belong here: noticing it (`follow`), writing it down (crate `candor`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use hal::{StreamId, WallTime};
+use hal::{MonoTime, StreamId, WallTime};
 
 /// Stretches that nobody took yet; later ones are added to the last of their stream then.
 const MAX_WAITING: usize = 1024;
@@ -18,6 +19,8 @@ pub enum LossCause {
     Overrun,
     /// The store cannot take such a unit.
     Refused,
+    /// Nothing came.
+    Silence,
 }
 
 /// A stretch of one stream that is missing.
@@ -29,7 +32,7 @@ pub struct Loss {
     pub start: WallTime,
     /// The first unit behind it.
     pub end: WallTime,
-    /// How many are missing.
+    /// How many are missing; none where nothing came.
     pub units: u64,
     /// Why.
     pub cause: LossCause,
@@ -65,17 +68,24 @@ impl Losses {
     }
 }
 
+/// Nothing comes for this long: it is missing. Cameras send a picture in four seconds at least.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// What is missing of one stream, until its next unit comes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Missing {
     /// The last unit that came.
     last: Option<WallTime>,
     open: Option<(u64, LossCause)>,
+    /// One came since the recorder began. What was before that is told by its start.
+    heard: bool,
+    /// When nothing was found there for the first and the last time since. Only a time in which somebody looked is silent.
+    quiet: Option<(MonoTime, MonoTime)>,
 }
 
 impl Missing {
     pub(crate) fn after(last: Option<WallTime>) -> Self {
-        Self { last, open: None }
+        Self { last, ..Self::default() }
     }
 
     /// Units are gone. The first cause counts.
@@ -84,9 +94,20 @@ impl Missing {
         open.0 += units;
     }
 
+    /// There was nothing to take.
+    pub(crate) fn nothing_came(&mut self, now: MonoTime) {
+        let (first, _) = self.quiet.unwrap_or((now, now));
+        self.quiet = Some((first, now));
+    }
+
     /// A unit came; what was missing before it.
     pub(crate) fn end(&mut self, stream: StreamId, at: WallTime) -> Option<Loss> {
         let start = self.last.replace(at).unwrap_or(at);
+        let was_quiet = self.quiet.take().is_some_and(|(first, last)| last.since(first) > SILENCE);
+        let had_heard = std::mem::replace(&mut self.heard, true);
+        if was_quiet && had_heard {
+            self.add(0, LossCause::Silence);
+        }
         let (units, cause) = self.open.take()?;
         Some(Loss { stream, start, end: at, units, cause })
     }
@@ -122,6 +143,37 @@ mod tests {
         let mut missing = Missing::default();
         missing.add(2, LossCause::Overrun);
         assert_eq!(missing.end(stream(1), at(3)).map(|loss| (loss.start, loss.end)), Some((at(3), at(3))));
+    }
+
+    #[test]
+    fn silence_is_a_loss_when_somebody_listened() {
+        let mono = |seconds| MonoTime::default() + Duration::from_secs(seconds);
+        let mut missing = Missing::after(Some(at(100)));
+        for second in 0..60 {
+            missing.nothing_came(mono(second));
+        }
+        assert_eq!(missing.end(stream(1), at(129)), None, "the recorder was off before");
+        // Looked at twice, with a disk that kept this thread for long before the unit that waited was taken.
+        for second in [60, 64] {
+            missing.nothing_came(mono(second));
+        }
+        assert_eq!(missing.end(stream(1), at(130)), None);
+        for second in 90..96 {
+            missing.nothing_came(mono(second));
+        }
+        assert_eq!(missing.end(stream(1), at(136)), None, "five seconds are none");
+        for second in 96..103 {
+            missing.nothing_came(mono(second));
+        }
+        let loss = missing.end(stream(1), at(143)).unwrap();
+        assert_eq!((loss.start, loss.end, loss.units, loss.cause), (at(136), at(143), 0, LossCause::Silence));
+        assert_eq!(missing.end(stream(1), at(144)), None);
+        // What the ring lost first is the cause.
+        missing.add(3, LossCause::Overrun);
+        for second in 110..120 {
+            missing.nothing_came(mono(second));
+        }
+        assert_eq!(missing.end(stream(1), at(160)).map(|loss| loss.cause), Some(LossCause::Overrun));
     }
 
     #[test]

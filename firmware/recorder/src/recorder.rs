@@ -171,14 +171,17 @@ impl Recorder {
     /// Takes what is in the rings.
     fn drain(&mut self) {
         let rings = self.rings();
-        if self.choice.is_some() {
+        if let Some(choice) = self.choice.as_ref().map(ChannelChoice::get) {
             let mut status = self.status.lock();
-            self.followers.retain(|stream, _| {
-                let kept = rings.contains(stream);
-                if !kept && let Some(figures) = status.streams.get_mut(stream) {
-                    figures.present = false;
+            // One whose ring is gone stays: it knows since when nothing comes.
+            self.followers.retain(|stream, follower| {
+                if !rings.contains(stream) {
+                    follower.let_go();
+                    if let Some(figures) = status.streams.get_mut(stream) {
+                        figures.present = false;
+                    }
                 }
-                kept
+                choice.contains(&stream.channel)
             });
         }
         for stream in rings {
@@ -189,8 +192,9 @@ impl Recorder {
         let mut again = true;
         while again {
             again = false;
+            let now = self.clock.mono();
             for follower in self.followers.values_mut() {
-                again |= follower.drain(&mut self.store, &self.status, &self.losses);
+                again |= follower.drain(now, &mut self.store, &self.status, &self.losses);
             }
             // More came in than memory takes: after a restart every ring is full.
             if !self.store.has_room() && self.commit().is_err() {

@@ -7,11 +7,21 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use evidence::VolumeId;
+
 use crate::config::Cipher;
 use crate::disk::{Disk, RealDisk};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::Index;
 use crate::volume::Volume;
+
+/// A volume's identity, and how it is encrypted. No key is needed.
+///
+/// # Errors
+/// `NotFound` when there is none; else as the system answers.
+pub fn identify(dir: &Path) -> Result<(VolumeId, Cipher), StoreError> {
+    Volume::open(Arc::new(RealDisk), dir).map(|volume| (volume.id, volume.cipher))
+}
 
 /// Makes all footage of an encrypted volume unreadable for ever, and returns as soon as it is so; [`erase`] makes the room
 /// free.

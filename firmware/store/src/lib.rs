@@ -69,7 +69,7 @@ pub use check::{CheckReport, Damage, SegmentInfo, VolumeInfo, check, list, rebui
 pub use config::{Cipher, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, MIN_SEGMENTS, StoreOptions};
 pub use coverage::Coverage;
 pub use disk::{Access, Disk, DiskFile, RealDisk};
-pub use erase::{destroy_key, erase, erase_on};
+pub use erase::{destroy_key, erase, erase_on, identify};
 pub use error::{ErrorKind, StoreError};
 pub use evidence::SampleFormat;
 pub use fragments::{FragmentRequest, Fragments, MIN_LEAD_MICROS};

@@ -51,7 +51,7 @@ pub(super) async fn unlock(house: &House, caller: &Caller, input: UnlockInput) -
 
 pub(super) async fn erase(house: &House, caller: &Caller, path: String) -> Result<(), ApiError> {
     tracing::warn!(user = caller.user, from = %caller.from, path, "erases the footage of a disk");
-    order(house, path, VolumeAct::Erase).await
+    order(house, path, VolumeAct::Erase { by: caller.user.clone() }).await
 }
 
 async fn order(house: &House, path: String, act: VolumeAct) -> Result<(), ApiError> {

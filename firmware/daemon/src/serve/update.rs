@@ -9,9 +9,11 @@ use web::update_views::{OwnerKeyInput, PresenceInput, UpdateView, UsbInput};
 use web::{ApiError, Caller, ErrorKind, Upload};
 
 use super::house::House;
-use super::views;
+use super::{recording, views};
+use crate::footage::Request;
 use crate::messages::{Answer, Ask, Order, Refusal, RefusalCode};
 use crate::update_line::{Line, Sent};
+use crate::volume_order::VolumeAct;
 
 /// When a spent code can be shown anew.
 const CODE_PAUSE: Duration = Duration::from_secs(60);
@@ -87,6 +89,14 @@ pub(super) async fn restart(house: &House, caller: &Caller) -> Result<(), ApiErr
 
 pub(super) async fn format_disk(house: &House, caller: &Caller, device: String) -> Result<(), ApiError> {
     tracing::info!(user = caller.user, from = %caller.from, device, "ordered to erase a disk");
+    let volumes = house.snapshot.borrow().record.volumes.clone();
+    if let Some(volume) =
+        volumes.into_iter().find(|volume| volume.device == device && !volume.path.is_empty())
+    {
+        let act = VolumeAct::GiveUp { by: caller.user.clone() };
+        // A disk that the recorder has no volume on any more may be formatted all the same.
+        let _ = recording::ask(&house.footage, &Request::Order { path: volume.path, act }).await?;
+    }
     match house.control.ask(Ask::FormatDisk { device }).await {
         Some(Answer::Kept) => Ok(()),
         Some(Answer::Refused(error)) => Err(ApiError::conflict("not_formatted", error.to_string())),

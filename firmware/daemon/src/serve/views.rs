@@ -209,6 +209,7 @@ fn beside(view: &messages::DiskView, state: DiskState, words: &str) -> Disk {
         write_bytes_per_sec: 0,
         oldest: None,
         newest: None,
+        concerns: Vec::new(),
     }
 }
 
@@ -247,6 +248,7 @@ fn disk(volume: &messages::VolumeStatus) -> Option<Disk> {
         write_bytes_per_sec: volume.write_bytes_per_sec,
         oldest: volume.oldest.map(utc),
         newest: volume.newest.map(utc),
+        concerns: volume.concerns.clone(),
     })
 }
 

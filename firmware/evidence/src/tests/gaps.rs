@@ -1,7 +1,7 @@
 //! What is missing, and what the ledger says about it.
 
 use hal::{AudioCodec, StreamKind};
-use ledger::{Event, Hex, LossReason, RemovalReason};
+use ledger::{Event, Hex, LossReason, RemovalReason, StreamSpan};
 
 use super::footage::{at, g711, stream};
 use super::recorder::{Recorder, VOLUME, checked};
@@ -87,19 +87,31 @@ fn footage_that_was_overwritten_is_a_gap_with_its_tombstone() {
     let streams = recorder.ranges(2);
     recorder.log(
         20.0,
-        Event::SegmentRemoved {
-            volume: VOLUME,
-            segment: 2,
-            reason: RemovalReason::Deleted,
-            by: Some("bert".into()),
-            streams,
-        },
+        Event::SegmentRemoved { volume: VOLUME, segment: 2, reason: RemovalReason::Expired, streams },
     );
     recorder.chunks.retain(|chunk| chunk.header.placement.segment != 2);
     let gaps = gaps(&mut recorder, 0.0, 10.0);
     let [gap] = &gaps[..] else { panic!("one gap: {gaps:?}") };
     assert_eq!((gap.from, gap.to), (at(4.0), at(8.0)));
-    assert_eq!(reasons(gap), ["deleted by bert"]);
+    assert_eq!(reasons(gap), ["older than it may be kept, and removed"]);
+}
+
+#[test]
+fn footage_of_an_erased_disk_is_a_gap_with_the_one_who_erased_it() {
+    let mut recorder = Recorder::with_ten_seconds();
+    let spans = recorder.ranges(2).into_iter().map(|range| StreamSpan {
+        channel: range.channel,
+        stream: range.stream,
+        start: range.start,
+        end: range.end,
+    });
+    let streams = spans.collect();
+    recorder.log(20.0, Event::VolumeErased { volume: Hex([7; 16]), by: "bert".into(), streams });
+    recorder.log(21.0, Event::VolumeErased { volume: Hex([8; 16]), by: "eve".into(), streams: Vec::new() });
+    recorder.chunks.retain(|chunk| chunk.header.placement.segment != 2);
+    let gaps = gaps(&mut recorder, 0.0, 10.0);
+    let [gap] = &gaps[..] else { panic!("one gap: {gaps:?}") };
+    assert_eq!(reasons(gap), ["erased with its disk by bert"]);
 }
 
 #[test]

@@ -234,13 +234,8 @@ fn history_written_anew_after_it_was_sealed() {
 fn a_reason_taken_out_of_the_proof() {
     let mut recorder = Recorder::with_ten_seconds();
     let streams = recorder.ranges(1);
-    let removed = Event::SegmentRemoved {
-        volume: VOLUME,
-        segment: 1,
-        reason: RemovalReason::Deleted,
-        by: None,
-        streams,
-    };
+    let removed =
+        Event::SegmentRemoved { volume: VOLUME, segment: 1, reason: RemovalReason::Expired, streams };
     recorder.log(11.0, removed);
     let plan = recorder.plan(0.0, 10.0);
     let mut manifest = recorder.manifest(&plan);

@@ -4,6 +4,7 @@ use hal::{ChannelId, StreamKind, WallTime};
 
 use crate::{
     ErrorKind, Event, Hex, Leaf, LossReason, MAX_LEAF_BYTES, RemovalReason, StreamHead, StreamRange,
+    StreamSpan,
 };
 
 fn channel(number: u16) -> ChannelId {
@@ -43,10 +44,13 @@ fn all() -> Vec<Event> {
             volume,
             segment: 7,
             reason: RemovalReason::VolumeShrunk,
-            by: None,
             streams: vec![range(1, false)],
         },
-        Event::StreamHeads { volume, segment: 8, streams: vec![range(1, true)] },
+        Event::VolumeErased {
+            volume,
+            by: by(),
+            streams: vec![StreamSpan { channel: channel(1), stream, start, end }],
+        },
         Event::FootageLost {
             volume: None,
             channel: channel(3),

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bus::{Publisher, RingSpec};
 use hal::{
-    AccessUnit, AudioCodec, AudioFormat, ByteCount, ChannelId, Clock, Pts90k, StreamFormat, StreamId,
-    StreamKind, SystemClock, VideoCodec, WallTime,
+    AccessUnit, AudioCodec, AudioFormat, ByteCount, ChannelId, Clock, MonoTime, Pts90k, StreamFormat,
+    StreamId, StreamKind, SystemClock, VideoCodec, WallTime,
 };
 use store::faults::{Fault, FaultDisk, Loss};
 use store::{ErrorKind, Keys, Reader, Store, StoreError, StoreOptions};
@@ -296,6 +296,39 @@ fn what_a_ring_lost_while_commits_failed_is_the_disk_s_fault_and_else_its_own() 
         assert!(!lost.is_empty() && lost.iter().all(|loss| loss.cause == cause), "{lost:?}");
         running.end();
     }
+}
+
+/// Twenty times as fast as others.
+struct Hurried(SystemClock);
+
+impl Clock for Hurried {
+    fn mono(&self) -> MonoTime {
+        MonoTime::default() + 20 * self.0.mono().since(MonoTime::default())
+    }
+
+    fn wall(&self) -> WallTime {
+        self.0.wall()
+    }
+}
+
+#[test]
+fn a_camera_that_sends_nothing_for_a_while_is_a_loss() {
+    let (bus, volume) = (scratch(), scratch());
+    let mut camera = Camera::new(bus.path(), 1, StreamKind::Main);
+    camera.publish(20);
+    let recorder = Recorder::new(bus.path(), open(volume.path()), Arc::new(Hurried(SystemClock::new())));
+    let losses = recorder.losses();
+    let running = run(recorder);
+    let begun = running.until("the first commit", |status| status.committed.0 > 0).commits;
+    // It looks for units as often as it commits, and each look is five seconds of its clock later.
+    running.until("some more looks", |status| status.commits >= begun + 4);
+    camera.publish(20);
+    running.until("the rest", |status| status.streams[&camera.stream].units == 40);
+    let lost = losses.take();
+    let [loss] = &lost[..] else { panic!("{lost:?}") };
+    assert_eq!((loss.stream, loss.cause, loss.units), (camera.stream, LossCause::Silence, 0));
+    assert_eq!(loss.end.micros_since(loss.start), 100_000, "from unit to unit, whatever their times");
+    running.end();
 }
 
 #[test]

@@ -19,7 +19,9 @@ describe('an entry in words', () => {
   it('says what became of footage', () => {
     const streams = [{ channel: 4, stream: 'main' }, { channel: 1, stream: 'main' }, { channel: 4, stream: 'audio' }]
     expect(line({ kind: 'segment_removed', reason: 'expired', streams }).words).toBe('Footage of channels 1, 4 was as old as it may get')
-    expect(line({ kind: 'segment_removed', reason: 'deleted', by: 'ann', streams: [] }).words).toBe('Footage was deleted by ann')
+    expect(line({ kind: 'volume_erased', by: 'ann', volume: '07', streams: [{ channel: 2 }] }).words).toBe(
+      'ann erased a disk with all its footage of channel 2',
+    )
     expect(line({ kind: 'footage_lost', channel: 3, stream: 'main', start: '2026-01-02T03:00:00Z', end: '2026-01-02T03:00:12Z', units: 1, reason: 'disk_failed' }))
       .toMatchObject({ topic: 'footage', words: '12 s of channel 3 main is missing: the disk failed', moment: '2026-01-02T03:00:00Z' })
   })

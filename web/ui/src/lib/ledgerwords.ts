@@ -24,15 +24,12 @@ const VIA: Record<string, string> = { web: 'in a browser', rtsp: 'over RTSP', on
 const REMOVED: Record<string, string> = {
   overwritten: 'gave its room to new footage',
   expired: 'was as old as it may get',
-  deleted: 'was deleted',
   volume_shrunk: 'had no room any more',
-  volume_erased: 'was made unreadable with its key',
 }
 const LOST: Record<string, string> = {
   disk_failed: 'the disk failed',
   ring_overrun: 'the disk was too slow',
   no_signal: 'there was no signal',
-  not_running: 'the recorder did not run',
   other: 'something failed',
 }
 
@@ -71,8 +68,8 @@ const KINDS: Record<string, [Topic, (fields: Fields) => string]> = {
   volume_closed: ['recorder', () => 'A disk was closed in order'],
   volume_failed: ['recorder', (f) => `A disk failed: ${text(f.error)}`],
   segment_sealed: ['footage', (f) => `Footage${held(f.streams)} was sealed`],
-  segment_removed: ['footage', (f) => `Footage${held(f.streams)} ${REMOVED[text(f.reason)] ?? 'was removed'}${f.by ? ` by ${text(f.by)}` : ''}`],
-  stream_heads: ['footage', (f) => `New footage${held(f.streams)} was vouched for`],
+  segment_removed: ['footage', (f) => `Footage${held(f.streams)} ${REMOVED[text(f.reason)] ?? 'was removed'}`],
+  volume_erased: ['footage', (f) => `${by(f)} erased a disk with all its footage${held(f.streams)}`],
   footage_lost: ['footage', (f) => `${span(f)}channel ${text(f.channel)} ${text(f.stream)} is missing: ${LOST[text(f.reason)] ?? 'something failed'}`],
   clock_step: ['recorder', (f) => `The clock was set from ${text(f.before)} to ${text(f.after)}`],
   footage_locked: ['footage', (f) => `${by(f)} locked ${span(f)}${channels(f.channels)}${f.reason ? `: ${text(f.reason)}` : ''}`],

@@ -135,6 +135,8 @@ export interface Disk {
   write_bytes_per_sec: number
   oldest: string | null
   newest: string | null
+  /** What is wrong although footage is recorded, and what to do. */
+  concerns: string[]
 }
 
 /** The software that runs. */
