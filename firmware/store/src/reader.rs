@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use evidence::SampleFormat;
-use hal::{Pts90k, StreamId, WallTime};
+use hal::{StreamId, WallTime};
 
 use crate::catalog::Catalog;
 use crate::coverage::{Coverage, Question};
@@ -18,27 +18,9 @@ use crate::disk::{Disk, RealDisk};
 use crate::error::{ErrorKind, StoreError};
 use crate::keys::Keys;
 use crate::lane::{Failure, Selected};
-use crate::runs::{Run, join, join_sides};
+use crate::runs::{DISCONTINUITY_GAP_MICROS, RUN_GAP_MICROS, Run, join, join_sides};
 use crate::select::Selection;
-
-/// One access unit as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredUnit {
-    /// The stream.
-    pub stream: StreamId,
-    /// When to present it.
-    pub pts: Pts90k,
-    /// The wall time of that.
-    pub wall: WallTime,
-    /// Decoding can start here.
-    pub keyframe: bool,
-    /// The first unit of a new timeline.
-    pub discontinuity: bool,
-    /// What a decoder must know first; the same `Arc` within a chunk.
-    pub format: Arc<SampleFormat>,
-    /// Video: NAL units behind 4-byte lengths, without parameter sets. Audio: as it came.
-    pub data: Bytes,
-}
+use crate::unit::StoredUnit;
 
 /// The most volumes read as one: as many disks as the largest boards take.
 pub const MAX_VOLUMES: usize = 8;
@@ -165,8 +147,15 @@ impl Reader {
     /// `Index`, `Io`; the iterator also has `Damaged`, `NoKey` and `Recycled`, each once for a stretch that cannot be read, and goes on
     /// behind it.
     pub fn units(&self, stream: StreamId, from: WallTime, to: WallTime) -> Result<Units<'_>, StoreError> {
-        let selection = self.select(stream, from, to)?;
-        Ok(Units { reader: self, selection, ready: VecDeque::new(), failed: VecDeque::new(), next: None })
+        Ok(Units::new(self, self.select(stream, from, to)?, false))
+    }
+
+    /// As [`Reader::units`], the keyframes alone: chunks without one are not read.
+    ///
+    /// # Errors
+    /// As [`Reader::units`].
+    pub fn keyframes(&self, stream: StreamId, from: WallTime, to: WallTime) -> Result<Units<'_>, StoreError> {
+        Ok(Units::new(self, self.select(stream, from, to)?, true))
     }
 
     pub(crate) fn select(
@@ -214,24 +203,68 @@ fn merge_runs(one: Vec<Run>, other: Vec<Run>) -> Vec<Run> {
     )
 }
 
-/// Iterates over stored units; made by [`Reader::units`].
+/// A unit, and how it stands to the one before.
+pub(crate) struct Told {
+    pub(crate) unit: StoredUnit,
+    /// Decoding goes on: not a unit is missing before it.
+    pub(crate) follows: bool,
+    /// That nothing is recorded for so long before it, microseconds; `None` where the footage goes on.
+    pub(crate) missing_micros: Option<i64>,
+}
+
+/// Iterates over stored units; made by [`Reader::units`] and [`Reader::keyframes`].
 pub struct Units<'a> {
     reader: &'a Reader,
     selection: Selection<'a>,
-    ready: VecDeque<StoredUnit>,
+    keyframes_only: bool,
+    ready: VecDeque<Told>,
     failed: VecDeque<StoreError>,
     /// Read, but what is missing before it was not told yet.
     next: Option<(Selected, Bytes)>,
+    /// Of the last chunk that was read or passed over.
+    end: Option<WallTime>,
+    /// What is to be told of the next unit.
+    broken: bool,
+    missing_micros: Option<i64>,
 }
 
-impl Units<'_> {
+impl<'a> Units<'a> {
+    fn new(reader: &'a Reader, selection: Selection<'a>, keyframes_only: bool) -> Self {
+        Self {
+            reader,
+            selection,
+            keyframes_only,
+            ready: VecDeque::new(),
+            failed: VecDeque::new(),
+            next: None,
+            end: None,
+            broken: false,
+            missing_micros: None,
+        }
+    }
+
     /// The next chunk that can be read.
     fn load(&mut self) -> Option<(Selected, Bytes)> {
         loop {
             let selected = self.selection.next()?;
+            if self.keyframes_only && !selected.frames().iter().any(|frame| frame.keyframe) {
+                self.pass(&selected);
+                continue;
+            }
             match self.reader.volumes[selected.volume].fetch(selected.segment, &selected.entry) {
                 Ok(payload) => return Some((selected, payload)),
                 Err(error) => self.selection.refuse(&selected, error),
+            }
+        }
+    }
+
+    /// Notes what is missing between the chunk before and this one.
+    fn pass(&mut self, selected: &Selected) {
+        if let Some(end) = self.end.replace(selected.entry.end()) {
+            self.broken |= !selected.follows;
+            let missing = selected.entry.start().micros_since(end);
+            if missing > RUN_GAP_MICROS || !selected.follows && missing > DISCONTINUITY_GAP_MICROS {
+                self.missing_micros = Some(self.missing_micros.unwrap_or(0) + missing);
             }
         }
     }
@@ -243,28 +276,19 @@ impl Units<'_> {
             volume.damaged(selected.segment, selected.entry.offset, what)
         })?;
         let format = Arc::new(format);
-        let mut at = selected.skip_bytes as usize;
-        for frame in selected.frames() {
-            let end = at + frame.size as usize;
-            self.ready.push_back(StoredUnit {
-                stream: header.stream,
-                pts: Pts90k(header.pts.0.wrapping_add(i64::from(frame.pts_offset))),
-                wall: header.wall_of(frame.pts_offset),
-                keyframe: frame.keyframe,
-                discontinuity: frame.discontinuity,
-                format: Arc::clone(&format),
-                data: payload.slice(at..end),
-            });
-            at = end;
+        self.pass(selected);
+        for unit in selected.units(payload, &format) {
+            if self.keyframes_only && !unit.keyframe {
+                continue;
+            }
+            let follows = !std::mem::take(&mut self.broken);
+            self.ready.push_back(Told { unit, follows, missing_micros: self.missing_micros.take() });
         }
         Ok(())
     }
-}
 
-impl Iterator for Units<'_> {
-    type Item = Result<StoredUnit, StoreError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+    /// As the iterator, and how each unit stands to the one before.
+    pub(crate) fn next_told(&mut self) -> Option<Result<Told, StoreError>> {
         loop {
             if let Some(unit) = self.ready.pop_front() {
                 return Some(Ok(unit));
@@ -293,5 +317,13 @@ impl Iterator for Units<'_> {
                 }
             }
         }
+    }
+}
+
+impl Iterator for Units<'_> {
+    type Item = Result<StoredUnit, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.next_told()?.map(|told| told.unit))
     }
 }

@@ -25,6 +25,7 @@ mod opening;
 mod playback;
 mod process;
 mod proofs;
+mod replay;
 mod retention;
 mod retention_crash;
 mod roundtrip;
