@@ -6,7 +6,9 @@
 //!
 //! Invariant: one call is one access unit; nothing is held back for the next.
 
-use crate::packet::{MAX_PAYLOAD_BYTES, PacketWriter};
+use hal::{AudioCodec, AudioFormat};
+
+use crate::packet::PacketWriter;
 
 /// AU-headers-length and one AU-header (RFC 3640 section 3.2.1).
 const AU_SECTION_BYTES: usize = 4;
@@ -17,14 +19,22 @@ const MAX_AAC_BYTES: usize = (1 << 13) - 1;
 /// G.711 bytes a packet: 100 ms of mono, so that a lost packet is a click and no gap.
 const MAX_G711_BYTES: usize = 800;
 
+/// Writes one access unit.
+pub(crate) fn packetise(format: &AudioFormat, unit: &[u8], writer: &mut PacketWriter<'_>) {
+    match format.codec {
+        AudioCodec::Aac => packetise_aac(unit, writer),
+        AudioCodec::G711A | AudioCodec::G711U => packetise_g711(unit, format.channels, writer),
+    }
+}
+
 /// Writes one AAC access unit, fragmented where it is larger than a packet (RFC 3640 section 3.3.6).
-pub(crate) fn packetise_aac(unit: &[u8], writer: &mut PacketWriter<'_>) {
+fn packetise_aac(unit: &[u8], writer: &mut PacketWriter<'_>) {
     if unit.is_empty() || unit.len() > MAX_AAC_BYTES {
         return;
     }
     let [high, low] = ((unit.len() as u16) << 3).to_be_bytes();
     let section: [u8; AU_SECTION_BYTES] = [0, 16, high, low];
-    let room = MAX_PAYLOAD_BYTES - AU_SECTION_BYTES;
+    let room = writer.room() - AU_SECTION_BYTES;
     let fragments = unit.len().div_ceil(room);
     for (index, piece) in unit.chunks(room).enumerate() {
         writer.push(index + 1 == fragments, 0, &[&section, piece]);
@@ -32,7 +42,7 @@ pub(crate) fn packetise_aac(unit: &[u8], writer: &mut PacketWriter<'_>) {
 }
 
 /// Writes G.711, one byte a sample and channel; a packet holds whole samples of all channels.
-pub(crate) fn packetise_g711(unit: &[u8], channels: u8, writer: &mut PacketWriter<'_>) {
+fn packetise_g711(unit: &[u8], channels: u8, writer: &mut PacketWriter<'_>) {
     let channels = usize::from(channels.max(1));
     let size = (MAX_G711_BYTES / channels).max(1) * channels;
     for (index, piece) in unit.chunks(size).enumerate() {

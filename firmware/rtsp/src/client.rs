@@ -5,33 +5,35 @@
 //! Invariants: a client that does not read holds up nobody; what it holds is one access unit and a few responses,
 //! the rest waits in its stream's fan-out, which drops whole GOPs; nothing is sent to any address but its own.
 
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bus::{FanoutReader, Item};
-use bytes::{Buf, Bytes};
 use hal::{Clock, MonoTime, StreamId, StreamKind};
 use ring::rand::SystemRandom;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UdpSocket;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::action::{Action, Beginning, Options, Refusal};
 use crate::digest::random_hex;
 use crate::gate::{Via, Watch, WatchGuard};
+use crate::outbox::{Outbox, interleaved};
 use crate::pace::Pace;
 use crate::packet::Packets;
 use crate::payload::TrackId;
+use crate::replay::{Played, Replay};
 use crate::rtcp::{self, Report};
 use crate::sdp::{Presentation, TrackDescription};
-use crate::session::{Action, Beginning, Options, Refusal, Session};
+use crate::session::Session;
 use crate::shared::Shared;
+use crate::target::Source;
 use crate::tracks::LiveTrack;
 use crate::transport::{Abilities, Delivery};
 use crate::udp_pair::UdpPair;
+use crate::wish::Wish;
 
 /// How often time-outs are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -48,9 +50,6 @@ const FIRST_SOUND_WAIT: Duration = Duration::from_millis(100);
 
 /// Responses and units queued for a client before no more requests are read from it.
 const MAX_QUEUED: usize = 32;
-
-/// Buffers given to one write.
-const MAX_SLICES: usize = 16;
 
 /// How long the last response may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -94,6 +93,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite>(shared: Arc<Shared>, stream: 
                 Err(_) => break,
             },
             (index, item) = next_item(&mut client.legs), if !writes => client.deliver(index, item).await,
+            played = next_played(&mut client.replay), if !writes => client.deliver_played(played).await,
             _ = tick.tick() => client.tick(),
         }
     }
@@ -115,7 +115,9 @@ struct Client {
     legs: Vec<Leg>,
     /// Streams that were described are kept, so that the SETUP that follows finds them running.
     described: Vec<Arc<LiveTrack>>,
-    stream: Option<StreamId>,
+    source: Option<Source>,
+    /// What was recorded, where that was asked for.
+    replay: Option<Replay>,
     outbox: Outbox,
     closing: bool,
     /// When a write last got on, or there was nothing to write.
@@ -128,7 +130,8 @@ struct Client {
 /// One track of a session.
 struct Leg {
     track: TrackId,
-    live: Arc<LiveTrack>,
+    /// `None` of a recording.
+    live: Option<Arc<LiveTrack>>,
     delivery: Delivery,
     /// `None` unless playing.
     reader: Option<FanoutReader<Packets>>,
@@ -163,13 +166,14 @@ impl Client {
             timeout: shared.options.session_timeout,
             turned_away: connection.turned_away,
         };
-        let outbox = Outbox { flushes: connection.secure, ..Outbox::default() };
+        let outbox = Outbox::new(connection.secure);
         Self {
             session: Session::new(options, now),
             connection,
             legs: Vec::new(),
             described: Vec::new(),
-            stream: None,
+            source: None,
+            replay: None,
             outbox,
             closing: false,
             progress: now,
@@ -188,12 +192,14 @@ impl Client {
         while let Some(action) = self.session.next_action() {
             match action {
                 Action::Send(bytes) => self.outbox.queue.push_back(bytes),
-                Action::Describe(stream) => self.describe(stream).await,
-                Action::Setup { stream, track, delivery } => self.set_up(stream, track, delivery).await,
+                Action::Describe(source) => self.describe(source).await,
+                Action::Setup { source, track, delivery } => self.set_up(source, track, delivery).await,
                 Action::Play => self.play().await,
+                Action::Replay(wish) => self.play_recorded(wish).await,
                 Action::Pause => self.stop(),
                 Action::End => {
                     self.stop();
+                    self.replay = None;
                     self.legs.clear();
                     self.place = None;
                 }
@@ -202,7 +208,12 @@ impl Client {
         }
     }
 
-    async fn describe(&mut self, stream: StreamId) {
+    async fn describe(&mut self, source: Source) {
+        if source.recorded.is_some() {
+            let found = self.describe_recorded(source).await;
+            return self.session.described(self.now(), found.as_ref().map_err(|refusal| *refusal));
+        }
+        let stream = source.stream;
         let sound = StreamId::new(stream.channel, StreamKind::Audio);
         let (video, audio) = tokio::join!(
             self.shared.tracks.open(stream, TrackId::Video),
@@ -221,33 +232,62 @@ impl Client {
             tracks.push(TrackDescription { track: TrackId::Audio, payload, parameter_sets: None });
             self.described.push(audio);
         }
-        self.session.described(self.now(), Ok(&Presentation { stream, version, tracks }));
+        self.session.described(self.now(), Ok(&Presentation { stream, version, tracks, recorded: None }));
     }
 
-    async fn set_up(&mut self, stream: StreamId, track: TrackId, delivery: Delivery) {
+    async fn describe_recorded(&mut self, source: Source) -> Result<Presentation, Refusal> {
+        if !self.legs.is_empty() && self.source != Some(source) {
+            // What is set up stays.
+            return Ok(Replay::open(&self.shared, source).await?.presentation());
+        }
+        self.recording(source).await?;
+        self.replay.as_ref().map(Replay::presentation).ok_or(Refusal::NotFound)
+    }
+
+    /// Has the recording at hand, if it is not.
+    async fn recording(&mut self, source: Source) -> Result<(), Refusal> {
+        if self.replay.as_ref().is_none_or(|replay| replay.source() != source) {
+            self.replay = Some(Replay::open(&self.shared, source).await?);
+        }
+        Ok(())
+    }
+
+    async fn set_up(&mut self, source: Source, track: TrackId, delivery: Delivery) {
         if self.place.is_none() {
             self.place = Arc::clone(&self.shared.watchers).try_acquire_owned().ok();
         }
-        let id = match track {
-            TrackId::Video => stream,
-            TrackId::Audio => StreamId::new(stream.channel, StreamKind::Audio),
+        let ready = match &self.place {
+            None => Err(Refusal::Full),
+            Some(_) => self.make_leg(source, track, delivery).await,
         };
-        let ready = if self.place.is_none() {
-            Err(Refusal::Full)
-        } else {
-            self.shared.tracks.open(id, track).await.ok_or(Refusal::NotFound)
-        };
-        let answer = ready.map(|live| {
-            let ssrc = live.ssrc;
+        let answer = ready.map(|leg| {
+            let ssrc = leg.report.ssrc;
             self.legs.retain(|leg| leg.track != track);
-            self.legs.push(Leg::new(&self.shared, track, live, delivery));
-            self.stream = Some(stream);
+            self.legs.push(leg);
+            self.source = Some(source);
             ssrc
         });
         if self.legs.is_empty() {
             self.place = None;
         }
         self.session.set_up(self.now(), answer);
+    }
+
+    async fn make_leg(&mut self, source: Source, track: TrackId, delivery: Delivery) -> Result<Leg, Refusal> {
+        if source.recorded.is_some() {
+            self.recording(source).await?;
+            let packetiser = self.replay.as_ref().and_then(|replay| replay.packetiser(track));
+            let packetiser = packetiser.ok_or(Refusal::NotFound)?;
+            let (ssrc, clock_rate) = (packetiser.ssrc(), packetiser.payload().clock_rate());
+            return Ok(Leg::new(&self.shared, track, None, delivery, ssrc, clock_rate));
+        }
+        let id = match track {
+            TrackId::Video => source.stream,
+            TrackId::Audio => StreamId::new(source.stream.channel, StreamKind::Audio),
+        };
+        let live = self.shared.tracks.open(id, track).await.ok_or(Refusal::NotFound)?;
+        let (ssrc, clock_rate) = (live.ssrc, live.payload.clock_rate());
+        Ok(Leg::new(&self.shared, track, Some(live), delivery, ssrc, clock_rate))
     }
 
     async fn play(&mut self) {
@@ -264,14 +304,48 @@ impl Client {
         };
         let beginnings: Vec<Beginning> =
             self.legs.iter().zip(firsts).map(|(leg, first)| Beginning { track: leg.track, first }).collect();
-        if let Some(stream) = self.stream {
-            let via = if self.connection.secure { Via::Rtsps } else { Via::Rtsp };
-            let (peer, user) = (self.connection.peer, self.session.user().unwrap_or_default().to_owned());
-            let from = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-            self.watching = Some(self.shared.gate.watching(Watch { user, from, stream, via }));
-            tracing::info!(%peer, %stream, "RTSP client plays");
+        self.watch();
+        self.session.playing(self.now(), Ok((&beginnings, None)));
+    }
+
+    async fn play_recorded(&mut self, wish: Wish) {
+        self.legs.sort_by_key(|leg| leg.track);
+        let tracks: Vec<TrackId> = self.legs.iter().map(|leg| leg.track).collect();
+        let over_udp = self.legs.iter().any(|leg| matches!(leg.delivery, Delivery::Udp { .. }));
+        let started = match &mut self.replay {
+            // Nothing but the connection tells how fast a client reads.
+            Some(_) if over_udp && !wish.rate_control => Err(Refusal::NotThisWay),
+            Some(replay) => replay.play(wish, &tracks).await,
+            None => Err(Refusal::NotFound),
+        };
+        let is_running = self.replay.as_ref().is_some_and(Replay::is_running);
+        match started {
+            Ok((beginnings, replayed)) => {
+                for leg in &mut self.legs {
+                    leg.reported = None;
+                }
+                self.watch();
+                self.session.playing(self.now(), Ok((&beginnings, Some(replayed))));
+            }
+            Err(refusal) => {
+                if !is_running {
+                    self.stop();
+                    self.session.played_to_end();
+                }
+                self.session.playing(self.now(), Err(refusal));
+            }
         }
-        self.session.playing(self.now(), &beginnings);
+    }
+
+    /// Tells that somebody watches, if that is not known.
+    fn watch(&mut self) {
+        let (Some(source), None) = (self.source, &self.watching) else { return };
+        let via = if self.connection.secure { Via::Rtsps } else { Via::Rtsp };
+        let (peer, user) = (self.connection.peer, self.session.user().unwrap_or_default().to_owned());
+        let from = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let (stream, recorded) = (source.stream, source.recorded.is_some());
+        self.watching = Some(self.shared.gate.watching(Watch { user, from, stream, via, recorded }));
+        tracing::info!(%peer, %stream, recorded, "RTSP client plays");
     }
 
     /// Nothing more is sent.
@@ -280,54 +354,94 @@ impl Client {
             leg.reader = None;
             leg.first = None;
         }
+        if let Some(replay) = &mut self.replay {
+            replay.pause();
+        }
         if self.watching.take().is_some() {
             tracing::info!(peer = %self.connection.peer, "RTSP client stopped");
         }
     }
 
     async fn deliver(&mut self, index: usize, item: Item<Packets>) {
-        let now = self.now();
-        let leg = &mut self.legs[index];
         match item {
-            Item::Item(packets) => {
-                let report =
-                    leg.report_due(&packets, now).then(|| rtcp::sender_report(&leg.report, &self.cname));
-                leg.report.packets = leg.report.packets.wrapping_add(packets.count());
-                leg.report.payload_bytes = leg.report.payload_bytes.wrapping_add(packets.payload_bytes());
-                match leg.delivery {
-                    Delivery::Interleaved { rtp, rtcp } => {
-                        if let Some(report) = report {
-                            self.outbox.queue.push_back(interleaved(rtcp, &report));
-                        }
-                        self.outbox.queue.push_back(packets.interleaved(rtp));
-                    }
-                    Delivery::Udp { rtp, rtcp } => {
-                        let Some(pair) = &self.connection.udp else { return };
-                        if let Some(report) = report {
-                            let _ = pair.rtcp.send_to(&report, rtcp).await;
-                        }
-                        leg.send_datagrams(self.shared.clock.as_ref(), &pair.rtp, &packets, rtp).await;
-                    }
-                }
-            }
+            Item::Item(packets) => self.send(index, &packets, true).await,
             Item::Lost { gops } => {
                 self.shared.lost_gops.fetch_add(gops, Ordering::Relaxed);
                 tracing::debug!(peer = %self.connection.peer, gops, "RTSP client is too slow");
             }
             Item::Closed => {
-                for leg in &self.legs {
-                    let goodbye = rtcp::goodbye(&leg.report, &self.cname);
-                    match (leg.delivery, &self.connection.udp) {
-                        (Delivery::Interleaved { rtcp, .. }, _) => {
-                            self.outbox.queue.push_back(interleaved(rtcp, &goodbye));
-                        }
-                        (Delivery::Udp { rtcp, .. }, Some(pair)) => {
-                            let _ = pair.rtcp.send_to(&goodbye, rtcp).await;
-                        }
-                        (Delivery::Udp { .. }, None) => {}
+                self.say_goodbye().await;
+                self.session.stream_ended();
+            }
+        }
+    }
+
+    async fn deliver_played(&mut self, played: Played) {
+        match played {
+            Played::Unit { track, packets, jumped } => {
+                if jumped {
+                    // What the last reports said of RTP time holds no more.
+                    for leg in &mut self.legs {
+                        leg.reported = None;
                     }
                 }
+                if let Some(index) = self.legs.iter().position(|leg| leg.track == track) {
+                    self.send(index, &packets, false).await;
+                }
+            }
+            Played::End => {
+                self.say_goodbye().await;
+                self.stop();
+                self.session.played_to_end();
+            }
+            Played::Broken => {
+                self.say_goodbye().await;
                 self.session.stream_ended();
+            }
+        }
+    }
+
+    /// Sends a unit; `is_live` ones come as their source makes them, but for those that a new client catches up with.
+    async fn send(&mut self, index: usize, packets: &Packets, is_live: bool) {
+        let now = self.now();
+        let leg = &mut self.legs[index];
+        let report = leg.report_due(packets, now).then(|| rtcp::sender_report(&leg.report, &self.cname));
+        leg.report.packets = leg.report.packets.wrapping_add(packets.count());
+        leg.report.payload_bytes = leg.report.payload_bytes.wrapping_add(packets.payload_bytes());
+        match leg.delivery {
+            Delivery::Interleaved { rtp, rtcp } => {
+                if let Some(report) = report {
+                    self.outbox.queue.push_back(interleaved(rtcp, &report));
+                }
+                self.outbox.queue.push_back(packets.interleaved(rtp));
+            }
+            Delivery::Udp { rtp, rtcp } => {
+                let Some(pair) = &self.connection.udp else { return };
+                if let Some(report) = report {
+                    let _ = pair.rtcp.send_to(&report, rtcp).await;
+                }
+                let clock = self.shared.clock.as_ref();
+                let pause = leg.pace.before_unit(packets.timestamp, clock.mono());
+                if is_live && !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+                leg.send_datagrams(clock, &pair.rtp, packets, rtp).await;
+            }
+        }
+    }
+
+    /// Nothing more comes of any track.
+    async fn say_goodbye(&mut self) {
+        for leg in &self.legs {
+            let goodbye = rtcp::goodbye(&leg.report, &self.cname);
+            match (leg.delivery, &self.connection.udp) {
+                (Delivery::Interleaved { rtcp, .. }, _) => {
+                    self.outbox.queue.push_back(interleaved(rtcp, &goodbye));
+                }
+                (Delivery::Udp { rtcp, .. }, Some(pair)) => {
+                    let _ = pair.rtcp.send_to(&goodbye, rtcp).await;
+                }
+                (Delivery::Udp { .. }, None) => {}
             }
         }
     }
@@ -336,7 +450,10 @@ impl Client {
     /// keep-alive; a peer that vanished lets the writes stall.
     fn progress(&mut self) {
         self.progress = self.now();
-        let plays = |leg: &Leg| leg.reader.is_some() && matches!(leg.delivery, Delivery::Interleaved { .. });
+        let replays = self.replay.as_ref().is_some_and(Replay::is_running);
+        let plays = |leg: &Leg| {
+            (replays || leg.reader.is_some()) && matches!(leg.delivery, Delivery::Interleaved { .. })
+        };
         if self.legs.iter().any(plays) {
             self.session.sign_of_life(self.progress);
         }
@@ -362,34 +479,37 @@ impl Client {
 }
 
 impl Leg {
-    fn new(shared: &Arc<Shared>, track: TrackId, live: Arc<LiveTrack>, delivery: Delivery) -> Self {
+    fn new(
+        shared: &Arc<Shared>,
+        track: TrackId,
+        live: Option<Arc<LiveTrack>>,
+        delivery: Delivery,
+        ssrc: u32,
+        clock_rate: u32,
+    ) -> Self {
         let heard = match delivery {
             Delivery::Interleaved { .. } => None,
             Delivery::Udp { rtcp, .. } => {
                 Some(Heard { shared: Arc::clone(shared), address: rtcp, flag: shared.receivers.expect(rtcp) })
             }
         };
-        let report = Report {
-            ssrc: live.ssrc,
-            wall: hal::WallTime::default(),
-            timestamp: 0,
-            packets: 0,
-            payload_bytes: 0,
-        };
-        let pace = Pace::new(live.payload.clock_rate());
+        let report =
+            Report { ssrc, wall: hal::WallTime::default(), timestamp: 0, packets: 0, payload_bytes: 0 };
+        let pace = Pace::new(clock_rate);
         Self { track, live, delivery, reader: None, first: None, report, reported: None, heard, pace }
     }
 
     /// Begins at the last keyframe; returns sequence number and time of the first packet when it comes soon.
     async fn start(&mut self) -> Option<(u16, u32)> {
-        let mut reader = self.live.reader();
+        let live = self.live.as_ref()?;
+        let mut reader = live.reader();
         let wait = match self.track {
             TrackId::Video => FIRST_PACKET_WAIT,
             TrackId::Audio => FIRST_SOUND_WAIT,
         };
         let mut item = reader.try_next();
         if item.is_none() {
-            self.live.request_keyframe();
+            live.request_keyframe();
             item = tokio::time::timeout(wait, reader.next()).await.ok();
         }
         self.reader = Some(reader);
@@ -411,7 +531,7 @@ impl Leg {
         }
     }
 
-    /// Sends a unit, with the pauses that its receiver needs.
+    /// Sends a unit's packets, with the pauses that their receiver needs.
     async fn send_datagrams(
         &mut self,
         clock: &dyn Clock,
@@ -419,10 +539,6 @@ impl Leg {
         unit: &Packets,
         to: SocketAddr,
     ) {
-        let pause = self.pace.before_unit(unit.timestamp, clock.mono());
-        if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
-        }
         for datagram in unit.datagrams() {
             while !self.pace.may_send(clock.mono()) {
                 tokio::time::sleep(Pace::PAUSE).await;
@@ -450,6 +566,14 @@ impl Drop for Heard {
     }
 }
 
+/// The next thing to send of a recording; never, while nothing plays.
+async fn next_played(replay: &mut Option<Replay>) -> Played {
+    match replay {
+        Some(replay) => replay.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The next thing to send on any track; never, while nothing plays.
 async fn next_item(legs: &mut [Leg]) -> (usize, Item<Packets>) {
     match legs {
@@ -459,54 +583,5 @@ async fn next_item(legs: &mut [Leg]) -> (usize, Item<Packets>) {
             item = two.next() => (1, item),
         },
         _ => std::future::pending().await,
-    }
-}
-
-/// RFC 2326 section 10.12.
-fn interleaved(channel: u8, packet: &[u8]) -> Bytes {
-    let mut bytes = Vec::with_capacity(packet.len() + 4);
-    bytes.extend_from_slice(&[b'$', channel]);
-    bytes.extend_from_slice(&(packet.len() as u16).to_be_bytes());
-    bytes.extend_from_slice(packet);
-    bytes.into()
-}
-
-/// What still has to be written, in order.
-#[derive(Debug, Default)]
-struct Outbox {
-    queue: VecDeque<Bytes>,
-    /// TLS holds back records until told.
-    flushes: bool,
-    unflushed: bool,
-}
-
-impl Outbox {
-    fn is_empty(&self) -> bool {
-        self.queue.is_empty() && !self.unflushed
-    }
-
-    /// One write, or the flush after the last. Nothing is lost when the future is dropped before it ends.
-    async fn write<W: AsyncWrite + Unpin>(&mut self, writer: &mut W) -> io::Result<()> {
-        if self.queue.is_empty() {
-            writer.flush().await?;
-            self.unflushed = false;
-            return Ok(());
-        }
-        let slices: Vec<IoSlice<'_>> =
-            self.queue.iter().take(MAX_SLICES).map(|bytes| IoSlice::new(bytes)).collect();
-        let mut written = writer.write_vectored(&slices).await?;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        self.unflushed = self.flushes;
-        while let Some(front) = self.queue.front_mut() {
-            if written < front.len() {
-                front.advance(written);
-                break;
-            }
-            written -= front.len();
-            self.queue.pop_front();
-        }
-        Ok(())
     }
 }

@@ -28,6 +28,8 @@ pub struct Watch {
     pub stream: StreamId,
     /// In clear or over TLS.
     pub via: Via,
+    /// What was recorded, and not what happens now.
+    pub recorded: bool,
 }
 
 /// Lives as long as somebody watches: from PLAY to PAUSE, TEARDOWN or the end of the connection.

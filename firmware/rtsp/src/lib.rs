@@ -1,39 +1,50 @@
 //! The RTSP server: session, SDP, packetisers, transports.
 //!
-//! Live streams of the bus at `/ch{n}/{main|sub}` in RTSP 1.0 (RFC 2326), over TCP interleaved and UDP unicast, in
-//! clear and over TLS. Viewers prove a stream key by Digest (RFC 7616); the login password is never asked for.
+//! Live streams of the bus at `/ch{n}/{main|sub}`, and with `?start=` what was recorded of them, in RTSP 1.0 (RFC 2326),
+//! over TCP interleaved and UDP unicast, in clear and over TLS (docs/rtsp.md). Viewers prove a stream key by Digest (RFC 7616);
+//! the login password is never asked for.
 //!
 //! From below: `packet`, `video`, `audio`, `payload`, `rtcp` make what is sent; `framing`, `digest`, `target`,
-//! `transport`, `sdp` read and write what is said; `session` decides, without sockets or time; `tracks`, `client`
-//! and `server` connect it to the world.
+//! `transport`, `moment`, `wish`, `sdp` read and write what is said; `session` decides, without sockets or time; `tracks`,
+//! `replay`, `client` and `server` connect it to the world.
 //!
-//! Does not belong here: who has which key ([`Gate`]'s implementer knows), recorded footage, ONVIF.
+//! Does not belong here: who has which key ([`Gate`]'s implementer knows), where footage lies ([`Archive`]'s knows), ONVIF's
+//! web services.
 //!
-//! Invariants: a stream is packetised once for all its clients; no client delays another or the publisher; no
+//! Invariants: a live stream is packetised once for all its clients; no client delays another or the publisher; no
 //! input makes it panic; everything that can grow has a limit.
 
+mod action;
+mod archive;
 mod audio;
 mod bucket;
 mod client;
 mod digest;
 mod error;
+mod extension;
 mod framing;
 mod gate;
 mod message;
+mod moment;
+mod outbox;
 mod pace;
 mod packet;
 mod payload;
+mod replay;
 mod rtcp;
 mod sdp;
 mod server;
 mod session;
 mod shared;
 mod target;
+mod timeline;
 mod tracks;
 mod transport;
 mod udp_pair;
 mod video;
+mod wish;
 
+pub use archive::{Archive, ArchiveError, ArchiveRequest, Opening, RecordedFormat, RecordedUnit, Recording};
 pub use digest::REALM;
 pub use error::{ErrorKind, RtspError};
 pub use gate::{Gate, Via, Watch, WatchGuard};

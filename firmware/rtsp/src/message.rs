@@ -2,9 +2,12 @@
 //!
 //! Does not belong here: decisions.
 
-use rtsp_types::{Request, Response, StatusCode, Url, Version, headers};
+use rtsp_types::{HeaderName, Request, Response, ResponseBuilder, StatusCode, Url, Version, headers};
 
+use crate::action::Replayed;
+use crate::moment;
 use crate::target::Target;
+use crate::wish::{ONVIF_REPLAY, Unit};
 
 pub(crate) fn ok() -> rtsp_types::ResponseBuilder {
     response(StatusCode::Ok)
@@ -37,6 +40,33 @@ pub(crate) fn target(request: &Request<Vec<u8>>) -> Option<(Url, Target)> {
 pub(crate) fn session_id(request: &Request<Vec<u8>>) -> Option<&str> {
     let value = request.header(&headers::SESSION)?.as_str();
     Some(value.split(';').next().unwrap_or(value).trim())
+}
+
+/// What a request requires and this server has not: ONVIF's replay is had of recordings, and nothing else is.
+pub(crate) fn feature_missing(request: &Request<Vec<u8>>) -> Option<&str> {
+    let required = request.header(&headers::REQUIRE)?.as_str();
+    let replays = || target(request).is_some_and(|(_, target)| target.range.is_some());
+    if required.trim() == ONVIF_REPLAY && replays() { None } else { Some(required) }
+}
+
+/// What a PLAY of a recording is answered with: the range that is played, in the words that were asked in, and how.
+pub(crate) fn replayed_headers(response: ResponseBuilder, replayed: &Replayed) -> ResponseBuilder {
+    let Replayed { from, to, start, wish } = replayed;
+    let range = match wish.unit() {
+        Unit::Clock => format!("clock={}-{}", moment::clock(*from), moment::clock(*to)),
+        Unit::Npt => {
+            let npt = |wall: &hal::WallTime| moment::npt(wall.micros_since(*start));
+            format!("npt={}-{}", npt(from), npt(to))
+        }
+    };
+    let mut response = response
+        .header(headers::RANGE, range)
+        .header(headers::SCALE, wish.scale.to_string())
+        .header(headers::SPEED, wish.speed.to_string());
+    if let Ok(name) = HeaderName::from_static_str("Rate-Control") {
+        response = response.header(name, if wish.rate_control { "yes" } else { "no" });
+    }
+    response
 }
 
 /// A live stream has one position, now. Players ask for `npt=0-` or, after a pause, for where they were.

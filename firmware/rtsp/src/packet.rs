@@ -11,11 +11,17 @@ use bytes::Bytes;
 use hal::WallTime;
 use rtp_types::RtpPacketBuilder;
 
+use crate::extension::{EXTENSION_BYTES, PROFILE};
+
 /// The largest RTP packet: an Ethernet frame less IPv6, UDP, and what PPPoE or WireGuard put before them.
 pub(crate) const MAX_DATAGRAM_BYTES: usize = 1400;
 
-/// What is left for the payload (RFC 3550 section 5.1: twelve bytes of header).
-pub(crate) const MAX_PAYLOAD_BYTES: usize = MAX_DATAGRAM_BYTES - 12;
+/// RFC 3550 section 5.1, and section 5.3.1 without its words.
+const RTP_HEADER_BYTES: usize = 12;
+const EXTENSION_HEADER_BYTES: usize = 4;
+
+/// What is left for the payload.
+pub(crate) const MAX_PAYLOAD_BYTES: usize = MAX_DATAGRAM_BYTES - RTP_HEADER_BYTES;
 
 /// `$`, channel, length (RFC 2326 section 10.12).
 pub(crate) const INTERLEAVED_HEADER_BYTES: usize = 4;
@@ -93,6 +99,9 @@ pub(crate) struct PacketWriter<'a> {
     bytes: Vec<u8>,
     starts: Vec<u32>,
     payload_bytes: u32,
+    /// For the first packet.
+    extension: Option<[u8; EXTENSION_BYTES]>,
+    room: usize,
 }
 
 impl<'a> PacketWriter<'a> {
@@ -107,22 +116,41 @@ impl<'a> PacketWriter<'a> {
             bytes: Vec::with_capacity(size + packets * (INTERLEAVED_HEADER_BYTES + 12 + 3)),
             starts: Vec::with_capacity(packets),
             payload_bytes: 0,
+            extension: None,
+            room: MAX_PAYLOAD_BYTES,
         }
+    }
+
+    /// The first packet bears this header extension, and all are so much shorter.
+    pub(crate) fn with_extension(mut self, extension: [u8; EXTENSION_BYTES]) -> Self {
+        self.extension = Some(extension);
+        self.room = MAX_PAYLOAD_BYTES - EXTENSION_HEADER_BYTES - EXTENSION_BYTES;
+        self
+    }
+
+    /// The most payload bytes of a packet.
+    pub(crate) fn room(&self) -> usize {
+        self.room
     }
 
     /// Appends a packet whose payload is `parts` joined, `later` ticks after the unit's time.
     pub(crate) fn push(&mut self, marker: bool, later: u32, parts: &[&[u8]]) {
         let length: usize = parts.iter().map(|part| part.len()).sum();
-        debug_assert!(length <= MAX_PAYLOAD_BYTES, "a packet of {length} bytes");
+        debug_assert!(length <= self.room, "a packet of {length} bytes");
+        let extension = self.extension.take();
+        let header = RTP_HEADER_BYTES + extension.map_or(0, |words| EXTENSION_HEADER_BYTES + words.len());
         self.starts.push(self.bytes.len() as u32);
         self.bytes.extend_from_slice(&[b'$', self.stream.channel]);
-        self.bytes.extend_from_slice(&((length + 12) as u16).to_be_bytes());
+        self.bytes.extend_from_slice(&((length + header) as u16).to_be_bytes());
         let mut packet = RtpPacketBuilder::<&[u8], &[u8]>::new()
             .payload_type(self.stream.payload_type)
             .sequence_number(self.stream.next_sequence)
             .timestamp(self.timestamp.wrapping_add(later))
             .ssrc(self.stream.ssrc)
             .marker_bit(marker);
+        if let Some(words) = &extension {
+            packet = packet.extension(PROFILE, words);
+        }
         for part in parts {
             packet = packet.payload(part);
         }
@@ -166,5 +194,23 @@ mod tests {
         let payloads: Vec<Vec<u8>> = packets.datagrams().map(|packet| packet[12..].to_vec()).collect();
         assert_eq!(payloads, [b"ab$$".to_vec(), b"cd".to_vec()]);
         assert_eq!((packets.count(), packets.payload_bytes()), (2, 6));
+    }
+
+    #[test]
+    fn the_first_packet_alone_has_the_extension() {
+        let mut stream = Stream { ssrc: 9, payload_type: 96, channel: 0, next_sequence: 1 };
+        let words = [7; EXTENSION_BYTES];
+        let mut writer = PacketWriter::new(&mut stream, 5, 10).with_extension(words);
+        let full = vec![1; writer.room()];
+        writer.push(false, 0, &[&full]);
+        writer.push(true, 0, &[&full]);
+        let packets = writer.finish(WallTime::default(), true).unwrap();
+        let parsed: Vec<_> =
+            packets.datagrams().map(|packet| rtp_types::RtpPacket::parse(packet).unwrap()).collect();
+        assert_eq!(parsed[0].extension(), Some((0xABAC, &words[..])));
+        assert_eq!(parsed[1].extension(), None);
+        assert!(parsed.iter().all(|packet| packet.payload() == full));
+        assert!(packets.datagrams().all(|packet| packet.len() <= MAX_DATAGRAM_BYTES));
+        assert_eq!(packets.interleaved(0).len(), packets.datagrams().map(|packet| packet.len() + 4).sum());
     }
 }

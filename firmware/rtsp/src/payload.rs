@@ -6,8 +6,11 @@
 //! discontinuity, whatever the source's timeline does.
 
 use hal::{AccessUnit, AudioCodec, AudioFormat, Pts90k, StreamFormat, VideoCodec, WallTime};
+use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::archive::RecordedUnit;
 use crate::audio;
+use crate::extension::EXTENSION_BYTES;
 use crate::packet::{PacketWriter, Packets, Stream};
 use crate::video::{self, ParameterSets};
 
@@ -91,6 +94,20 @@ pub(crate) struct Seeds {
     pub(crate) timestamp: u32,
 }
 
+impl Seeds {
+    /// `None` without randomness.
+    pub(crate) fn random() -> Option<Self> {
+        let mut bytes = [0; 10];
+        SystemRandom::new().fill(&mut bytes).ok()?;
+        let [a, b, c, d, e, f, g, h, i, j] = bytes;
+        Some(Self {
+            ssrc: u32::from_be_bytes([a, b, c, d]),
+            sequence: u16::from_be_bytes([e, f]),
+            timestamp: u32::from_be_bytes([g, h, i, j]),
+        })
+    }
+}
+
 /// Turns a stream's units into packets, once for all clients.
 #[derive(Debug)]
 pub(crate) struct Packetiser {
@@ -138,14 +155,57 @@ impl Packetiser {
                 }
                 video::packetise(*codec, &nals, &mut writer);
             }
-            Payload::Audio(format) if format.codec == AudioCodec::Aac => {
-                audio::packetise_aac(unit.data, &mut writer);
-            }
-            Payload::Audio(format) => audio::packetise_g711(unit.data, format.channels, &mut writer),
+            Payload::Audio(format) => audio::packetise(format, unit.data, &mut writer),
         }
         let packets = writer.finish(unit.wall, unit.keyframe)?;
         self.last = Some(Last { timestamp, wall: unit.wall });
         Some(packets)
+    }
+
+    /// As [`Self::packetise`], of a recorded unit that is shown `shown` ticks of 90 kHz after a moment of the caller's; `None`
+    /// for one of another format, too. The first packet bears `extension`.
+    pub(crate) fn packetise_recorded(
+        &mut self,
+        unit: &RecordedUnit,
+        shown: i64,
+        extension: [u8; EXTENSION_BYTES],
+    ) -> Option<Packets> {
+        if self.payload != Payload::from(unit.format.format.clone()) {
+            return None;
+        }
+        let timestamp = self.timestamp_at(shown);
+        let mut writer =
+            PacketWriter::new(&mut self.stream, timestamp, unit.data.len()).with_extension(extension);
+        match &self.payload {
+            Payload::Video(codec) => {
+                let sets = &unit.format.parameter_sets;
+                // They are stored apart from the pictures; a stream has them before every keyframe.
+                let sets = sets.iter().filter(|_| unit.keyframe).map(AsRef::as_ref);
+                let stored = media::annexb::length_prefixed_units(&unit.data).map_while(Result::ok);
+                let nals: Vec<&[u8]> = sets.chain(stored).collect();
+                video::packetise(*codec, &nals, &mut writer);
+            }
+            Payload::Audio(format) => audio::packetise(format, &unit.data, &mut writer),
+        }
+        writer.finish(unit.wall, unit.keyframe)
+    }
+
+    /// The RTP time of `shown`, as [`Self::packetise_recorded`] has it.
+    pub(crate) fn timestamp_at(&self, shown: i64) -> u32 {
+        self.origin.wrapping_add(ticks_of(Pts90k(shown), self.payload.clock_rate()))
+    }
+
+    /// The sequence number of the next packet.
+    pub(crate) fn next_sequence(&self) -> u16 {
+        self.stream.next_sequence
+    }
+
+    pub(crate) fn ssrc(&self) -> u32 {
+        self.stream.ssrc
+    }
+
+    pub(crate) fn payload(&self) -> &Payload {
+        &self.payload
     }
 
     fn timestamp(&mut self, unit: &AccessUnit<'_>) -> u32 {

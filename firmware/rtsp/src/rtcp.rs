@@ -51,7 +51,7 @@ pub(crate) fn is_receiver_report(data: &[u8]) -> bool {
 }
 
 /// 32.32 fixed point seconds since 1900, modulo 2^32 seconds (RFC 3550 section 4).
-fn ntp(wall: WallTime) -> u64 {
+pub(crate) fn ntp(wall: WallTime) -> u64 {
     let micros = wall.as_unix_micros();
     let seconds = micros.div_euclid(1_000_000).wrapping_add(NTP_UNIX_OFFSET_SEC) as u32;
     let fraction = ((micros.rem_euclid(1_000_000) as u64) << 32) / 1_000_000;

@@ -1,4 +1,4 @@
-//! Session descriptions (RFC 8866) of live streams, as DESCRIBE answers them.
+//! Session descriptions (RFC 8866) of streams, as DESCRIBE answers them.
 //!
 //! Does not belong here: RTSP; where parameter sets come from.
 //!
@@ -9,9 +9,10 @@ use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use hal::{AudioCodec, AudioFormat, StreamId, VideoCodec};
+use hal::{AudioCodec, AudioFormat, StreamId, VideoCodec, WallTime};
 use sdp_types::{Connection, Media, MediaType, Origin, Session, Time, TransportProto};
 
+use crate::moment;
 use crate::payload::{Payload, TrackId};
 use crate::video::ParameterSets;
 
@@ -24,6 +25,8 @@ pub(crate) struct Presentation {
     pub(crate) version: u64,
     /// In the order of their numbers.
     pub(crate) tracks: Vec<TrackDescription>,
+    /// Of a recording: when it begins and ends.
+    pub(crate) recorded: Option<(WallTime, WallTime)>,
 }
 
 /// One media section.
@@ -35,8 +38,12 @@ pub(crate) struct TrackDescription {
     pub(crate) parameter_sets: Option<ParameterSets>,
 }
 
-/// The description as text; `server` is the address that the client reached.
-pub(crate) fn describe(presentation: &Presentation, server: IpAddr) -> Vec<u8> {
+/// The description as text; `server` is the address that the client reached, and `control` is each track's URL.
+pub(crate) fn describe(
+    presentation: &Presentation,
+    server: IpAddr,
+    control: impl Fn(TrackId) -> String,
+) -> Vec<u8> {
     let unspecified: IpAddr = match server {
         IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
@@ -47,10 +54,14 @@ pub(crate) fn describe(presentation: &Presentation, server: IpAddr) -> Vec<u8> {
     session.add_time(Time::new(0, 0));
     session.add_attribute_with_value("tool", "Candor");
     session.add_attribute_with_value("control", "*");
-    // Live, without an end (RFC 2326 appendix C.1.5).
-    session.add_attribute_with_value("range", "npt=now-");
+    // RFC 2326 appendix C.1.5; live is without an end.
+    let range = match presentation.recorded {
+        Some((start, end)) => format!("clock={}-{}", moment::clock(start), moment::clock(end)),
+        None => "npt=now-".to_owned(),
+    };
+    session.add_attribute_with_value("range", range);
     for track in &presentation.tracks {
-        session.add_media(media(track));
+        session.add_media(media(track, control(track.track)));
     }
     let mut text = Vec::new();
     // Writing into memory does not fail.
@@ -58,7 +69,7 @@ pub(crate) fn describe(presentation: &Presentation, server: IpAddr) -> Vec<u8> {
     text
 }
 
-fn media(track: &TrackDescription) -> Media {
+fn media(track: &TrackDescription, control: String) -> Media {
     let kind = match track.payload {
         Payload::Video(_) => MediaType::Video,
         Payload::Audio(_) => MediaType::Audio,
@@ -69,7 +80,7 @@ fn media(track: &TrackDescription) -> Media {
     if let Some(parameters) = format_parameters(track) {
         media.add_attribute_with_value("fmtp", format!("{payload_type} {parameters}"));
     }
-    media.add_attribute_with_value("control", format!("trackID={}", track.track.number()));
+    media.add_attribute_with_value("control", control);
     media
 }
 
@@ -139,11 +150,13 @@ mod tests {
 
     fn presentation(tracks: Vec<TrackDescription>) -> Presentation {
         let stream = StreamId::new(ChannelId::new(3).unwrap(), StreamKind::Main);
-        Presentation { stream, version: 1_795_000_000, tracks }
+        Presentation { stream, version: 1_795_000_000, tracks, recorded: None }
     }
 
     fn text(tracks: Vec<TrackDescription>, server: &str) -> String {
-        let bytes = describe(&presentation(tracks), server.parse().unwrap());
+        let bytes = describe(&presentation(tracks), server.parse().unwrap(), |track| {
+            format!("trackID={}", track.number())
+        });
         Session::parse(&bytes).expect("our own parser takes it");
         String::from_utf8(bytes).unwrap()
     }

@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::archive::Archive;
 use crate::client::{self, Connection};
 use crate::gate::Gate;
 use crate::rtcp;
@@ -57,22 +58,23 @@ pub struct ServerStats {
     pub lost_gops: u64,
 }
 
-/// An RTSP server over the streams of one bus.
+/// An RTSP server over the streams of one bus, and what was recorded of them.
 #[derive(Clone)]
 pub struct Server {
     shared: Arc<Shared>,
 }
 
 impl Server {
-    /// Nothing is opened yet.
+    /// Nothing is opened yet. Without an archive live streams alone are served.
     #[must_use]
     pub fn new(
         feeds: Arc<Feeds>,
+        archive: Option<Arc<dyn Archive>>,
         gate: Arc<dyn Gate>,
         clock: Arc<dyn Clock>,
         options: ServerOptions,
     ) -> Self {
-        Self { shared: Arc::new(Shared::new(Tracks::new(feeds), gate, clock, options)) }
+        Self { shared: Arc::new(Shared::new(Tracks::new(feeds), archive, gate, clock, options)) }
     }
 
     /// Takes connections until the future is dropped, which ends them all. May run several times at once, once for

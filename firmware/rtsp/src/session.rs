@@ -10,26 +10,27 @@
 //! belongs to its connection and its user; buffers, faults, wrong keys and requests a second are bounded.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use auth::StreamKeyVerifier;
-use bytes::Bytes;
-use hal::{MonoTime, StreamId};
+use hal::MonoTime;
 use ring::rand::SystemRandom;
 use rtsp_types::{HeaderValue, Method, Request, Response, StatusCode, Url, Version, headers};
 
+use crate::action::{Action, Beginning, Options, Refusal, Replayed};
 use crate::bucket::Bucket;
 use crate::digest::{Challenger, Verdict, random_hex};
 use crate::framing::{Frame, Framer};
-use crate::gate::Gate;
-use crate::message::{cseq, is_live_range, ok, response, serialise, session_id, target};
+use crate::message::{
+    cseq, feature_missing, is_live_range, ok, replayed_headers, response, serialise, session_id, target,
+};
 use crate::payload::TrackId;
 use crate::rtcp;
 use crate::sdp::{self, Presentation};
-use crate::target::Target;
-use crate::transport::{self, Abilities, Delivery};
+use crate::target::{Source, Target};
+use crate::transport::{self, Delivery};
+use crate::wish::Wish;
 
 /// RFC 2326 section 12.37; players refresh at about half of it.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
@@ -44,55 +45,6 @@ const MAX_FAULTS: u8 = 3;
 const MAX_WRONG_KEYS: u8 = 5;
 
 const PUBLIC_METHODS: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER, TEARDOWN";
-
-/// What the caller has to do, in this order.
-#[derive(Debug)]
-pub(crate) enum Action {
-    /// Write to the connection.
-    Send(Bytes),
-    /// Find out what the stream carries, then call [`Session::described`].
-    Describe(StreamId),
-    /// Get a track ready, then call [`Session::set_up`].
-    Setup { stream: StreamId, track: TrackId, delivery: Delivery },
-    /// Start every track at its latest keyframe, but send nothing before [`Session::playing`] was called and its
-    /// answer written.
-    Play,
-    /// Stop sending; the tracks stay.
-    Pause,
-    /// The session is over: let its tracks go.
-    End,
-    /// Close the connection when everything is written. Nothing follows.
-    Close,
-}
-
-/// Why something could not be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// No such stream or track.
-    NotFound,
-    /// As many as the recorder serves are watching.
-    Full,
-}
-
-/// Where a track begins, for `RTP-Info`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Beginning {
-    pub(crate) track: TrackId,
-    /// Sequence number and RTP time of its first packet; `None` while it has none.
-    pub(crate) first: Option<(u16, u32)>,
-}
-
-/// How a connection differs from another.
-pub(crate) struct Options {
-    pub(crate) gate: Arc<dyn Gate>,
-    pub(crate) peer: SocketAddr,
-    /// The address that the client reached.
-    pub(crate) local: IpAddr,
-    pub(crate) abilities: Abilities,
-    pub(crate) timeout: Duration,
-    /// Too many clients: say so at the first request and close.
-    pub(crate) turned_away: bool,
-}
 
 /// One connection.
 pub(crate) struct Session {
@@ -116,9 +68,11 @@ struct Active {
     id: String,
     user: String,
     verifier: StreamKeyVerifier,
-    stream: StreamId,
+    source: Source,
     tracks: Vec<(TrackId, Delivery)>,
     playing: bool,
+    /// A recording was played to its end.
+    ended: bool,
 }
 
 /// The request that an action will answer.
@@ -214,7 +168,10 @@ impl Session {
                     .header(headers::CONTENT_TYPE, "application/sdp")
                     .header(headers::CONTENT_BASE, target.base(&url))
                     .header(headers::CACHE_CONTROL, "no-cache")
-                    .build(sdp::describe(presentation, self.options.local));
+                    .build(sdp::describe(presentation, self.options.local, |track| match target.range {
+                        Some(_) => target.track_url(&url, track),
+                        None => format!("trackID={}", track.number()),
+                    }));
                 self.send(&response);
             }
             Err(refusal) => self.refuse(&cseq, refusal),
@@ -236,9 +193,10 @@ impl Session {
                     id,
                     user,
                     verifier,
-                    stream: target.stream,
+                    source: target.source(),
                     tracks: Vec::new(),
                     playing: false,
+                    ended: false,
                 });
                 active.tracks.retain(|(other, _)| *other != track);
                 active.tracks.push((track, delivery));
@@ -257,32 +215,49 @@ impl Session {
         self.work(now);
     }
 
-    /// Answers [`Action::Play`].
-    pub(crate) fn playing(&mut self, now: MonoTime, beginnings: &[Beginning]) {
+    /// Answers [`Action::Play`], and [`Action::Replay`] with what it became.
+    pub(crate) fn playing(
+        &mut self,
+        now: MonoTime,
+        started: Result<(&[Beginning], Option<Replayed>), Refusal>,
+    ) {
         let Some(Waiting { cseq, url, target, kind: WaitingFor::Play }) = self.waiting.take() else { return };
         let Some(active) = &mut self.active else { return };
-        active.playing = true;
-        let session = active.id.clone();
-        let base = target.base(&url);
-        let info: Vec<String> = beginnings
-            .iter()
-            .map(|beginning| {
-                let url = format!("url={base}trackID={}", beginning.track.number());
-                match beginning.first {
-                    Some((sequence, time)) => format!("{url};seq={sequence};rtptime={time}"),
-                    None => url,
+        match started {
+            Ok((beginnings, replayed)) => {
+                (active.playing, active.ended) = (true, false);
+                let target = Target { range: active.source.recorded, track: None, ..target };
+                let info: Vec<String> = beginnings
+                    .iter()
+                    .map(|beginning| {
+                        let url = format!("url={}", target.track_url(&url, beginning.track));
+                        match beginning.first {
+                            Some((sequence, time)) => format!("{url};seq={sequence};rtptime={time}"),
+                            None => url,
+                        }
+                    })
+                    .collect();
+                let mut response =
+                    ok().header(headers::CSEQ, cseq).header(headers::SESSION, active.id.as_str());
+                response = match replayed {
+                    Some(replayed) => replayed_headers(response, &replayed),
+                    None => response.header(headers::RANGE, "npt=now-"),
+                };
+                if !info.is_empty() {
+                    response = response.header(headers::RTP_INFO, info.join(","));
                 }
-            })
-            .collect();
-        let mut response = ok()
-            .header(headers::CSEQ, cseq)
-            .header(headers::SESSION, session)
-            .header(headers::RANGE, "npt=now-");
-        if !info.is_empty() {
-            response = response.header(headers::RTP_INFO, info.join(","));
+                self.send(&response.empty());
+            }
+            Err(refusal) => self.refuse(&cseq, refusal),
         }
-        self.send(&response.empty());
         self.work(now);
+    }
+
+    /// A recording was played to its end: the session stays, and may play again.
+    pub(crate) fn played_to_end(&mut self) {
+        if let Some(active) = &mut self.active {
+            (active.playing, active.ended) = (false, active.playing || active.ended);
+        }
     }
 
     fn work(&mut self, now: MonoTime) {
@@ -323,10 +298,10 @@ impl Session {
         if request.version() != Version::V1_0 {
             return self.answer(&cseq, StatusCode::RTSPVersionNotSupported);
         }
-        if let Some(required) = request.header(&headers::REQUIRE) {
+        if let Some(missing) = feature_missing(request) {
             let response = response(StatusCode::OptionNotSupported)
                 .header(headers::CSEQ, cseq)
-                .header(headers::UNSUPPORTED, required.as_str());
+                .header(headers::UNSUPPORTED, missing);
             return self.send(&response.empty());
         }
         if *request.method() == Method::Options {
@@ -396,7 +371,7 @@ impl Session {
         if !acceptable {
             return self.answer(&cseq, StatusCode::NotAcceptable);
         }
-        self.actions.push_back(Action::Describe(target.stream));
+        self.actions.push_back(Action::Describe(target.source()));
         self.waiting = Some(Waiting { cseq, url, target, kind: WaitingFor::Describe });
     }
 
@@ -405,7 +380,7 @@ impl Session {
         match (&self.active, session_id(request)) {
             (None, None) => {}
             (Some(active), Some(id)) if active.id == id && active.user == user => {
-                if active.stream != target.stream {
+                if active.source != target.source() {
                     return self.answer(&cseq, StatusCode::AggregateOperationNotAllowed);
                 }
                 if active.playing {
@@ -433,7 +408,7 @@ impl Session {
         else {
             return self.answer(&cseq, StatusCode::UnsupportedTransport);
         };
-        self.actions.push_back(Action::Setup { stream: target.stream, track, delivery });
+        self.actions.push_back(Action::Setup { source: target.source(), track, delivery });
         let kind = WaitingFor::Setup { track, delivery, user, verifier };
         self.waiting = Some(Waiting { cseq, url, target, kind });
     }
@@ -441,21 +416,28 @@ impl Session {
     fn play(&mut self, cseq: String, request: &Request<Vec<u8>>, user: &str) {
         let Some((url, target)) = self.aggregate(&cseq, request, user) else { return };
         let Some(active) = &self.active else { return };
-        if let Some(range) = request.header(&headers::RANGE)
-            && !is_live_range(range.as_str())
-        {
-            return self.answer(&cseq, StatusCode::InvalidRange);
-        }
-        if active.playing {
+        let wish = match active.source.recorded {
+            None => {
+                let range = request.header(&headers::RANGE);
+                if range.is_some_and(|range| !is_live_range(range.as_str())) {
+                    return self.answer(&cseq, StatusCode::InvalidRange);
+                }
+                None
+            }
+            Some(_) => match Wish::read(request, cseq.parse::<u32>().unwrap_or(0) as u8) {
+                Ok(wish) => Some(wish),
+                Err(status) => return self.answer(&cseq, status),
+            },
+        };
+        if active.playing && wish.is_none_or(|wish| wish.says_nothing) {
             // Some players keep a session alive by this; nothing starts anew.
-            let session = active.id.clone();
-            let response = ok()
-                .header(headers::CSEQ, cseq)
-                .header(headers::SESSION, session)
-                .header(headers::RANGE, "npt=now-");
+            let mut response = ok().header(headers::CSEQ, cseq).header(headers::SESSION, active.id.as_str());
+            if wish.is_none() {
+                response = response.header(headers::RANGE, "npt=now-");
+            }
             return self.send(&response.empty());
         }
-        self.actions.push_back(Action::Play);
+        self.actions.push_back(wish.map_or(Action::Play, Action::Replay));
         self.waiting = Some(Waiting { cseq, url, target, kind: WaitingFor::Play });
     }
 
@@ -464,10 +446,11 @@ impl Session {
             return;
         }
         let Some(active) = &mut self.active else { return };
-        if !active.playing {
+        // At the end of a recording players pause as they would before it.
+        if !active.playing && !active.ended {
             return self.answer(cseq, StatusCode::MethodNotValidInThisState);
         }
-        active.playing = false;
+        (active.playing, active.ended) = (false, false);
         self.actions.push_back(Action::Pause);
         self.answer_in_session(cseq);
     }
@@ -502,7 +485,7 @@ impl Session {
         let status = match (active, target(request)) {
             (None, _) => StatusCode::SessionNotFound,
             (Some(_), None) => StatusCode::NotFound,
-            (Some(active), Some((_, target))) if active.stream != target.stream => {
+            (Some(active), Some((_, target))) if active.source != target.source() => {
                 StatusCode::SessionNotFound
             }
             // On a track of several: RFC 2326 section 11.3.
@@ -542,6 +525,8 @@ impl Session {
         let status = match refusal {
             Refusal::NotFound => StatusCode::NotFound,
             Refusal::Full => StatusCode::ServiceUnavailable,
+            Refusal::NothingThere => StatusCode::InvalidRange,
+            Refusal::NotThisWay => StatusCode::HeaderFieldNotValidForResource,
         };
         self.answer(cseq, status);
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use hal::Clock;
 use tokio::sync::Semaphore;
 
+use crate::archive::Archive;
 use crate::gate::Gate;
 use crate::session::SESSION_TIMEOUT;
 use crate::tracks::Tracks;
@@ -42,6 +43,8 @@ impl Default for ServerOptions {
 /// What all clients share.
 pub(crate) struct Shared {
     pub(crate) tracks: Tracks,
+    /// `None` where nothing is recorded.
+    pub(crate) archive: Option<Arc<dyn Archive>>,
     pub(crate) gate: Arc<dyn Gate>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: ServerOptions,
@@ -58,12 +61,14 @@ pub(crate) struct Receivers(Mutex<HashMap<SocketAddr, Arc<AtomicBool>>>);
 impl Shared {
     pub(crate) fn new(
         tracks: Tracks,
+        archive: Option<Arc<dyn Archive>>,
         gate: Arc<dyn Gate>,
         clock: Arc<dyn Clock>,
         options: ServerOptions,
     ) -> Self {
         Self {
             tracks,
+            archive,
             gate,
             clock,
             watchers: Arc::new(Semaphore::new(options.max_watchers)),

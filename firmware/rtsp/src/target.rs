@@ -1,13 +1,15 @@
 //! Which stream, and perhaps which of its tracks, a URL means.
 //!
-//! `/ch{n}/{main|sub}[/trackID={0|1}]`. Does not belong here: whether that stream exists.
+//! `/ch{n}/{main|sub}[/trackID={0|1}]`, live, or with `?start={RFC 3339}[&end={RFC 3339}]` as it was recorded. Does not
+//! belong here: whether there is such a stream or such footage.
 //!
 //! Invariant: a closed list of shapes; no part of a URL ever becomes a file name, and credentials in it are
 //! neither used nor repeated.
 
-use hal::{ChannelId, StreamId, StreamKind};
+use hal::{ChannelId, StreamId, StreamKind, WallTime};
 use rtsp_types::Url;
 
+use crate::moment;
 use crate::payload::TrackId;
 
 /// What a URL means.
@@ -16,15 +18,34 @@ pub(crate) struct Target {
     pub(crate) stream: StreamId,
     /// `None` for the whole presentation.
     pub(crate) track: Option<TrackId>,
+    /// `None` for what happens now.
+    pub(crate) range: Option<RecordedRange>,
+}
+
+/// A stream, or a stretch of what was recorded of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) stream: StreamId,
+    pub(crate) recorded: Option<RecordedRange>,
+}
+
+/// A stretch of what was recorded; not empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RecordedRange {
+    pub(crate) start: WallTime,
+    /// `None` for all there is.
+    pub(crate) end: Option<WallTime>,
 }
 
 impl Target {
-    /// `None` for everything that is not exactly one of ours. A query is refused too: what it asks for would not
+    /// `None` for everything that is not exactly one of ours. Any other query is refused too: what it asks for would not
     /// happen.
     pub(crate) fn parse(url: &Url) -> Option<Self> {
-        if !matches!(url.scheme(), "rtsp" | "rtsps") || url.query().is_some_and(|query| !query.is_empty()) {
+        if !matches!(url.scheme(), "rtsp" | "rtsps") {
             return None;
         }
+        let (query, tail) = split_tail(url.query().unwrap_or(""));
+        let range = if query.is_empty() { None } else { Some(RecordedRange::parse(url, query)?) };
         let mut parts = url.path().strip_prefix('/')?.split('/');
         let number = parts.next()?.strip_prefix("ch")?;
         if number.is_empty() || number.starts_with('0') || !number.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -38,29 +59,83 @@ impl Target {
         };
         let track = match parts.next() {
             None | Some("") => None,
-            Some(part) => {
-                let (name, number) = part.split_once('=')?;
-                if !name.eq_ignore_ascii_case("trackID") {
-                    return None;
-                }
-                Some(TrackId::from_number(number.parse().ok()?)?)
-            }
+            Some(part) => Some(track(part)?),
         };
         match parts.next() {
             None => {}
             Some("") if track.is_some() => {}
             Some(_) => return None,
         }
-        parts.next().is_none().then_some(Self { stream: StreamId::new(channel, kind), track })
+        let track = match (track, tail) {
+            (Some(_), Some(_)) => return None,
+            (track, tail) => track.or(tail),
+        };
+        parts.next().is_none().then_some(Self { stream: StreamId::new(channel, kind), track, range })
+    }
+
+    pub(crate) fn source(&self) -> Source {
+        Source { stream: self.stream, recorded: self.range }
     }
 
     /// The presentation's URL as the client reached it, ending in a slash so that control URLs resolve below it
-    /// (RFC 2326 appendix C.1.1).
+    /// (RFC 2326 appendix C.1.1). With a query none does, so those of recordings are absolute.
     pub(crate) fn base(&self, url: &Url) -> String {
+        format!("{}{}", self.folder(url), self.query())
+    }
+
+    /// A track's URL as the client would reach it.
+    pub(crate) fn track_url(&self, url: &Url, track: TrackId) -> String {
+        format!("{}trackID={}{}", self.folder(url), track.number(), self.query())
+    }
+
+    fn folder(&self, url: &Url) -> String {
         let host = url.host_str().unwrap_or_default();
         let port = url.port().map_or(String::new(), |port| format!(":{port}"));
         format!("{}://{host}{port}/{}/", url.scheme(), self.stream)
     }
+
+    fn query(&self) -> String {
+        let Some(RecordedRange { start, end }) = self.range else { return String::new() };
+        let end = end.map_or(String::new(), |end| format!("&end={}", moment::rfc3339(end)));
+        format!("?start={}{end}", moment::rfc3339(start))
+    }
+}
+
+impl RecordedRange {
+    /// `start=…` and perhaps `end=…`, each once, and nothing else.
+    fn parse(url: &Url, query: &str) -> Option<Self> {
+        let (mut start, mut end) = (None, None);
+        let mut url = url.clone();
+        url.set_query(Some(query));
+        for (name, value) in url.query_pairs() {
+            // The plus of an offset is a space in the form encoding, and nobody thinks of it.
+            let moment = moment::parse_rfc3339(&value.replace(' ', "+"))?;
+            let place = match &*name {
+                "start" => &mut start,
+                "end" => &mut end,
+                _ => return None,
+            };
+            if place.replace(moment).is_some() {
+                return None;
+            }
+        }
+        let start = start?;
+        end.is_none_or(|end| end > start).then_some(Self { start, end })
+    }
+}
+
+/// FFmpeg and VLC append a control URL to a whole URL, query included.
+fn split_tail(query: &str) -> (&str, Option<TrackId>) {
+    let query = query.strip_suffix('/').unwrap_or(query);
+    match query.rsplit_once('/').and_then(|(query, tail)| Some((query, track(tail)?))) {
+        Some((query, track)) => (query, Some(track)),
+        None => (query, None),
+    }
+}
+
+fn track(part: &str) -> Option<TrackId> {
+    let (name, number) = part.split_once('=')?;
+    if name.eq_ignore_ascii_case("trackID") { TrackId::from_number(number.parse().ok()?) } else { None }
 }
 
 #[cfg(test)]
@@ -76,11 +151,54 @@ mod tests {
         let stream = |number, kind| StreamId::new(ChannelId::new(number).unwrap(), kind);
         let main = stream(1, StreamKind::Main);
         for url in ["rtsp://a/ch1/main", "rtsp://a:8554/ch1/main/", "rtsps://[::1]:8322/ch1/main?"] {
-            assert_eq!(parse(url), Some(Target { stream: main, track: None }), "{url}");
+            assert_eq!(parse(url), Some(Target { stream: main, track: None, range: None }), "{url}");
         }
-        let audio = Some(Target { stream: stream(12, StreamKind::Sub), track: Some(TrackId::Audio) });
+        let sub = stream(12, StreamKind::Sub);
+        let audio = Some(Target { stream: sub, track: Some(TrackId::Audio), range: None });
         assert_eq!(parse("rtsp://a/ch12/sub/trackID=1"), audio);
         assert_eq!(parse("rtsp://a/ch12/sub/trackid=1/"), audio);
+    }
+
+    #[test]
+    fn recordings() {
+        let start = WallTime::from_unix_micros(1_795_168_800_000_000);
+        let range = |url: &str| parse(url).and_then(|target| target.range.map(|range| (target.track, range)));
+        let open = RecordedRange { start, end: None };
+        let closed = RecordedRange { start, end: Some(start.offset_micros(90_500_000)) };
+        let video = Some(TrackId::Video);
+        for (url, found) in [
+            ("rtsp://a/ch1/main?start=2026-11-20T10:00:00Z", (None, open)),
+            ("rtsp://a/ch1/main/?start=2026-11-20T11%3A00:00+01:00", (None, open)),
+            ("rtsp://a/ch1/main?start=2026-11-20T10:00:00Z/", (None, open)),
+            ("rtsp://a/ch1/main?start=2026-11-20T10:00:00Z&end=2026-11-20T10:01:30.5Z", (None, closed)),
+            ("rtsp://a/ch1/main?end=2026-11-20T10:01:30.5Z&start=2026-11-20T10:00:00Z", (None, closed)),
+            (
+                "rtsp://a/ch1/main/trackID=0?start=2026-11-20T10:00:00Z&end=2026-11-20T10:01:30.5Z",
+                (video, closed),
+            ),
+            (
+                "rtsp://a/ch1/main?start=2026-11-20T10:00:00Z&end=2026-11-20T10:01:30.5Z/trackID=0",
+                (video, closed),
+            ),
+        ] {
+            assert_eq!(range(url), Some(found), "{url}");
+            let url = Url::parse(url).unwrap();
+            let target = Target::parse(&url).unwrap();
+            assert_eq!(parse(&target.track_url(&url, TrackId::Video)).unwrap().track, video);
+            assert_eq!(parse(&target.base(&url)), Some(Target { track: None, ..target }));
+        }
+        for url in [
+            "rtsp://a/ch1/main?start=",
+            "rtsp://a/ch1/main?start=now",
+            "rtsp://a/ch1/main?end=2026-11-20T10:00:00Z",
+            "rtsp://a/ch1/main?start=2026-11-20T10:00:00Z&start=2026-11-20T10:00:00Z",
+            "rtsp://a/ch1/main?start=2026-11-20T10:00:00Z&end=2026-11-20T10:00:00Z",
+            "rtsp://a/ch1/main?start=2026-11-20T10:00:00Z&speed=2",
+            "rtsp://a/ch1/main?start=2026-11-20T10:00:00Z/trackID=2",
+            "rtsp://a/ch1/main/trackID=0?start=2026-11-20T10:00:00Z/trackID=0",
+        ] {
+            assert_eq!(parse(url), None, "{url}");
+        }
     }
 
     #[test]

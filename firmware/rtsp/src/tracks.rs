@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use bus::{Fanout, FanoutReader, Feed, Feeds, Item, Limits, Unit};
 use hal::{AccessUnit, StreamFormat, StreamId};
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -99,7 +98,7 @@ impl Tracks {
 impl LiveTrack {
     /// `None` without randomness.
     fn start(feed: Arc<Feed>, format: StreamFormat, track: TrackId) -> Option<Self> {
-        let seeds = seeds()?;
+        let seeds = Seeds::random()?;
         let payload = Payload::from(format.clone());
         let packetiser = Packetiser::new(payload.clone(), track, seeds);
         let packets = Fanout::new(match track {
@@ -202,15 +201,4 @@ impl Worker {
         let (keyframe, weight) = (packets.keyframe, packets.weight());
         self.packets.push(Arc::new(packets), keyframe, weight);
     }
-}
-
-fn seeds() -> Option<Seeds> {
-    let mut bytes = [0; 10];
-    SystemRandom::new().fill(&mut bytes).ok()?;
-    let [a, b, c, d, e, f, g, h, i, j] = bytes;
-    Some(Seeds {
-        ssrc: u32::from_be_bytes([a, b, c, d]),
-        sequence: u16::from_be_bytes([e, f]),
-        timestamp: u32::from_be_bytes([g, h, i, j]),
-    })
 }

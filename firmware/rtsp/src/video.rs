@@ -10,7 +10,7 @@
 
 use hal::VideoCodec;
 
-use crate::packet::{MAX_PAYLOAD_BYTES, PacketWriter};
+use crate::packet::PacketWriter;
 
 /// The largest NAL unit that a 16-bit aggregation length or our packets can hold.
 const LENGTH_BYTES: usize = 2;
@@ -51,11 +51,11 @@ pub(crate) fn packetise(codec: VideoCodec, nals: &[&[u8]], writer: &mut PacketWr
         nals.iter().filter(|nal| nal.len() > header && !left_out(codec, nal)).copied().collect();
     let mut at = 0;
     while at < nals.len() {
-        let together = aggregated(codec, &nals[at..]);
+        let together = aggregated(codec, &nals[at..], writer.room());
         let last = at + together == nals.len();
         if together > 1 {
             aggregate(codec, &nals[at..at + together], last, writer);
-        } else if nals[at].len() <= MAX_PAYLOAD_BYTES {
+        } else if nals[at].len() <= writer.room() {
             writer.push(last, 0, &[nals[at]]);
         } else {
             fragment(codec, nals[at], last, writer);
@@ -98,13 +98,13 @@ fn is_small_talk(codec: VideoCodec, nal: &[u8]) -> bool {
 }
 
 /// How many of the first NAL units go into one packet; at least 1.
-fn aggregated(codec: VideoCodec, nals: &[&[u8]]) -> usize {
+fn aggregated(codec: VideoCodec, nals: &[&[u8]], room: usize) -> usize {
     let mut size = header_bytes(codec);
     let fitting = nals
         .iter()
         .take_while(|nal| {
             size += LENGTH_BYTES + nal.len();
-            is_small_talk(codec, nal) && size <= MAX_PAYLOAD_BYTES
+            is_small_talk(codec, nal) && size <= room
         })
         .count();
     fitting.max(1)
@@ -112,7 +112,7 @@ fn aggregated(codec: VideoCodec, nals: &[&[u8]]) -> usize {
 
 /// STAP-A (RFC 6184 section 5.7.1) or AP (RFC 7798 section 4.4.2).
 fn aggregate(codec: VideoCodec, nals: &[&[u8]], marker: bool, writer: &mut PacketWriter<'_>) {
-    let mut payload = Vec::with_capacity(MAX_PAYLOAD_BYTES);
+    let mut payload = Vec::with_capacity(writer.room());
     match codec {
         VideoCodec::H264 => {
             let forbidden = nals.iter().fold(0, |bit, nal| bit | nal[0] & 0x80);
@@ -142,7 +142,7 @@ fn fragment(codec: VideoCodec, nal: &[u8], marker: bool, writer: &mut PacketWrit
         VideoCodec::H265 => vec![header[0] & 0x81 | 49 << 1, header[1]],
     };
     let kind = kind(codec, nal);
-    let room = MAX_PAYLOAD_BYTES - indicator.len() - 1;
+    let room = writer.room() - indicator.len() - 1;
     let fragments = body.len().div_ceil(room);
     for (index, piece) in body.chunks(room).enumerate() {
         let start = if index == 0 { 0x80 } else { 0 };
@@ -158,7 +158,7 @@ pub(crate) mod tests {
     use rtp_types::RtpPacket;
 
     use super::*;
-    use crate::packet::{Packets, Stream};
+    use crate::packet::{MAX_PAYLOAD_BYTES, Packets, Stream};
 
     /// Back to NAL units, by the letter of the RFCs and by none of the code above.
     pub(crate) fn depacketise(codec: VideoCodec, packets: &Packets) -> Vec<Vec<u8>> {

@@ -43,8 +43,8 @@ pub(super) fn tls_config(
 pub(super) async fn serve(house: Arc<House>, tls: ServerConfig, stop: impl Future<Output = ()> + Send) {
     let settings = house.settings.borrow().clone();
     let gate = Arc::new(Gate(Arc::clone(&house)));
-    let rtsp =
-        Server::new(Arc::clone(&house.feeds), gate, Arc::clone(&house.clock), ServerOptions::default());
+    let (feeds, clock) = (Arc::clone(&house.feeds), Arc::clone(&house.clock));
+    let rtsp = Server::new(feeds, None, gate, clock, ServerOptions::default());
     let secure = TlsAcceptor::from(Arc::new(tls.clone()));
     let api = Arc::new(Api(Arc::clone(&house)));
     // Each waits for its own port: a web port that another program has must not keep players out.

@@ -1,6 +1,7 @@
 //! A recorder's streams and an RTSP server over them, for tests with real players.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of it")]
 
+pub mod archive;
 pub mod footage;
 pub mod gst;
 pub mod wire;
@@ -149,6 +150,10 @@ impl Recorder {
     }
 
     pub fn with(options: ServerOptions) -> Self {
+        Self::with_archive(options, None)
+    }
+
+    pub fn with_archive(options: ServerOptions, archive: Option<Arc<dyn rtsp::Archive>>) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let _inside = runtime.enter();
@@ -162,6 +167,7 @@ impl Recorder {
         let feeds = Arc::new(Feeds::new(dir.path()));
         let server = Server::new(
             feeds,
+            archive,
             Arc::clone(&gate) as Arc<dyn Gate>,
             Arc::new(SystemClock::new()) as Arc<dyn Clock>,
             options,
