@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use hal::{ChannelId, WallTime};
+use hal::{ChannelId, Pts90k, StreamId, WallTime};
 use serde::{Deserialize, Serialize};
 
 use crate::footage_locks::{LockRefusal, LockView, LockWish};
@@ -14,6 +14,8 @@ use crate::volume_order::{VolumeAct, VolumeRefusal};
 
 /// The most bytes one read answers.
 pub(crate) const MAX_READ_BYTES: u32 = 256 << 10;
+/// The most bytes of a unit: as the recorder takes it, with lengths for start codes of three bytes.
+pub(crate) const MAX_UNIT_BYTES: usize = 2 * hal::MAX_UNIT_BYTES;
 /// The most runs a channel that one answer lists: a timeline has no more pixels.
 pub(crate) const MAX_RUNS: usize = 2000;
 
@@ -31,6 +33,17 @@ pub(crate) struct FileOf {
     pub(crate) end: WallTime,
 }
 
+/// Which footage, and which way; as `store::ReplayRequest` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ReplayOf {
+    pub(crate) stream: StreamId,
+    pub(crate) sound: bool,
+    pub(crate) start: WallTime,
+    pub(crate) end: WallTime,
+    pub(crate) reverse: bool,
+    pub(crate) keyframes_only: bool,
+}
+
 /// A question.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
@@ -45,6 +58,8 @@ pub(crate) enum Request {
     /// Fragments from `start` on, media time 0 being `zero`. Answered by [`Response::Stream`], any number of
     /// [`Response::Bytes`] and an [`Response::End`]; a connection that ends instead may be asked anew.
     Play { channel: ChannelId, start: WallTime, end: WallTime, zero: WallTime, sound: bool },
+    /// Units one by one. Answered by [`Response::Replay`], any number of [`Response::Unit`] and an [`Response::End`].
+    Replay(ReplayOf),
     /// Write an event down in the ledger: `ledger::Event` as JSON, and when it was.
     Note { unix_micros: i64, event: String },
     /// How far the ledger is, and its leaves before number `before`, or the newest.
@@ -73,6 +88,10 @@ pub(crate) enum Response {
     Stream {
         mime: String,
     },
+    /// Units follow.
+    Replay(ReplayHead),
+    /// A unit, whose bytes follow.
+    Unit(UnitHead),
     /// The stream was sent to its end.
     End,
     /// Nothing is recorded there.
@@ -88,6 +107,34 @@ pub(crate) enum Response {
     Ordered(Result<(), VolumeRefusal>),
     /// It could not be read; the words are for the log.
     Failed(String),
+}
+
+/// What is replayed. Formats are `store::SampleFormat`'s bytes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ReplayHead {
+    pub(crate) video: Vec<u8>,
+    /// `None` where there is no sound, or it was not asked for.
+    pub(crate) audio: Option<Vec<u8>>,
+    /// When the first picture is shown.
+    pub(crate) first: WallTime,
+    /// The end of all of the stream's footage.
+    pub(crate) newest: WallTime,
+}
+
+/// One unit; as `store::ReplayUnit` has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct UnitHead {
+    /// Another format than this track had so far.
+    pub(crate) format: Option<Vec<u8>>,
+    pub(crate) sound: bool,
+    pub(crate) pts: Pts90k,
+    pub(crate) wall: WallTime,
+    pub(crate) keyframe: bool,
+    pub(crate) missing_micros: Option<i64>,
+    pub(crate) ends_section: bool,
+    pub(crate) is_last: bool,
+    /// At most [`MAX_UNIT_BYTES`].
+    pub(crate) bytes: u32,
 }
 
 /// A part of the ledger.

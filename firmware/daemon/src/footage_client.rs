@@ -13,13 +13,17 @@ use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::footage::{MAX_READ_BYTES, Request, Response, socket_path};
+use crate::footage::{
+    MAX_READ_BYTES, MAX_UNIT_BYTES, ReplayHead, ReplayOf, Request, Response, UnitHead, socket_path,
+};
 use crate::ipc;
 
 /// Questions in flight: what the recorder's threads can answer side by side without a disk seeking between them.
 const MAX_IN_FLIGHT: usize = 16;
 /// Recordings that are played at the same time, a connection each.
 const MAX_PLAYED: usize = 16;
+/// Recordings that are replayed over RTSP at the same time, a connection and a thread of the recorder each.
+const MAX_REPLAYED: usize = 16;
 /// A disk that is slow to answer is waited for; one that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -34,6 +38,13 @@ struct Shared {
     idle: Mutex<Vec<UnixStream>>,
     in_flight: Semaphore,
     played: Arc<Semaphore>,
+    replayed: Arc<Semaphore>,
+}
+
+/// Units that are read as they are taken; made by [`FootageClient::replay`].
+pub(crate) struct Replayed {
+    socket: UnixStream,
+    _place: OwnedSemaphorePermit,
 }
 
 /// Fragments that are made as they are taken; made by [`FootageClient::play`].
@@ -50,6 +61,7 @@ impl FootageClient {
             idle: Mutex::default(),
             in_flight: Semaphore::new(MAX_IN_FLIGHT),
             played: Arc::new(Semaphore::new(MAX_PLAYED)),
+            replayed: Arc::new(Semaphore::new(MAX_REPLAYED)),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -69,15 +81,38 @@ impl FootageClient {
     /// # Errors
     /// As [`FootageClient::ask`]; `QuotaExceeded` when as many are played already as the recorder has threads for.
     pub(crate) async fn play(&self, request: &Request) -> io::Result<(Response, Played)> {
+        let (response, socket, place) = self.begin(request, &self.shared.played).await?;
+        Ok((response, Played { socket, ended: false, _place: place }))
+    }
+
+    /// What is replayed, and where the units come from; another answer than [`Response::Replay`] is the error's.
+    ///
+    /// # Errors
+    /// As [`FootageClient::play`]; `NotFound` when there is no such footage.
+    pub(crate) async fn replay(&self, request: ReplayOf) -> io::Result<(ReplayHead, Replayed)> {
+        let (response, socket, place) = self.begin(&Request::Replay(request), &self.shared.replayed).await?;
+        match response {
+            Response::Replay(head) => Ok((head, Replayed { socket, _place: place })),
+            Response::NoFootage => Err(io::ErrorKind::NotFound.into()),
+            other => Err(io::Error::other(format!("record answered {other:?}"))),
+        }
+    }
+
+    /// The first answer on a connection of its own.
+    async fn begin(
+        &self,
+        request: &Request,
+        places: &Arc<Semaphore>,
+    ) -> io::Result<(Response, UnixStream, OwnedSemaphorePermit)> {
         let frame = ipc::encode(request)?;
-        let place = Arc::clone(&self.shared.played)
+        let place = Arc::clone(places)
             .try_acquire_owned()
             .map_err(|_| io::Error::from(io::ErrorKind::QuotaExceeded))?;
         let begun = async {
             let mut socket = UnixStream::connect(&self.shared.socket).await?;
             socket.write_all(&frame).await?;
             let response = read_response(&mut socket).await?;
-            Ok((response, Played { socket, ended: false, _place: place }))
+            Ok((response, socket, place))
         };
         timeout(PATIENCE, begun).await.map_err(|_| io::ErrorKind::TimedOut)?
     }
@@ -129,6 +164,29 @@ impl Played {
             }
             (other, _) => Err(io::Error::other(format!("the stream ended with {other:?}"))),
         }
+    }
+}
+
+impl Replayed {
+    /// The next unit; `None` at the end, after which it is not to be called.
+    ///
+    /// # Errors
+    /// As [`Played::next`].
+    pub(crate) async fn next(&mut self) -> io::Result<Option<(UnitHead, Bytes)>> {
+        let next = async {
+            let head = match read_response(&mut self.socket).await? {
+                Response::Unit(head) => head,
+                Response::End => return Ok(None),
+                other => return Err(io::Error::other(format!("the replay ended with {other:?}"))),
+            };
+            if head.bytes as usize > MAX_UNIT_BYTES {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "more bytes than a unit has"));
+            }
+            let mut payload = vec![0; head.bytes as usize];
+            self.socket.read_exact(&mut payload).await?;
+            Ok(Some((head, payload.into())))
+        };
+        timeout(PATIENCE, next).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 }
 

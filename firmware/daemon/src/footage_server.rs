@@ -11,12 +11,14 @@ use std::thread;
 
 use hal::{ChannelId, Clock, StreamId, StreamKind, SystemClock, WallTime};
 use ledger::Event;
-use store::{ErrorKind, FragmentRequest, Movie, Reader, StoreError};
+use store::{FragmentRequest, Movie, Reader, StoreError};
 
 use crate::footage::{
     ChannelFootage, LedgerPage, MAX_READ_BYTES, MAX_RUNS, Piece, Plan, Request, Response, socket_path,
 };
 use crate::footage_locks::{FootageLocks, LockRefusal, LockView, LockWish};
+use crate::footage_refusal::{no_disk, refusal};
+use crate::footage_replay;
 use crate::ipc;
 use crate::record_ledger::RecordLedger;
 use crate::shelf::Shelf;
@@ -24,7 +26,7 @@ use crate::volume_order::{VolumeAct, VolumeOrder, VolumeRefusal};
 use crate::vouchers::By;
 
 /// Connections at one time: twice what one `serve` opens, so that one just started beside a dying one fits.
-const MAX_CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 96;
 /// Leaves of one answer: a page that people read; the largest ones are 64 KiB.
 const MAX_LEAVES: usize = web::limits::MAX_LEDGER_ENTRIES as usize;
 /// Runs closer than this are shown as one, microseconds.
@@ -96,6 +98,10 @@ impl FootageServer {
                 self.play(&mut socket, &FragmentRequest { channel, start, end, zero, sound })?;
                 continue;
             }
+            if let Request::Replay(request) = request {
+                footage_replay::send(&self.shelf, &mut socket, &request)?;
+                continue;
+            }
             buffer.clear();
             let response = self.answer(request, &mut buffer);
             ipc::write(&mut socket, &response)?;
@@ -136,7 +142,9 @@ impl FootageServer {
                     None => Ok(Response::Changed),
                 })
             }
-            (Request::Play { .. }, _) => Ok(Response::Failed("answered elsewhere".to_owned())),
+            (Request::Play { .. } | Request::Replay(_), _) => {
+                Ok(Response::Failed("answered elsewhere".to_owned()))
+            }
         };
         outcome.unwrap_or_else(|error| refusal(&error))
     }
@@ -228,18 +236,6 @@ impl FootageServer {
             }
         }
         ipc::write(socket, &Response::End)
-    }
-}
-
-fn no_disk() -> Response {
-    Response::Failed("there is no disk now".to_owned())
-}
-
-fn refusal(error: &StoreError) -> Response {
-    match error.kind() {
-        ErrorKind::NoFootage => Response::NoFootage,
-        ErrorKind::Recycled => Response::Changed,
-        _ => Response::Failed(error.to_string()),
     }
 }
 

@@ -20,6 +20,8 @@ mod footage;
 mod footage_client;
 mod footage_keys;
 mod footage_locks;
+mod footage_refusal;
+mod footage_replay;
 mod footage_server;
 mod ingest_role;
 mod ipc;

@@ -22,7 +22,7 @@ impl rtsp::Gate for Gate {
             from: watch.from.ip(),
             channel: watch.stream.channel,
             stream: watch.stream.kind,
-            via: Via::Rtsp,
+            via: if watch.recorded { Via::Playback } else { Via::Rtsp },
         };
         // RTSP's own limit on clients is below the list's, so there is always room.
         Box::new(self.0.watchers.enter(view))

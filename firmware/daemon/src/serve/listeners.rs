@@ -20,6 +20,7 @@ use web::ConnectionLimits;
 use super::api::Api;
 use super::gate::Gate;
 use super::house::House;
+use super::replays::Archive;
 use crate::messages::ServeSecrets;
 
 /// A port that another program has is tried again after this.
@@ -43,8 +44,9 @@ pub(super) fn tls_config(
 pub(super) async fn serve(house: Arc<House>, tls: ServerConfig, stop: impl Future<Output = ()> + Send) {
     let settings = house.settings.borrow().clone();
     let gate = Arc::new(Gate(Arc::clone(&house)));
+    let archive = Arc::new(Archive(house.footage.clone()));
     let (feeds, clock) = (Arc::clone(&house.feeds), Arc::clone(&house.clock));
-    let rtsp = Server::new(feeds, None, gate, clock, ServerOptions::default());
+    let rtsp = Server::new(feeds, Some(archive), gate, clock, ServerOptions::default());
     let secure = TlsAcceptor::from(Arc::new(tls.clone()));
     let api = Arc::new(Api(Arc::clone(&house)));
     // Each waits for its own port: a web port that another program has must not keep players out.
