@@ -17,10 +17,19 @@ use crate::setup::{HEIGHT, WIDTH};
 pub fn marks(path: &Path) -> Vec<Mark> {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-i"]).arg(path);
-    command.args(["-an", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray"]);
+    marks_of(&mut command)
+}
+
+/// As [`marks`], of what `ffmpeg` was told to read.
+///
+/// # Panics
+/// As [`marks`].
+#[must_use]
+pub fn marks_of(ffmpeg: &mut Command) -> Vec<Mark> {
+    ffmpeg.args(["-an", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray"]);
     // The movie's own time base: with the guessed frame rate's, pictures beside a gap may round to one time.
-    command.args(["-enc_time_base", "-1", "-"]);
-    let decoded = run(Duration::from_secs(60), &mut command).flawless();
+    ffmpeg.args(["-enc_time_base", "-1", "-"]);
+    let decoded = run(Duration::from_secs(60), ffmpeg).flawless();
     let (width, height) = (usize::from(WIDTH), usize::from(HEIGHT));
     decoded
         .stdout
