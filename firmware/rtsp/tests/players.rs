@@ -27,7 +27,9 @@ fn play_sec() -> u32 {
 
 fn ffmpeg(transport: &str, url: &str) -> Command {
     let mut command = Command::new("ffmpeg");
-    command.args(["-nostdin", "-v", "error", "-rtsp_transport", transport, "-i", url]);
+    command.args(["-nostdin", "-v", "error", "-rtsp_transport", transport]);
+    // Of datagrams: a keyframe of 100 KB and more waits there while another program has the processor.
+    command.args(["-buffer_size", "4000000", "-i", url]);
     command.args(["-t", &play_sec().to_string(), "-f", "null", "-"]);
     command
 }
