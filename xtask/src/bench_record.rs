@@ -58,6 +58,11 @@ impl Args {
     fn span(&self) -> Duration {
         Duration::from_secs(if self.quick { 60 } else { 600 })
     }
+
+    /// Room for all of it, with some to spare.
+    fn footage_bytes(&self) -> u64 {
+        u64::from(self.channels) * u64::from(BIT_RATE_BPS / 8) * (self.span() + 2 * WARM_UP).as_secs() * 5 / 4
+    }
 }
 
 /// The figures.
@@ -115,14 +120,14 @@ pub(crate) fn run(args: &Args) -> Result<Figures, Failure> {
         Running::start(
             &memory.0.join("cameras"),
             CAMERA_PORTS,
-            &settings(args, CAMERA_PORTS, CAMERA_SEGMENT_BYTES, None),
+            &settings(args, CAMERA_PORTS, (CAMERA_SEGMENT_BYTES, 8 * CAMERA_SEGMENT_BYTES), None),
         )
     });
     let mut cameras = cameras.transpose()?;
     let mut recorder = Running::start(
         &dir.join("recorder"),
         PORTS,
-        &settings(args, PORTS, SEGMENT_BYTES, cameras.as_ref()),
+        &settings(args, PORTS, (SEGMENT_BYTES, args.footage_bytes()), cameras.as_ref()),
     )?;
     // A server takes 64 viewers from one address.
     let source = cameras.as_ref().filter(|_| args.channels <= 32).unwrap_or(&recorder);
@@ -191,16 +196,14 @@ pub(crate) fn run(args: &Args) -> Result<Figures, Failure> {
     Ok(result)
 }
 
-/// Channels that are simulated, or those that `cameras` plays, with room for all of them.
-fn settings(args: &Args, ports: [u16; 3], segment_bytes: u64, cameras: Option<&Running>) -> String {
+/// Channels that are simulated, or those that `cameras` plays.
+fn settings(
+    args: &Args,
+    ports: [u16; 3],
+    (segment_bytes, max_bytes): (u64, u64),
+    cameras: Option<&Running>,
+) -> String {
     let [web, rtsp, rtsps] = ports;
-    let max_bytes = match segment_bytes {
-        CAMERA_SEGMENT_BYTES => 8 * CAMERA_SEGMENT_BYTES,
-        _ => {
-            u64::from(args.channels) * u64::from(BIT_RATE_BPS / 8) * (args.span() + 2 * WARM_UP).as_secs() * 5
-                / 4
-        }
-    };
     let mut text = format!(
         "version = 2\nweb = {{ address = \"127.0.0.1:{web}\" }}\n\
          rtsp = {{ enabled = true, address = \"127.0.0.1:{rtsp}\", tls_address = \"127.0.0.1:{rtsps}\" }}\n\

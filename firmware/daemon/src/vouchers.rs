@@ -5,16 +5,13 @@
 use std::io;
 use std::net::IpAddr;
 
-use evidence::{Manifest, Proof};
+use evidence::{Manifest, NEW_TIMELINE_MICROS, Proof};
 use ledger::{Event, Hex, StreamHead};
 use store::Movie;
 
 use crate::footage::FileOf;
 use crate::leaf_search::Wanted;
 use crate::record_ledger::RecordLedger;
-
-/// Footage that begins so much later than asked for, or ends earlier, is no gap, microseconds (docs/evidence.md).
-const EDGE_MICROS: i64 = 500_000;
 
 /// Who saves footage.
 #[derive(Clone, Copy, Debug)]
@@ -54,10 +51,10 @@ pub(crate) fn prove(movie: Movie, file: &FileOf, by: &By<'_>, ledger: &RecordLed
     Ok(movie.with_proof(&proof, &vouchers.leaves))
 }
 
-/// Whether anything of what was asked for is not in the file.
+/// Whether anything of what was asked for is not in the file, as a reader counts gaps (docs/evidence.md, section 6).
 fn has_gaps(manifest: &Manifest, file: &FileOf) -> bool {
-    let is_short = manifest.start.micros_since(file.start) > EDGE_MICROS
-        || file.end.micros_since(manifest.end) > EDGE_MICROS;
+    let is_short = manifest.start.micros_since(file.start) > NEW_TIMELINE_MICROS
+        || file.end.micros_since(manifest.end) > NEW_TIMELINE_MICROS;
     let has_track = |channel| manifest.tracks.iter().any(|track| track.stream.channel == channel);
     is_short
         || manifest.tracks.iter().any(|track| track.runs.len() > 1)

@@ -142,7 +142,8 @@ pub enum Event {
         /// What it held.
         streams: Vec<StreamRange>,
     },
-    /// A volume's key is destroyed, so that nobody can read its footage any more; written before that is done.
+    /// A volume's key is destroyed, or its disk formatted, so that nobody can read its footage any more; written before that
+    /// is done.
     VolumeErased {
         /// Which one.
         volume: VolumeId,

@@ -22,12 +22,9 @@ use crate::payload::{Packetiser, Payload, Seeds, TrackId};
 use crate::sdp::{Presentation, TrackDescription};
 use crate::shared::Shared;
 use crate::target::{RecordedRange, Source};
-use crate::timeline::Timeline;
+use crate::timeline::{STEP, Timeline};
 use crate::video::ParameterSets;
 use crate::wish::{Span, Wish};
-
-/// Between what was played last and what is played next, in RTP time: one picture at 25 a second. 90 kHz.
-const STEP: i64 = 3600;
 
 /// So far outside of the range a moment is taken for its end: GStreamer reckons in floating point.
 const SLACK_MICROS: i64 = 1000;

@@ -19,7 +19,7 @@ const SPREAD_MICROS: i64 = 250_000;
 const NEAR: i64 = 180_000;
 
 /// From one unit to the next where nothing tells: a picture at 25 a second. 90 kHz.
-const STEP: i64 = 3600;
+pub(crate) const STEP: i64 = 3600;
 
 /// Where a unit stands, in ticks of 90 kHz of the time of playing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -89,13 +89,15 @@ pub(super) async fn restart(house: &House, caller: &Caller) -> Result<(), ApiErr
 
 pub(super) async fn format_disk(house: &House, caller: &Caller, device: String) -> Result<(), ApiError> {
     tracing::info!(user = caller.user, from = %caller.from, device, "ordered to erase a disk");
-    let volumes = house.snapshot.borrow().record.volumes.clone();
-    if let Some(volume) =
-        volumes.into_iter().find(|volume| volume.device == device && !volume.path.is_empty())
-    {
+    let path = {
+        let snapshot = house.snapshot.borrow();
+        let volume = snapshot.record.volumes.iter().find(|volume| volume.device == device);
+        volume.map(|volume| volume.path.clone()).filter(|path| !path.is_empty())
+    };
+    if let Some(path) = path {
         let act = VolumeAct::GiveUp { by: caller.user.clone() };
         // A disk that the recorder has no volume on any more may be formatted all the same.
-        let _ = recording::ask(&house.footage, &Request::Order { path: volume.path, act }).await?;
+        let _ = recording::ask(&house.footage, &Request::Order { path, act }).await?;
     }
     match house.control.ask(Ask::FormatDisk { device }).await {
         Some(Answer::Kept) => Ok(()),
