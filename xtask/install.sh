@@ -90,10 +90,11 @@ npm_packages web/ui
 
 if [ "$1" = test ]; then
     npm_packages tests/browser
+    # Not optimized: they are compiled for longer than they run.
     for tool in cargo-nextest cargo-deny; do
         command -v "$tool" >/dev/null || {
             echo "==> $tool"
-            retry cargo install --quiet --locked "$tool"
+            retry env CARGO_PROFILE_DEV_DEBUG=false cargo install --quiet --locked --debug "$tool"
         }
     done
 fi

@@ -204,6 +204,7 @@ impl Sweep {
         let log = WriteLog::read(&log);
         let last = log.entries.iter().rposition(Entry::is_nor).ok_or("nothing was written")?;
         let entry = log.entries[last];
+        fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         let path = dir.join("before-last.img");
         let mut replay = Replay::begin(&self.base, &path);
         replay.go_on(&log, last, |_, _| false);

@@ -3,6 +3,7 @@
 //! A bounded selection; `cargo xtask torture` does the same at every write (docs/reliability.md has the figures).
 
 use std::sync::Mutex;
+use std::thread;
 use std::time::Duration;
 
 use tests::{
@@ -33,14 +34,17 @@ fn sweep(layout: Layout) {
         Ok(verdict) => println!("{point}: {verdict:?}"),
         Err(error) => failures.lock().unwrap().push(format!("{point}: {error}")),
     });
-    let mut failures = failures.into_inner().unwrap();
     // And for real, without a replay: at an erase and in the midst of programming.
-    for (event, count) in KILLS {
-        match sweep.kill(event, count, dir.path()) {
-            Ok((what, verdict)) => println!("killed at {what}: {verdict:?}"),
-            Err(error) => failures.push(format!("killed at {event} {count}: {error}")),
+    thread::scope(|scope| {
+        for (event, count) in KILLS {
+            let (sweep, failures, own) = (&sweep, &failures, dir.path().join(event));
+            scope.spawn(move || match sweep.kill(event, count, &own) {
+                Ok((what, verdict)) => println!("killed at {what}: {verdict:?}"),
+                Err(error) => failures.lock().unwrap().push(format!("killed at {event} {count}: {error}")),
+            });
         }
-    }
+    });
+    let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
