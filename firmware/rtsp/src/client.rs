@@ -67,8 +67,11 @@ pub(crate) struct Connection {
 }
 
 /// Serves one client until it leaves or has to.
-pub(crate) async fn run<S: AsyncRead + AsyncWrite>(shared: Arc<Shared>, stream: S, connection: Connection) {
-    let (mut reader, mut writer) = tokio::io::split(stream);
+pub(crate) async fn run<R, W>(shared: Arc<Shared>, mut reader: R, mut writer: W, connection: Connection)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
     let mut client = Client::new(shared, connection);
     let mut tick = tokio::time::interval(TICK.min(client.shared.options.session_timeout / 2));
     let mut buffer = vec![0; 4096];

@@ -1,12 +1,12 @@
 //! The RTSP server: session, SDP, packetisers, transports.
 //!
 //! Live streams of the bus at `/ch{n}/{main|sub}`, and with `?start=` what was recorded of them, in RTSP 1.0 (RFC 2326),
-//! over TCP interleaved and UDP unicast, in clear and over TLS (docs/rtsp.md). Viewers prove a stream key by Digest (RFC 7616);
+//! over TCP interleaved and UDP unicast, in clear, over TLS and through HTTP (docs/rtsp.md). Viewers prove a stream key by Digest (RFC 7616);
 //! the login password is never asked for.
 //!
 //! From below: `packet`, `video`, `audio`, `payload`, `rtcp` make what is sent; `framing`, `digest`, `target`,
-//! `transport`, `moment`, `wish`, `sdp` read and write what is said; `session` decides, without sockets or time; `tracks`,
-//! `replay`, `client` and `server` connect it to the world.
+//! `transport`, `moment`, `wish`, `sdp` read and write what is said; `session` decides, without sockets or time; `tunnel` reads HTTP;
+//! `tracks`, `replay`, `client`, `door` and `server` connect it to the world.
 //!
 //! Does not belong here: who has which key ([`Gate`]'s implementer knows), where footage lies ([`Archive`]'s knows), ONVIF's
 //! web services.
@@ -20,6 +20,7 @@ mod audio;
 mod bucket;
 mod client;
 mod digest;
+mod door;
 mod error;
 mod extension;
 mod framing;
@@ -30,6 +31,7 @@ mod outbox;
 mod pace;
 mod packet;
 mod payload;
+mod place;
 mod replay;
 mod rtcp;
 mod sdp;
@@ -40,6 +42,8 @@ mod target;
 mod timeline;
 mod tracks;
 mod transport;
+mod tunnel;
+mod tunnels;
 mod udp_pair;
 mod video;
 mod wish;

@@ -1,12 +1,11 @@
 //! The server: listeners, limits, and the reports that come by UDP.
 //!
-//! Sockets and tasks live in this file, `udp_pair.rs` (the ports), `client.rs` (one connection) and `tracks.rs` (one
-//! stream); the protocol is in `session.rs` and below.
+//! Sockets and tasks live in this file, `udp_pair.rs` (the ports), `door.rs` (how a connection begins), `client.rs` (one
+//! client) and `tracks.rs` (one stream); the protocol is in `session.rs` and below.
 //!
 //! Invariants: clients, connections of one address and watchers are bounded; one pair of UDP ports serves all
 //! clients, so that the list of open ports is short and known.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,15 +17,14 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::archive::Archive;
-use crate::client::{self, Connection};
+use crate::client::Connection;
+use crate::door;
 use crate::gate::Gate;
+use crate::place::Place;
 use crate::rtcp;
 use crate::shared::{ServerOptions, Shared};
 use crate::tracks::Tracks;
 use crate::udp_pair::UdpPair;
-
-/// Connections beyond the limit that still hear why; more are dropped without a word.
-const MAX_TURNED_AWAY: usize = 16;
 
 /// What the kernel may hold for a client on TCP: half a second at 4 Mbit/s and a keyframe. Left alone it takes up
 /// to 4 MB a client, and a board has 64.
@@ -56,6 +54,12 @@ pub struct ServerStats {
     pub watchers: usize,
     /// GOPs that slow clients have not got, summed over clients.
     pub lost_gops: u64,
+    /// Tunnels through HTTP now, each of two connections.
+    pub tunnels: usize,
+    /// Tunnels that got their other half.
+    pub tunnels_opened: u64,
+    /// Tunnels whose other half did not come in time.
+    pub tunnels_given_up: u64,
 }
 
 /// An RTSP server over the streams of one bus, and what was recorded of them.
@@ -111,47 +115,9 @@ impl Server {
             clients: shared.clients().values().sum(),
             watchers: shared.options.max_watchers - shared.watchers.available_permits(),
             lost_gops: shared.lost_gops.load(Ordering::Relaxed),
-        }
-    }
-}
-
-/// A client's place among all; given back when it is dropped.
-struct Place {
-    shared: Arc<Shared>,
-    peer: SocketAddr,
-    /// There was none: say so and close.
-    turned_away: bool,
-}
-
-impl Place {
-    fn take(shared: &Arc<Shared>, peer: SocketAddr) -> Option<Self> {
-        let options = &shared.options;
-        let mut clients = shared.clients();
-        let all: usize = clients.values().sum();
-        let own = clients.entry(peer.ip()).or_default();
-        let turned_away = all >= options.max_clients || *own >= options.max_clients_per_address;
-        if all >= options.max_clients + MAX_TURNED_AWAY
-            || *own >= options.max_clients_per_address + MAX_TURNED_AWAY
-        {
-            if *own == 0 {
-                clients.remove(&peer.ip());
-            }
-            return None;
-        }
-        *own += 1;
-        drop(clients);
-        Some(Self { shared: Arc::clone(shared), peer, turned_away })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut clients = self.shared.clients();
-        if let Some(own) = clients.get_mut(&self.peer.ip()) {
-            *own -= 1;
-            if *own == 0 {
-                clients.remove(&self.peer.ip());
-            }
+            tunnels: shared.tunnels.count(),
+            tunnels_opened: shared.tunnels.opened(),
+            tunnels_given_up: shared.tunnels.given_up(),
         }
     }
 }
@@ -173,9 +139,9 @@ async fn run_client(shared: Arc<Shared>, socket: TcpStream, entrance: Entrance, 
         turned_away: place.turned_away,
     };
     match tls {
-        None => client::run(shared, socket, connection).await,
+        None => door::enter(shared, socket, connection, place).await,
         Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await {
-            Ok(Ok(stream)) => client::run(shared, stream, connection).await,
+            Ok(Ok(stream)) => door::enter(shared, stream, connection, place).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "RTSPS handshake failed"),
             Err(_) => tracing::debug!(%peer, "RTSPS handshake took too long"),
         },

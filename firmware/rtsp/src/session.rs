@@ -36,7 +36,7 @@ use crate::wish::Wish;
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A connection must send its first request within this; players do at once.
-const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Malformed requests before the connection is closed: a buggy player sends one, a scanner many.
 const MAX_FAULTS: u8 = 3;

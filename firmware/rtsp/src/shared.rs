@@ -15,6 +15,7 @@ use crate::archive::Archive;
 use crate::gate::Gate;
 use crate::session::SESSION_TIMEOUT;
 use crate::tracks::Tracks;
+use crate::tunnels::{Post, Tunnels};
 
 /// What the caller decides.
 #[derive(Debug)]
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) watchers: Arc<Semaphore>,
     pub(crate) receivers: Receivers,
     pub(crate) lost_gops: AtomicU64,
+    pub(crate) tunnels: Arc<Tunnels<Post>>,
     clients: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -75,6 +77,7 @@ impl Shared {
             options,
             receivers: Receivers::default(),
             lost_gops: AtomicU64::new(0),
+            tunnels: Arc::default(),
             clients: Mutex::default(),
         }
     }

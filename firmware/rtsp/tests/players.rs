@@ -111,6 +111,39 @@ fn gstreamer_plays() {
 }
 
 #[test]
+fn ffmpeg_plays_through_http_and_https() {
+    let mut recorder = street();
+    let secure = recorder.tls_url("/ch1/main").replacen("rtsps:", "rtsp:", 1);
+    silent(&mut ffmpeg("http", &recorder.url("/ch1/main")));
+    silent(&mut ffmpeg("https", &secure));
+    let seen = recorder.gate.seen.lock().unwrap();
+    let via: Vec<_> = seen.iter().map(|watch| watch.via).collect();
+    assert_eq!(via, [rtsp::Via::Rtsp, rtsp::Via::Rtsps]);
+    assert_eq!(recorder.server.stats().tunnels_opened, 2);
+}
+
+#[test]
+fn gstreamer_plays_over_tls_and_through_http_and_https() {
+    let mut recorder = street();
+    let secure = recorder.tls_url("/ch1/main");
+    let secure = secure.rsplit('@').next().unwrap();
+    let video = "rtph264depay ! h264parse ! avdec_h264";
+    let branches = [Branch { media: "video", elements: video, buffers: 6 * play_sec() }];
+    for (location, transport) in [
+        (format!("rtsph://{}/ch1/main", recorder.address), "tcp+http"),
+        (format!("rtspsh://{secure}"), "tcp+http+tls"),
+        (format!("rtsps://{secure}"), "tcp+tls"),
+    ] {
+        gst::play(&location, transport, &branches);
+        recorder.wait_until(Duration::from_secs(10), "it left", || recorder.server.stats().clients == 0);
+    }
+    let seen = recorder.gate.seen.lock().unwrap();
+    let via: Vec<_> = seen.iter().map(|watch| watch.via).collect();
+    assert_eq!(via, [rtsp::Via::Rtsp, rtsp::Via::Rtsps, rtsp::Via::Rtsps]);
+    assert_eq!(recorder.server.stats().tunnels_opened, 2);
+}
+
+#[test]
 fn ffmpeg_plays_over_tls() {
     let mut recorder = street();
     let url = recorder.tls_url("/ch1/main");

@@ -29,6 +29,8 @@ pub fn play(location: &str, transport: &str, branches: &[Branch]) {
         .property("user-id", USER)
         .property("user-pw", KEY)
         .property_from_str("protocols", transport)
+        // Certificates in tests are their servers' own.
+        .property_from_str("tls-validation-flags", "0")
         .build()
         .unwrap();
     pipeline.add(&source).unwrap();

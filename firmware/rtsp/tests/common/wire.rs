@@ -4,11 +4,14 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use md5::{Digest, Md5};
 
 /// One blocking connection.
 pub struct Wire {
     pub socket: TcpStream,
+    /// Where requests go in base64, of a tunnel.
+    pub post: Option<TcpStream>,
     buffer: Vec<u8>,
     cseq: u32,
     nonce: Option<String>,
@@ -56,11 +59,30 @@ impl Wire {
         Self::over(socket.into(), address, path)
     }
 
+    /// Through HTTP, with this cookie.
+    pub fn tunnel(address: SocketAddr, path: &str, cookie: &str) -> Self {
+        let mut wire = Self::connect(address, path);
+        wire.socket.write_all(http("GET", cookie).as_bytes()).unwrap();
+        let opened = wire.reply();
+        assert_eq!(opened.status, 200);
+        assert_eq!(opened.header("Content-Type"), Some("application/x-rtsp-tunnelled"));
+        wire.open_post(address, cookie);
+        wire
+    }
+
+    /// Opens a POST, in place of the last.
+    pub fn open_post(&mut self, address: SocketAddr, cookie: &str) {
+        let mut post = TcpStream::connect(address).unwrap();
+        post.write_all(http("POST", cookie).as_bytes()).unwrap();
+        self.post = Some(post);
+    }
+
     fn over(socket: TcpStream, address: SocketAddr, path: &str) -> Self {
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let url = format!("rtsp://{address}{path}");
         Self {
             socket,
+            post: None,
             buffer: Vec::new(),
             cseq: 0,
             nonce: None,
@@ -109,7 +131,10 @@ impl Wire {
             );
         }
         text += "\r\n";
-        self.socket.write_all(text.as_bytes()).unwrap();
+        match &mut self.post {
+            None => self.socket.write_all(text.as_bytes()).unwrap(),
+            Some(post) => post.write_all(BASE64.encode(text.as_bytes()).as_bytes()).unwrap(),
+        }
     }
 
     /// The next response; packets before it are dropped.
@@ -175,6 +200,11 @@ impl Wire {
         let transport = format!("Transport: RTP/AVP/TCP;unicast;interleaved={channels}\r\n");
         assert_eq!(self.request("SETUP", "/trackID=0", &transport).status, 200);
     }
+}
+
+/// One half of a tunnel.
+pub fn http(method: &str, cookie: &str) -> String {
+    format!("{method} /ch1/main HTTP/1.0\r\nx-sessioncookie: {cookie}\r\nContent-Length: 32767\r\n\r\n")
 }
 
 fn md5(text: &str) -> String {
