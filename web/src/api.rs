@@ -16,6 +16,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::error::ApiError;
+use crate::key_views::{NewStreamKey, StreamKey, StreamKeyInput};
 use crate::ledger_views::Ledger;
 use crate::lock_views::{Lock, LockInput, NewLock};
 use crate::storage_views::{PasswordInput, RecoveryKey, UnlockInput};
@@ -23,8 +24,8 @@ use crate::time::UtcTime;
 use crate::update_views::{OwnerKeyInput, PresenceInput, UpdateView, UsbInput};
 use crate::upload::Upload;
 use crate::views::{
-    Camera, CameraInput, Channel, ChannelInput, ClaimInput, LoginInput, NewStreamKey, RecordingInfo, Role,
-    Session, Settings, State, StreamKey, StreamKeyInput, StreamName, System, Timeline, Trust,
+    Camera, CameraInput, Channel, ChannelInput, ClaimInput, LoginInput, RecordingInfo, Role, Session,
+    Settings, State, StreamName, System, Timeline, Trust,
 };
 
 /// A session's secret, as the cookie carries it: 43 characters of base64url, 256 bits.

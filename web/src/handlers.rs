@@ -16,12 +16,13 @@ use crate::api::{Api, NewOwner, NewSession, SessionToken};
 use crate::error::ApiError;
 use crate::gate::{Peer, SignedIn};
 use crate::input::{At, JsonBody, Switch, query};
+use crate::key_views::{NewStreamKey, StreamKey, StreamKeyInput};
 use crate::limits::channel_number;
 use crate::site::Site;
 use crate::storage_views::Claimed;
 use crate::views::{
-    Camera, CameraInput, Channel, ChannelInput, ClaimInput, LoginInput, NewStreamKey, Session, Settings,
-    State, StreamKey, StreamKeyInput, StreamName, System, Trust,
+    Camera, CameraInput, Channel, ChannelInput, ClaimInput, LoginInput, Session, Settings, State, StreamName,
+    System, Trust,
 };
 use crate::{cookie, live_socket, update_stream};
 

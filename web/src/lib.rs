@@ -18,6 +18,7 @@ mod footage_handlers;
 mod gate;
 mod handlers;
 mod input;
+pub mod key_views;
 mod ledger_handlers;
 pub mod ledger_views;
 pub mod limits;

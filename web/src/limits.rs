@@ -8,11 +8,12 @@ use url::Url;
 
 use crate::api::Span;
 use crate::error::ApiError;
+use crate::key_views::StreamKeyInput;
 use crate::lock_views::LockInput;
 use crate::storage_views::{EraseInput, PasswordInput, UnlockInput};
 use crate::time::UtcTime;
 use crate::update_views::{FormatInput, OwnerKeyInput, PresenceInput, UsbInput};
-use crate::views::{CameraInput, ChannelInput, ClaimInput, LoginInput, Settings, StreamKeyInput};
+use crate::views::{CameraInput, ChannelInput, ClaimInput, LoginInput, Settings};
 
 /// The largest body taken. The largest sensible one is a camera with a long address: 4 KiB.
 pub const MAX_BODY_BYTES: usize = 64 << 10;
@@ -62,6 +63,10 @@ pub const MAX_RECOVERY_KEY_CHARS: usize = 100;
 pub const MAX_PATH_CHARS: usize = 4096;
 /// The longest reason of a lock: what an entry of the ledger takes.
 pub const MAX_REASON_BYTES: usize = 200;
+/// Networks that may connect to RTSP: those of a site, and its machines elsewhere.
+pub const MAX_RTSP_ALLOW: usize = 32;
+/// The longest network: an IPv6 address with an IPv4 one in it, and its prefix.
+pub const MAX_NETWORK_CHARS: usize = 50;
 /// What erases a disk.
 const ERASE: &str = "ERASE";
 /// The longest `Cookie` header looked at: ours is 57 bytes, the rest are other pages' on the same address.
@@ -102,7 +107,11 @@ impl Checked for StreamKeyInput {
 impl Checked for Settings {
     fn check(&self) -> Result<(), ApiError> {
         title("name", &self.name)?;
-        at_most("time_zone", &self.time_zone, MAX_NAME_CHARS)
+        at_most("time_zone", &self.time_zone, MAX_NAME_CHARS)?;
+        if self.rtsp_allow.len() > MAX_RTSP_ALLOW {
+            return Err(out_of_range("rtsp_allow", format!("Give at most {MAX_RTSP_ALLOW} networks.")));
+        }
+        self.rtsp_allow.iter().try_for_each(|network| at_most("rtsp_allow", network, MAX_NETWORK_CHARS))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The bodies of the API: what is sent and what is taken, as plain types.
 //!
 //! Names carry their unit. What is taken refuses unknown fields, so that a misspelt one is not ignored. No type
-//! that is sent has a place for a password, with one exception that is named: [`NewStreamKey`].
+//! that is sent has a place for a password.
 //!
 //! Does not belong here: behaviour (`api.rs`), checks of what is taken (`limits.rs`).
 
@@ -543,43 +543,6 @@ pub struct TrustRecording {
     pub total: u32,
 }
 
-/// A stream key, without the key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct StreamKey {
-    /// The user name to give to an RTSP player.
-    pub name: String,
-    /// When it was made.
-    pub created: UtcTime,
-}
-
-/// Makes a stream key.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StreamKeyInput {
-    /// The user name to give to an RTSP player.
-    pub name: String,
-}
-
-/// A new stream key: the only time that the key is shown.
-#[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct NewStreamKey {
-    /// The user name to give to an RTSP player.
-    pub name: String,
-    /// The password to give to an RTSP player.
-    pub key: String,
-    /// Where plain RTSP is served; null while it is off.
-    #[schema(required)]
-    pub rtsp_port: Option<u16>,
-    /// Where RTSP over TLS is served.
-    pub rtsps_port: u16,
-}
-
-impl fmt::Debug for NewStreamKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewStreamKey").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
 /// The recorder's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -590,6 +553,10 @@ pub struct Settings {
     pub time_zone: String,
     /// Whether plain RTSP is served beside RTSPS.
     pub rtsp_enabled: bool,
+    /// Who may connect to RTSP and RTSPS, as addresses and networks such as `192.0.2.0/24`, at most 32; none: everybody.
+    #[serde(default)]
+    #[schema(required)]
+    pub rtsp_allow: Vec<String>,
     /// Whether disks that take footage for the first time are encrypted; those that have some stay as they are.
     pub encrypt_new_disks: bool,
 }

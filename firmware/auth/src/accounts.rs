@@ -44,6 +44,8 @@ pub struct StreamKey {
     pub verifier: StreamKeyVerifier,
     /// When it was made.
     pub created: WallTime,
+    /// Whether it is good for what was recorded too, and not for what happens now alone.
+    pub replay: bool,
 }
 
 /// All users and stream keys.
@@ -132,12 +134,16 @@ impl Accounts {
     /// What RTSP Digest needs of the key `name`.
     #[must_use]
     pub fn stream_key(&self, name: &str) -> Option<&StreamKeyVerifier> {
-        // Digest hashes the name as the client wrote it, so here it must be written exactly.
-        let key = self.stream_keys.iter().find(|(known, _)| known.as_str() == name);
-        key.map(|(_, key)| &key.verifier)
+        self.key(name).map(|key| &key.verifier)
     }
 
-    /// Makes a stream key and gives the only copy of it: 26 signs.
+    /// Whether the key `name` is good for what was recorded too.
+    #[must_use]
+    pub fn may_replay(&self, name: &str) -> bool {
+        self.key(name).is_some_and(|key| key.replay)
+    }
+
+    /// Makes a stream key, for live streams and recordings, and gives the only copy of it: 26 signs.
     ///
     /// # Errors
     /// `Conflict` when the name is taken, `Full`, `Internal` without randomness.
@@ -145,7 +151,7 @@ impl Accounts {
         // Lower case, because it is typed on phones and read aloud.
         let key = random::word::<STREAM_KEY_BYTES>()?.to_ascii_lowercase();
         let verifier = StreamKeyVerifier::derive(name.as_str(), REALM, &key);
-        self.add_stream_key(name, StreamKey { verifier, created: now })?;
+        self.add_stream_key(name, StreamKey { verifier, created: now, replay: true })?;
         Ok(key)
     }
 
@@ -164,6 +170,16 @@ impl Accounts {
         Ok(())
     }
 
+    /// Says whether a stream key is good for recordings too; end what is watched with it otherwise.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn set_replay(&mut self, name: &UserName, replay: bool) -> Result<(), AuthError> {
+        let key = self.stream_keys.get_mut(name);
+        key.ok_or_else(|| AuthError::NotFound(format!("stream key {name}")))?.replay = replay;
+        Ok(())
+    }
+
     /// Removes a stream key; end what is watched with it then.
     ///
     /// # Errors
@@ -173,6 +189,11 @@ impl Accounts {
             Some(_) => Ok(()),
             None => Err(AuthError::NotFound(format!("stream key {name}"))),
         }
+    }
+
+    /// Digest hashes the name as the client wrote it, so it must be written exactly.
+    fn key(&self, name: &str) -> Option<&StreamKey> {
+        self.stream_keys.iter().find(|(known, _)| known.as_str() == name).map(|(_, key)| key)
     }
 
     fn owners(&self) -> usize {
@@ -239,6 +260,10 @@ mod tests {
         assert_eq!(key.len(), 26);
         assert_eq!(accounts.stream_key("wall"), Some(&StreamKeyVerifier::derive("wall", REALM, &key)));
         assert_eq!(accounts.stream_key("WALL"), None);
+        assert!(accounts.may_replay("wall") && !accounts.may_replay("WALL"));
+        accounts.set_replay(&name("wall"), false).unwrap();
+        assert!(!accounts.may_replay("wall"));
+        assert!(matches!(accounts.set_replay(&name("other"), true), Err(AuthError::NotFound(_))));
         assert_eq!(accounts.make_stream_key(name("wall"), NOW), Err(AuthError::Taken("wall".into())));
         assert!(!format!("{accounts:?}").contains(&key));
         accounts.remove_stream_key(&name("wall")).unwrap();

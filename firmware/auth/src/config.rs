@@ -62,6 +62,9 @@ pub struct StreamKeyConfig {
     pub ha1_sha256: String,
     /// When it was made.
     pub created_unix_micros: i64,
+    /// Whether it is good for recordings too. Not written where it is: older programs know no such field, and their keys are.
+    #[serde(default = "yes", skip_serializing_if = "is_so")]
+    pub replay: bool,
 }
 
 impl fmt::Debug for UserConfig {
@@ -92,6 +95,7 @@ impl From<&Accounts> for AccountsConfig {
             ha1_md5: HEXLOWER.encode(&key.verifier.ha1_md5),
             ha1_sha256: HEXLOWER.encode(&key.verifier.ha1_sha256),
             created_unix_micros: key.created.as_unix_micros(),
+            replay: key.replay,
         });
         Self { version: CONFIG_VERSION, users: users.collect(), stream_keys: stream_keys.collect() }
     }
@@ -126,7 +130,9 @@ impl TryFrom<&AccountsConfig> for Accounts {
             };
             let created = WallTime::from_unix_micros(key.created_unix_micros);
             let name = written_as_kept(&key.name).map_err(about)?;
-            accounts.add_stream_key(name, StreamKey { verifier, created }).map_err(about)?;
+            accounts
+                .add_stream_key(name, StreamKey { verifier, created, replay: key.replay })
+                .map_err(about)?;
         }
         Ok(accounts)
     }
@@ -136,6 +142,14 @@ impl TryFrom<&AccountsConfig> for Accounts {
 fn written_as_kept(text: &str) -> Result<UserName, AuthError> {
     let name: UserName = text.parse()?;
     if name.as_str() == text { Ok(name) } else { Err(AuthError::Name) }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_so(given: &bool) -> bool {
+    *given
 }
 
 fn hex<const N: usize>(text: &str) -> Result<[u8; N], AuthError> {
@@ -162,6 +176,7 @@ mod tests {
             ha1_md5: "00".repeat(16),
             ha1_sha256: "ff".repeat(32),
             created_unix_micros: 9,
+            replay: true,
         };
         AccountsConfig {
             version: CONFIG_VERSION,
@@ -176,6 +191,12 @@ mod tests {
         assert_eq!(AccountsConfig::from(&accounts), config());
         let text = serde_json::to_string(&config()).unwrap();
         assert_eq!(serde_json::from_str::<AccountsConfig>(&text).unwrap(), config());
+        assert!(!text.contains("replay"), "as older programs wrote it");
+        let mut live = config();
+        live.stream_keys[0].replay = false;
+        let text = serde_json::to_string(&live).unwrap();
+        let live = Accounts::try_from(&serde_json::from_str::<AccountsConfig>(&text).unwrap()).unwrap();
+        assert!(accounts.may_replay("wall") && !live.may_replay("wall"));
         let empty: AccountsConfig = serde_json::from_str("{\"version\":1}").unwrap();
         assert_eq!(Accounts::try_from(&empty).unwrap(), Accounts::default());
         assert!(serde_json::from_str::<AccountsConfig>("{\"version\":1,\"user\":[]}").is_err());

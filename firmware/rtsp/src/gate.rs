@@ -3,7 +3,7 @@
 //! Does not belong here: how keys are stored, and what is done with the knowledge.
 
 use std::any::Any;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use auth::StreamKeyVerifier;
 use hal::StreamId;
@@ -40,6 +40,17 @@ pub trait Gate: Send + Sync {
     /// The verifier of `user`'s stream key, for realm [`crate::REALM`]. Asked at every request and every few
     /// seconds while somebody watches: a revoked key ends its sessions.
     fn stream_key(&self, user: &str) -> Option<StreamKeyVerifier>;
+
+    /// Whether an address may connect at all. Asked before a byte is read, and every second of those that have; an IPv4
+    /// address is never in its IPv6 form here.
+    fn admits(&self, _: IpAddr) -> bool {
+        true
+    }
+
+    /// Whether `user`'s key is good for what was recorded too.
+    fn may_replay(&self, _user: &str) -> bool {
+        true
+    }
 
     /// Somebody begins to watch; the guard is dropped when that ends.
     fn watching(&self, watch: Watch) -> WatchGuard;

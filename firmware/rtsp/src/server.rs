@@ -6,6 +6,7 @@
 //! Invariants: clients, connections of one address and watchers are bounded; one pair of UDP ports serves all
 //! clients, so that the list of open ports is short and known.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -54,6 +55,8 @@ pub struct ServerStats {
     pub watchers: usize,
     /// GOPs that slow clients have not got, summed over clients.
     pub lost_gops: u64,
+    /// Connections from addresses that may not connect.
+    pub not_admitted: u64,
     /// Tunnels through HTTP now, each of two connections.
     pub tunnels: usize,
     /// Tunnels that got their other half.
@@ -95,6 +98,9 @@ impl Server {
             };
             match accepted {
                 Ok((socket, peer)) => {
+                    if !admitted(&self.shared, peer.ip()) {
+                        continue;
+                    }
                     let Some(place) = Place::take(&self.shared, peer) else { continue };
                     clients.spawn(run_client(Arc::clone(&self.shared), socket, entrance.clone(), place));
                 }
@@ -115,11 +121,26 @@ impl Server {
             clients: shared.clients().values().sum(),
             watchers: shared.options.max_watchers - shared.watchers.available_permits(),
             lost_gops: shared.lost_gops.load(Ordering::Relaxed),
+            not_admitted: shared.not_admitted.load(Ordering::Relaxed),
             tunnels: shared.tunnels.count(),
             tunnels_opened: shared.tunnels.opened(),
             tunnels_given_up: shared.tunnels.given_up(),
         }
     }
+}
+
+/// Whether this address may connect; whoever may not is counted.
+fn admitted(shared: &Shared, peer: IpAddr) -> bool {
+    let peer = peer.to_canonical();
+    let admitted = shared.gate.admits(peer);
+    if !admitted {
+        let count = shared.not_admitted.fetch_add(1, Ordering::Relaxed) + 1;
+        // Who tries all day shall not fill the log.
+        if count.is_power_of_two() {
+            tracing::warn!(%peer, count, "RTSP connection from an address that may not connect");
+        }
+    }
+    admitted
 }
 
 async fn run_client(shared: Arc<Shared>, socket: TcpStream, entrance: Entrance, place: Place) {

@@ -143,10 +143,12 @@ impl Session {
             Some(sign) => now.since(sign) >= self.options.timeout,
             None => now.since(self.opened) >= FIRST_REQUEST_TIMEOUT.min(self.options.timeout),
         };
+        let gate = &self.options.gate;
         let revoked = self.active.as_ref().is_some_and(|active| {
-            self.options.gate.stream_key(&active.user).as_ref() != Some(&active.verifier)
+            gate.stream_key(&active.user).as_ref() != Some(&active.verifier)
+                || (active.source.recorded.is_some() && !gate.may_replay(&active.user))
         });
-        if silent || revoked {
+        if silent || revoked || !gate.admits(self.options.peer.ip()) {
             self.close();
         }
     }
@@ -310,7 +312,7 @@ impl Session {
         }
         let Some((user, verifier)) = self.authenticate(now, &cseq, request) else { return };
         match request.method() {
-            Method::Describe => self.describe(cseq, request),
+            Method::Describe => self.describe(cseq, request, &user),
             Method::Setup => self.setup(cseq, request, user, verifier),
             Method::Play => self.play(cseq, request, &user),
             Method::Pause => self.pause(&cseq, request, &user),
@@ -362,8 +364,11 @@ impl Session {
         None
     }
 
-    fn describe(&mut self, cseq: String, request: &Request<Vec<u8>>) {
+    fn describe(&mut self, cseq: String, request: &Request<Vec<u8>>, user: &str) {
         let Some((url, target)) = target(request) else { return self.answer(&cseq, StatusCode::NotFound) };
+        if !self.may_have(&target, user) {
+            return self.answer(&cseq, StatusCode::Forbidden);
+        }
         let acceptable = request.header(&headers::ACCEPT).is_none_or(|accept| {
             let accept = accept.as_str().to_ascii_lowercase();
             ["application/sdp", "application/*", "*/*"].iter().any(|kind| accept.contains(kind))
@@ -377,6 +382,9 @@ impl Session {
 
     fn setup(&mut self, cseq: String, request: &Request<Vec<u8>>, user: String, verifier: StreamKeyVerifier) {
         let Some((url, target)) = target(request) else { return self.answer(&cseq, StatusCode::NotFound) };
+        if !self.may_have(&target, &user) {
+            return self.answer(&cseq, StatusCode::Forbidden);
+        }
         match (&self.active, session_id(request)) {
             (None, None) => {}
             (Some(active), Some(id)) if active.id == id && active.user == user => {
@@ -411,6 +419,10 @@ impl Session {
         self.actions.push_back(Action::Setup { source: target.source(), track, delivery });
         let kind = WaitingFor::Setup { track, delivery, user, verifier };
         self.waiting = Some(Waiting { cseq, url, target, kind });
+    }
+
+    fn may_have(&self, target: &Target, user: &str) -> bool {
+        target.range.is_none() || self.options.gate.may_replay(user)
     }
 
     fn play(&mut self, cseq: String, request: &Request<Vec<u8>>, user: &str) {

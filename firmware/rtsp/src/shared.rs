@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) receivers: Receivers,
     pub(crate) lost_gops: AtomicU64,
     pub(crate) tunnels: Arc<Tunnels<Post>>,
+    /// Connections from addresses that may not connect.
+    pub(crate) not_admitted: AtomicU64,
     clients: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -78,6 +80,7 @@ impl Shared {
             receivers: Receivers::default(),
             lost_gops: AtomicU64::new(0),
             tunnels: Arc::default(),
+            not_admitted: AtomicU64::new(0),
             clients: Mutex::default(),
         }
     }

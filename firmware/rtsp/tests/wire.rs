@@ -364,3 +364,24 @@ fn garbage_is_survived() {
         last = now;
     }
 }
+
+/// Whoever may not connect is not read from, and who no longer may is cut off.
+#[test]
+fn addresses_that_may_not_connect() {
+    use std::io::{Read, Write};
+    let mut recorder = Recorder::new();
+    recorder.noise(1, 5000, 10);
+    let mut watching = Wire::connect(recorder.address, PATH);
+    watching.set_up("0-1");
+    watching.request("PLAY", "", "");
+    recorder.gate.shut_out.store(true, Ordering::SeqCst);
+    let mut socket = std::net::TcpStream::connect(recorder.address).unwrap();
+    let _ = socket.write_all(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+    let mut said = Vec::new();
+    let _ = socket.read_to_end(&mut said);
+    assert!(said.is_empty());
+    assert_eq!(recorder.server.stats().not_admitted, 1);
+    while !matches!(watching.next(), Came::End) {}
+    recorder.gate.shut_out.store(false, Ordering::SeqCst);
+    assert_eq!(Wire::connect(recorder.address, PATH).request("OPTIONS", "", "").status, 200);
+}

@@ -224,7 +224,7 @@ pub(super) fn example(route: &Route) -> (String, Option<String>) {
         Op::AddCamera | Op::SetCamera => Some(camera.into()),
         Op::AddStreamKey => Some(r#"{"name":"wall"}"#.into()),
         Op::SetSettings => Some(
-            r#"{"name":"Shop","time_zone":"Europe/Berlin","rtsp_enabled":true,"encrypt_new_disks":true}"#
+            r#"{"name":"Shop","time_zone":"Europe/Berlin","rtsp_enabled":true,"rtsp_allow":["192.0.2.0/24"],"encrypt_new_disks":true}"#
                 .into(),
         ),
         Op::InstallUpdate => Some(BUNDLE.into()),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use crate::key_views::*;
 use crate::ledger_views::*;
 use crate::lock_views::*;
 use crate::storage_views::*;
@@ -454,6 +455,7 @@ impl Api for Memory {
             name: "Candor".into(),
             time_zone: "Europe/Berlin".into(),
             rtsp_enabled: false,
+            rtsp_allow: vec!["192.0.2.0/24".into()],
             encrypt_new_disks: true,
         })
     }

@@ -28,10 +28,10 @@ let loggedIn = process.env.LOGGED_IN === '1'
 let down = false
 /** Set by /mock/disks. */
 let disks = null
-const settings = { name: 'Harbour office', time_zone: 'Europe/Berlin', rtsp_enabled: true, encrypt_new_disks: true }
+const settings = { name: 'Harbour office', time_zone: 'Europe/Berlin', rtsp_enabled: true, rtsp_allow: [], encrypt_new_disks: true }
 const RECOVERY_KEY = '4KQ7W-9M2XD-0TZ3H-VB8RC-N6YJ5-EGA1P-7SF4M-2XQ0T'
 const locks = [{ id: 1, channels: [1, 2], start: iso(STARTED - 7200e3), end: iso(STARTED - 6600e3), reason: 'bicycle theft', by: 'anna', at: iso(STARTED - 3600e3) }]
-const keys = [{ name: 'vlc-desk', created: iso(STARTED - 86400e3 * 3) }]
+const keys = [{ name: 'vlc-desk', created: iso(STARTED - 86400e3 * 3), replay: true }]
 const cameras = [
   { channel: 3, title: 'Gate', url: 'rtsp://192.0.2.31/stream1', user: 'admin', has_password: true, transport: 'tcp' },
   { channel: 5, title: 'Loading bay', url: 'rtsp://192.0.2.44:554/h264Preview_01_main', user: 'viewer', has_password: true, transport: 'udp' },
@@ -311,9 +311,9 @@ async function api(request, answer, url) {
   if (is('PUT', '/settings')) return json(answer, 200, Object.assign(settings, await body(request)))
   if (is('GET', '/stream-keys')) return json(answer, 200, keys)
   if (is('POST', '/stream-keys')) {
-    const { name } = await body(request)
+    const { name, replay = false } = await body(request)
     if (keys.some((one) => one.name === name)) return fail(answer, 409, 'exists', `There is a key called ${name} already. Choose another name.`, 'name')
-    keys.push({ name, created: iso(Date.now()) })
+    keys.push({ name, created: iso(Date.now()), replay })
     return json(answer, 201, { name, key: 'kestrel-42-lantern-orbit-9f', rtsp_port: 8554, rtsps_port: 8322 })
   }
   if ((m = is('DELETE', /^\/stream-keys\/(.+)$/))) { keys.splice(keys.findIndex((one) => one.name === decodeURIComponent(m[1])), 1); return json(answer, 204) }

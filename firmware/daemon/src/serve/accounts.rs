@@ -13,7 +13,8 @@ use auth::{
 };
 use hal::Clock;
 use ledger::Event;
-use web::views::{self, ClaimInput, LoginInput, Session, StreamKey};
+use web::key_views::StreamKey;
+use web::views::{self, ClaimInput, LoginInput, Session};
 use web::{ApiError, NewSession, SessionToken};
 
 use super::notes::Notes;
@@ -213,7 +214,11 @@ impl Accounts {
     pub(super) fn stream_keys(&self) -> Vec<StreamKey> {
         let kept = lock(&self.kept);
         kept.stream_keys()
-            .map(|(name, key)| StreamKey { name: name.to_string(), created: utc(key.created) })
+            .map(|(name, key)| StreamKey {
+                name: name.to_string(),
+                created: utc(key.created),
+                replay: key.replay,
+            })
             .collect()
     }
 
@@ -221,11 +226,24 @@ impl Accounts {
         lock(&self.kept).stream_key(user).cloned()
     }
 
-    pub(super) async fn add_stream_key(&self, name: String) -> Result<(UserName, String), ApiError> {
+    pub(super) fn may_replay(&self, user: &str) -> bool {
+        lock(&self.kept).may_replay(user)
+    }
+
+    pub(super) async fn add_stream_key(
+        &self,
+        name: String,
+        replay: bool,
+    ) -> Result<(UserName, String), ApiError> {
         let _turn = self.changing.lock().await;
         let name: UserName = name.parse().map_err(|error| refused(error, "name"))?;
         let now = self.clock.wall();
-        let key = self.change(|accounts| accounts.make_stream_key(name.clone(), now)).await?;
+        let make = |accounts: &mut auth::Accounts| {
+            let key = accounts.make_stream_key(name.clone(), now)?;
+            accounts.set_replay(&name, replay)?;
+            Ok(key)
+        };
+        let key = self.change(make).await?;
         Ok((name, key))
     }
 

@@ -6,14 +6,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hal::{ChannelId, StreamKind};
+use web::key_views::{NewStreamKey, StreamKey, StreamKeyInput};
 use web::ledger_views::Ledger;
 use web::lock_views::{Lock, LockInput, NewLock};
 use web::storage_views::{PasswordInput, RecoveryKey, UnlockInput};
 use web::update_views::{OwnerKeyInput, PresenceInput, UpdateView, UsbInput};
 use web::views::{
-    Camera, CameraInput, Channel, ChannelInput, ChannelTimeline, ClaimInput, LoginInput, NewStreamKey, Piece,
-    RecordingInfo, Run, Session, Settings as SettingsView, State, StreamKey, StreamKeyInput, StreamName,
-    System, Timeline, Transport, Trust,
+    Camera, CameraInput, Channel, ChannelInput, ChannelTimeline, ClaimInput, LoginInput, Piece,
+    RecordingInfo, Run, Session, Settings as SettingsView, State, StreamName, System, Timeline, Transport,
+    Trust,
 };
 use web::{ApiError, Caller, NewOwner, NewSession, Purpose, SessionToken, Span, Upload, UtcTime};
 
@@ -258,7 +259,7 @@ impl web::Api for Api {
     }
 
     async fn add_stream_key(&self, _: Caller, input: StreamKeyInput) -> Result<NewStreamKey, ApiError> {
-        let (name, key) = self.0.accounts.add_stream_key(input.name).await?;
+        let (name, key) = self.0.accounts.add_stream_key(input.name, input.replay).await?;
         let rtsp = self.0.settings.borrow().rtsp.clone();
         Ok(NewStreamKey {
             name: name.to_string(),
@@ -278,13 +279,14 @@ impl web::Api for Api {
             name: settings.name.clone(),
             time_zone: settings.time_zone.clone(),
             rtsp_enabled: settings.rtsp.enabled,
+            rtsp_allow: settings.rtsp.allow.clone(),
             encrypt_new_disks: settings.storage.encrypt,
         })
     }
 
     async fn set_settings(&self, caller: Caller, input: SettingsView) -> Result<SettingsView, ApiError> {
-        let SettingsView { name, time_zone, rtsp_enabled, encrypt_new_disks } = input;
-        self.change(Change::General { name, time_zone, rtsp_enabled, encrypt_new_disks }).await?;
+        let SettingsView { name, time_zone, rtsp_enabled, rtsp_allow, encrypt_new_disks } = input;
+        self.change(Change::General { name, time_zone, rtsp_enabled, rtsp_allow, encrypt_new_disks }).await?;
         self.settings(caller).await
     }
 

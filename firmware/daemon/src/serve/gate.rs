@@ -1,5 +1,6 @@
-//! What the RTSP server asks: whose key is that, and who watches.
+//! What the RTSP server asks: who may connect, whose key is that, and who watches.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use auth::StreamKeyVerifier;
@@ -7,6 +8,7 @@ use rtsp::{Watch, WatchGuard};
 
 use super::house::House;
 use super::watchers::{Via, View};
+use crate::settings::admits;
 
 /// Decides for RTSP.
 pub(super) struct Gate(pub(super) Arc<House>);
@@ -14,6 +16,14 @@ pub(super) struct Gate(pub(super) Arc<House>);
 impl rtsp::Gate for Gate {
     fn stream_key(&self, user: &str) -> Option<StreamKeyVerifier> {
         self.0.accounts.stream_key(user)
+    }
+
+    fn admits(&self, from: IpAddr) -> bool {
+        admits(&self.0.settings.borrow().rtsp.allow, from)
+    }
+
+    fn may_replay(&self, user: &str) -> bool {
+        self.0.accounts.may_replay(user)
     }
 
     fn watching(&self, watch: Watch) -> WatchGuard {

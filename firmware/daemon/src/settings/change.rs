@@ -11,7 +11,13 @@ use super::validate::{Key, validate};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Change {
     /// The general page.
-    General { name: String, time_zone: String, rtsp_enabled: bool, encrypt_new_disks: bool },
+    General {
+        name: String,
+        time_zone: String,
+        rtsp_enabled: bool,
+        rtsp_allow: Vec<String>,
+        encrypt_new_disks: bool,
+    },
     /// A channel's title, and for how long it is kept: `None` is as it was, 0 as long as there is room.
     Channel { channel: ChannelId, title: String, keep_days: Option<u32> },
     /// A new network camera; without a number it takes the first free one.
@@ -55,10 +61,11 @@ pub(crate) fn apply(
 ) -> Result<(Settings, Option<ChannelId>), ChangeError> {
     let mut next = settings.clone();
     let channel = match change {
-        Change::General { name, time_zone, rtsp_enabled, encrypt_new_disks } => {
+        Change::General { name, time_zone, rtsp_enabled, rtsp_allow, encrypt_new_disks } => {
             next.name = name;
             next.time_zone = time_zone;
             next.rtsp.enabled = rtsp_enabled;
+            next.rtsp.allow = rtsp_allow;
             next.storage.encrypt = encrypt_new_disks;
             None
         }

@@ -1,12 +1,12 @@
 //! Settings of other versions: older ones are taken, and still written.
 //!
-//! Version 2 added `[network]`, `[time]`, `[[alarm]]` and some of `[storage]` to version 1 and changed nothing else. A board keeps
+//! Version 2 added `[network]`, `[time]`, `[[alarm]]` and some of `[rtsp]` and `[storage]` to version 1 and changed nothing else. A board keeps
 //! one text for each version that a program on it has written (`warden/kept.rs`), so that a program that was
 //! rolled back finds its own.
 //!
 //! Invariant: going back and forward again changes nothing that the older version knows.
 
-use super::model::{Settings, Storage, VERSION};
+use super::model::{Rtsp, Settings, Storage, VERSION};
 
 /// The oldest version that is understood.
 pub(crate) const OLDEST_VERSION: u32 = 1;
@@ -46,6 +46,9 @@ pub(crate) fn text_for(settings: &Settings, version: u32) -> Option<String> {
             for key in ["network", "time", "alarm"] {
                 table.remove(key);
             }
+            if let Some(rtsp) = table.get_mut("rtsp").and_then(toml::Value::as_table_mut) {
+                rtsp.remove("allow");
+            }
             if let Some(storage) = table.get_mut("storage").and_then(toml::Value::as_table_mut) {
                 LATER_IN_STORAGE.iter().for_each(|key| drop(storage.remove(*key)));
             }
@@ -63,6 +66,7 @@ pub(crate) fn merged(settings: &Settings, older: Settings) -> Settings {
         network: settings.network.clone(),
         time: settings.time.clone(),
         alarms: settings.alarms.clone(),
+        rtsp: Rtsp { allow: settings.rtsp.allow.clone(), ..older.rtsp },
         storage: Storage {
             max_bytes: older.storage.max_bytes,
             segment_bytes: older.storage.segment_bytes,
@@ -93,9 +97,11 @@ mod tests {
         let mut settings = parse("test", OLD).unwrap();
         settings.time.ntp_servers = vec!["192.0.2.5".to_owned()];
         settings.storage.encrypt = false;
+        settings.rtsp.allow = vec!["192.0.2.0/24".to_owned()];
         settings.storage.mirror = true;
         let back = text_for(&settings, 1).unwrap();
         assert!(back.contains("version = 1") && !back.contains("ntp"), "{back}");
+        assert!(!back.contains("allow"), "{back}");
         assert!(!back.contains("encrypt") && !back.contains("mirror"), "{back}");
         let mut again = parse("test", &back).unwrap();
         assert_ne!(again, settings);

@@ -6,6 +6,7 @@
 //!
 //! Does not belong here: accounts and keys (crate `auth`), facts about the board (crate `board`).
 
+mod allow;
 mod change;
 mod keep_days;
 mod load;
@@ -13,6 +14,7 @@ mod migrate;
 mod model;
 mod validate;
 
+pub(crate) use allow::admits;
 pub(crate) use change::{CameraChange, Change, ChangeError, apply};
 pub(crate) use keep_days::{class_of, most_days};
 pub(crate) use load::{SettingsError, parse};

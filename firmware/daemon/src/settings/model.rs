@@ -55,6 +55,8 @@ pub(crate) struct Rtsp {
     pub(crate) enabled: bool,
     pub(crate) address: SocketAddr,
     pub(crate) tls_address: SocketAddr,
+    /// Addresses and networks that may connect to either; none: everybody.
+    pub(crate) allow: Vec<String>,
 }
 
 /// Where footage is kept, and how much.
@@ -232,7 +234,7 @@ impl Default for Web {
 
 impl Default for Rtsp {
     fn default() -> Self {
-        Self { enabled: false, address: any(8554), tls_address: any(8322) }
+        Self { enabled: false, address: any(8554), tls_address: any(8322), allow: Vec::new() }
     }
 }
 

@@ -7,10 +7,13 @@ use std::net::IpAddr;
 
 use jiff::tz::TimeZone;
 
+use super::allow::network_of;
 use super::keep_days::{MAX_DAYS, rivals};
 use super::migrate::OLDEST_VERSION;
 use super::model::{Camera, Channel, Input, Network, Settings, Stream, VERSION};
 
+/// Networks that may connect to RTSP; the API takes as many.
+const MAX_ALLOW: usize = web::limits::MAX_RTSP_ALLOW;
 /// The longest name or title: what fits on a picture and in a tile's corner.
 const MAX_TITLE_CHARS: usize = 64;
 /// The longest camera URL; RTSP servers in the field stop at 1 KiB or less.
@@ -63,6 +66,7 @@ pub(super) fn validate(settings: &Settings) -> Result<(), Fault> {
         format!("`{}` is no IANA time zone; write one such as Europe/Berlin", settings.time_zone)
     })?;
     ports(&top, settings)?;
+    allow(&top.name("rtsp").name("allow"), &settings.rtsp.allow)?;
     storage(&top.name("storage"), settings)?;
     network(&top.name("network"), &settings.network)?;
     time(&top.name("time"), settings)?;
@@ -107,6 +111,16 @@ fn ports(top: &Path, settings: &Settings) -> Result<(), Fault> {
     rtsp.name("address").check(plain.port() != web.port(), || same_port(plain.port(), "web.address"))?;
     rtsp.name("tls_address").check(tls.port() != web.port(), || same_port(tls.port(), "web.address"))?;
     rtsp.name("tls_address").check(tls.port() != plain.port(), || same_port(tls.port(), "rtsp.address"))
+}
+
+fn allow(at: &Path, networks: &[String]) -> Result<(), Fault> {
+    at.check(networks.len() <= MAX_ALLOW, || format!("at most {MAX_ALLOW} networks"))?;
+    for (index, text) in networks.iter().enumerate() {
+        at.index(index).check(network_of(text).is_some(), || {
+            format!("`{text}` is no network; write one such as 192.168.1.0/24, or an address")
+        })?;
+    }
+    Ok(())
 }
 
 fn same_port(port: u16, other: &str) -> String {

@@ -373,6 +373,7 @@ pub(in crate::warden) mod tests {
             name: name.to_owned(),
             time_zone: "Etc/UTC".to_owned(),
             rtsp_enabled: true,
+            rtsp_allow: Vec::new(),
             encrypt_new_disks: true,
         })
     }

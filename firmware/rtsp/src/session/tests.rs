@@ -178,6 +178,16 @@ fn a_revoked_key_ends_the_session() {
 }
 
 #[test]
+fn an_address_that_may_no_longer_connect_is_cut_off() {
+    let mut talk = Talk::new();
+    talk.set_up();
+    talk.pass(1);
+    talk.gate.shut_out.store(true, std::sync::atomic::Ordering::SeqCst);
+    talk.pass(1);
+    assert_eq!(talk.done, ["Setup", "End", "Close"]);
+}
+
+#[test]
 fn limits_close_the_connection() {
     let mut talk = Talk::with(true);
     assert_eq!(status(&talk.ask("OPTIONS", "*", "")), 503);

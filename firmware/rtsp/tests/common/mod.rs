@@ -30,6 +30,7 @@ pub fn stream(number: u16, kind: StreamKind) -> StreamId {
 /// Knows one key, and counts who watches.
 pub struct OneKey {
     pub revoked: AtomicBool,
+    pub shut_out: AtomicBool,
     pub watching: Arc<AtomicUsize>,
     pub seen: Mutex<Vec<Watch>>,
 }
@@ -38,6 +39,11 @@ impl Gate for OneKey {
     fn stream_key(&self, user: &str) -> Option<StreamKeyVerifier> {
         (user == USER && !self.revoked.load(Ordering::SeqCst))
             .then(|| StreamKeyVerifier::derive(USER, REALM, KEY))
+    }
+
+    fn admits(&self, from: std::net::IpAddr) -> bool {
+        assert!(from.is_loopback());
+        !self.shut_out.load(Ordering::SeqCst)
     }
 
     fn watching(&self, watch: Watch) -> WatchGuard {
@@ -160,6 +166,7 @@ impl Recorder {
         let dir = tempfile::tempdir().unwrap();
         let gate = Arc::new(OneKey {
             revoked: AtomicBool::new(false),
+            shut_out: AtomicBool::new(false),
             watching: Arc::default(),
             seen: Mutex::default(),
         });

@@ -148,7 +148,7 @@ export const api = {
     call<Recording>('GET', `/channels/${channel}/recording?${range(startMs, endMs)}`, undefined, signal),
 
   streamKeys: () => call<StreamKey[]>('GET', '/stream-keys'),
-  addStreamKey: (name: string) => call<NewStreamKey>('POST', '/stream-keys', { name }),
+  addStreamKey: (name: string, replay: boolean) => call<NewStreamKey>('POST', '/stream-keys', { name, replay }),
   removeStreamKey: (name: string) => call<void>('DELETE', `/stream-keys/${encodeURIComponent(name)}`),
 
   update: () => call<Update>('GET', '/update'),

@@ -240,6 +240,8 @@ export interface LedgerEntry {
 export interface StreamKey {
   name: string
   created: string
+  /** Opens recordings too. */
+  replay: boolean
 }
 
 /** A key as it is shown once. */
@@ -255,5 +257,7 @@ export interface Settings {
   name: string
   time_zone: string
   rtsp_enabled: boolean
+  /** Networks that may connect to RTSP; none: everybody. */
+  rtsp_allow: string[]
   encrypt_new_disks: boolean
 }

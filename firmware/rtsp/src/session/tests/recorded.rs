@@ -89,3 +89,23 @@ fn recordings_refuse_what_they_cannot_do() {
         551
     );
 }
+
+#[test]
+fn a_key_for_live_alone_has_no_recordings() {
+    use std::sync::atomic::Ordering;
+
+    let mut talk = Talk::new();
+    talk.log_in();
+    talk.gate.live_only.store(true, Ordering::SeqCst);
+    let track = RECORDED.replacen("main?", "main/trackID=0?", 1);
+    assert_eq!(status(&talk.ask("DESCRIBE", RECORDED, "")), 403);
+    assert_eq!(status(&talk.ask("SETUP", &track, TCP)), 403);
+    assert!(talk.done.is_empty());
+    assert_eq!(status(&talk.ask("DESCRIBE", URL, "")), 200);
+    talk.gate.live_only.store(false, Ordering::SeqCst);
+    assert_eq!(status(&talk.ask("SETUP", &track, TCP)), 200);
+    talk.pass(1);
+    talk.gate.live_only.store(true, Ordering::SeqCst);
+    talk.pass(1);
+    assert_eq!(talk.done, ["Describe", "Setup", "End", "Close"]);
+}

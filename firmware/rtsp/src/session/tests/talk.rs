@@ -25,6 +25,8 @@ pub(super) const TCP: &str = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n
 
 pub(super) struct Anna {
     pub(super) revoked: std::sync::atomic::AtomicBool,
+    pub(super) live_only: std::sync::atomic::AtomicBool,
+    pub(super) shut_out: std::sync::atomic::AtomicBool,
     pub(super) refused: std::sync::atomic::AtomicUsize,
 }
 
@@ -32,6 +34,15 @@ impl Gate for Anna {
     fn stream_key(&self, user: &str) -> Option<StreamKeyVerifier> {
         let revoked = self.revoked.load(std::sync::atomic::Ordering::SeqCst);
         (user == "anna" && !revoked).then(|| StreamKeyVerifier::derive("anna", REALM, "key"))
+    }
+
+    fn admits(&self, _: std::net::IpAddr) -> bool {
+        !self.shut_out.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    fn may_replay(&self, user: &str) -> bool {
+        assert_eq!(user, "anna");
+        !self.live_only.load(std::sync::atomic::Ordering::SeqCst)
     }
 
     fn watching(&self, _: Watch) -> WatchGuard {
@@ -66,7 +77,12 @@ impl Talk {
     }
 
     pub(super) fn with(turned_away: bool) -> Self {
-        let gate = Arc::new(Anna { revoked: false.into(), refused: 0.into() });
+        let gate = Arc::new(Anna {
+            revoked: false.into(),
+            live_only: false.into(),
+            shut_out: false.into(),
+            refused: 0.into(),
+        });
         let options = Options {
             gate: Arc::clone(&gate) as Arc<dyn Gate>,
             peer: "10.0.0.9:50000".parse().unwrap(),
