@@ -33,6 +33,10 @@ pub(crate) enum Frame {
         channel: u8,
         payload: Vec<u8>,
     },
+    /// A response.
+    Answer,
+    /// A request of another version than 1.0 and 2.0.
+    OtherVersion,
     /// Not RTSP, but its end is known: the next request can be read.
     Malformed,
     /// Nothing after this can be understood.
@@ -126,7 +130,8 @@ impl Framer {
         let parsed = Message::<Vec<u8>>::parse(&self.buffer[..end]);
         let frame = match parsed {
             Ok((Message::Request(request), used)) if used == end => Frame::Request(Box::new(request)),
-            // We ask clients nothing, so their answers have no meaning.
+            Ok((Message::Response(_), used)) if used == end => Frame::Answer,
+            Err(_) if is_other_version(&self.buffer[..head]) => Frame::OtherVersion,
             _ => Frame::Malformed,
         };
         self.buffer.drain(..end);
@@ -138,6 +143,14 @@ impl Framer {
         self.buffer = Vec::new();
         Frame::Fatal(status)
     }
+}
+
+/// Whether a request line ends with a version that there may be one day.
+fn is_other_version(head: &[u8]) -> bool {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let version = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    matches!(version, [b'R', b'T', b'S', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
+        && !matches!(version, b"RTSP/1.0" | b"RTSP/2.0")
 }
 
 /// The length that every `Content-Length` header agrees on: where two readings are possible, the next request
@@ -194,7 +207,7 @@ mod tests {
     fn requests_and_packets_in_one_stream() {
         let all = frames(&[MIXED]);
         let kinds: Vec<&str> = all.iter().map(|frame| frame.split(['(', ' ']).next().unwrap()).collect();
-        assert_eq!(kinds, ["Request", "Interleaved", "Request", "Malformed", "Malformed", "Request"]);
+        assert_eq!(kinds, ["Request", "Interleaved", "Request", "Malformed", "Answer", "Request"]);
     }
 
     #[test]

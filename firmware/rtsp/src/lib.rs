@@ -1,6 +1,6 @@
 //! The RTSP server: session, SDP, packetisers, transports.
 //!
-//! Live streams of the bus at `/ch{n}/{main|sub}`, and with `?start=` what was recorded of them, in RTSP 1.0 (RFC 2326),
+//! Live streams of the bus at `/ch{n}/{main|sub}`, and with `?start=` what was recorded of them, in RTSP 1.0 (RFC 2326) and 2.0 (RFC 7826),
 //! over TCP interleaved and UDP unicast, in clear, over TLS and through HTTP (docs/rtsp.md). Viewers prove a stream key by Digest (RFC 7616);
 //! the login password is never asked for.
 //!
@@ -15,6 +15,7 @@
 //! input makes it panic; everything that can grow has a limit.
 
 mod action;
+mod active;
 mod archive;
 mod audio;
 mod bucket;
@@ -35,6 +36,7 @@ mod place;
 mod replay;
 mod rtcp;
 mod sdp;
+mod second;
 mod server;
 mod session;
 mod shared;

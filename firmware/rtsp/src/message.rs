@@ -6,6 +6,7 @@ use rtsp_types::{HeaderName, Request, Response, ResponseBuilder, StatusCode, Url
 
 use crate::action::Replayed;
 use crate::moment;
+use crate::second::features_missing;
 use crate::target::Target;
 use crate::wish::{ONVIF_REPLAY, Unit};
 
@@ -17,10 +18,14 @@ pub(crate) fn response(status: StatusCode) -> rtsp_types::ResponseBuilder {
     Response::builder(Version::V1_0, status).header(headers::SERVER, "Candor")
 }
 
-pub(crate) fn serialise<B: AsRef<[u8]>>(response: &Response<B>) -> Vec<u8> {
+/// Responses are made as RTSP 1.0's; the version is that of the request.
+pub(crate) fn serialise<B: AsRef<[u8]>>(response: &Response<B>, version: Version) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     // Writing into memory does not fail.
     let _ = response.write(&mut bytes);
+    if let (Version::V2_0, Some(line)) = (version, bytes.get_mut(.."RTSP/2.0".len())) {
+        line.copy_from_slice(b"RTSP/2.0");
+    }
     bytes
 }
 
@@ -42,27 +47,40 @@ pub(crate) fn session_id(request: &Request<Vec<u8>>) -> Option<&str> {
     Some(value.split(';').next().unwrap_or(value).trim())
 }
 
-/// What a request requires and this server has not: ONVIF's replay is had of recordings, and nothing else is.
-pub(crate) fn feature_missing(request: &Request<Vec<u8>>) -> Option<&str> {
+/// What a request requires and this server has not: ONVIF's replay is had of recordings, and some features of RTSP 2.0.
+pub(crate) fn feature_missing(request: &Request<Vec<u8>>) -> Option<String> {
     let required = request.header(&headers::REQUIRE)?.as_str();
     let replays = || target(request).is_some_and(|(_, target)| target.range.is_some());
-    if required.trim() == ONVIF_REPLAY && replays() { None } else { Some(required) }
+    if required.trim() == ONVIF_REPLAY && replays() { None } else { features_missing(required) }
 }
 
-/// What a PLAY of a recording is answered with: the range that is played, in the words that were asked in, and how.
-pub(crate) fn replayed_headers(response: ResponseBuilder, replayed: &Replayed) -> ResponseBuilder {
+/// The range of a recording that is played, in the words that were asked in.
+pub(crate) fn range_played(replayed: &Replayed) -> String {
     let Replayed { from, to, start, wish } = replayed;
-    let range = match wish.unit() {
+    match wish.unit() {
         Unit::Clock => format!("clock={}-{}", moment::clock(*from), moment::clock(*to)),
         Unit::Npt => {
             let npt = |wall: &hal::WallTime| moment::npt(wall.micros_since(*start));
             format!("npt={}-{}", npt(from), npt(to))
         }
+    }
+}
+
+/// How a recording is played.
+pub(crate) fn replayed_headers(
+    response: ResponseBuilder,
+    replayed: &Replayed,
+    version: Version,
+) -> ResponseBuilder {
+    let wish = &replayed.wish;
+    let mut response = response.header(headers::SCALE, wish.scale.to_string());
+    response = match version {
+        Version::V1_0 => response.header(headers::SPEED, wish.speed.to_string()),
+        // A range of speeds, and playing begins with the keyframe before (RFC 7826 sections 18.50 and 18.47).
+        Version::V2_0 => response
+            .header(headers::SPEED, format!("{speed:?}-{speed:?}", speed = wish.speed))
+            .header(headers::SEEK_STYLE, "RAP"),
     };
-    let mut response = response
-        .header(headers::RANGE, range)
-        .header(headers::SCALE, wish.scale.to_string())
-        .header(headers::SPEED, wish.speed.to_string());
     if let Ok(name) = HeaderName::from_static_str("Rate-Control") {
         response = response.header(name, if wish.rate_control { "yes" } else { "no" });
     }

@@ -1,6 +1,6 @@
 //! One connection's RTSP: bytes in, responses and actions out.
 //!
-//! RTSP 1.0 (RFC 2326) for playing: OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER, TEARDOWN.
+//! RTSP 1.0 (RFC 2326), and where a request says so 2.0 (RFC 7826), for playing: OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER, TEARDOWN.
 //! What needs the world outside (is there such a stream, where does it stand) goes out as an [`Action`] and comes
 //! back through a method; until then no further request is read, so answers keep their order.
 //!
@@ -19,16 +19,18 @@ use ring::rand::SystemRandom;
 use rtsp_types::{HeaderValue, Method, Request, Response, StatusCode, Url, Version, headers};
 
 use crate::action::{Action, Beginning, Options, Refusal, Replayed};
+use crate::active::{Active, SetUp, Waiting, WaitingFor};
 use crate::bucket::Bucket;
 use crate::digest::{Challenger, Verdict, random_hex};
 use crate::framing::{Frame, Framer};
 use crate::message::{
-    cseq, feature_missing, is_live_range, ok, replayed_headers, response, serialise, session_id, target,
+    cseq, feature_missing, is_live_range, ok, range_played, replayed_headers, response, serialise,
+    session_id, target,
 };
-use crate::payload::TrackId;
 use crate::rtcp;
 use crate::sdp::{self, Presentation};
-use crate::target::{Source, Target};
+use crate::second::{self, Notice};
+use crate::target::Target;
 use crate::transport::{self, Delivery};
 use crate::wish::Wish;
 
@@ -60,33 +62,12 @@ pub(crate) struct Session {
     requests: Bucket,
     faults: u8,
     wrong_keys: u8,
+    /// Of the request that is being answered.
+    version: Version,
+    /// Requests of ours, and how many of them are not answered.
+    notices: u32,
+    unanswered: u8,
     closed: bool,
-}
-
-/// A session in RFC 2326's sense.
-struct Active {
-    id: String,
-    user: String,
-    verifier: StreamKeyVerifier,
-    source: Source,
-    tracks: Vec<(TrackId, Delivery)>,
-    playing: bool,
-    /// A recording was played to its end.
-    ended: bool,
-}
-
-/// The request that an action will answer.
-struct Waiting {
-    cseq: String,
-    url: Url,
-    target: Target,
-    kind: WaitingFor,
-}
-
-enum WaitingFor {
-    Describe,
-    Setup { track: TrackId, delivery: Delivery, user: String, verifier: StreamKeyVerifier },
-    Play,
 }
 
 impl Session {
@@ -103,6 +84,9 @@ impl Session {
             requests: Bucket::full(now),
             faults: 0,
             wrong_keys: 0,
+            version: Version::V1_0,
+            notices: 0,
+            unanswered: 0,
             closed: false,
         }
     }
@@ -184,7 +168,7 @@ impl Session {
     /// Answers [`Action::Setup`] with the track's SSRC.
     pub(crate) fn set_up(&mut self, now: MonoTime, ready: Result<u32, Refusal>) {
         let Some(Waiting { cseq, target, kind, .. }) = self.waiting.take() else { return };
-        let WaitingFor::Setup { track, delivery, user, verifier } = kind else { return };
+        let WaitingFor::Setup { track, delivery, user, verifier, pipeline } = kind else { return };
         let id = match &self.active {
             Some(active) => Some(active.id.clone()),
             None => random_hex(&SystemRandom::new()),
@@ -197,19 +181,22 @@ impl Session {
                     verifier,
                     source: target.source(),
                     tracks: Vec::new(),
+                    pipeline,
                     playing: false,
                     ended: false,
+                    notice: None,
                 });
-                active.tracks.retain(|(other, _)| *other != track);
-                active.tracks.push((track, delivery));
-                active.tracks.sort_by_key(|(track, _)| *track);
+                active.tracks.retain(|other| other.track != track);
+                active.tracks.push(SetUp { track, delivery, ssrc });
+                active.tracks.sort_by_key(|one| one.track);
                 let session = format!("{};timeout={}", active.id, self.options.timeout.as_secs());
-                let response = ok()
-                    .header(headers::CSEQ, cseq)
-                    .header(headers::SESSION, session)
-                    .header(headers::TRANSPORT, transport::answer(&delivery, &self.options.abilities, ssrc))
-                    .empty();
-                self.send(&response);
+                let mut transport = transport::answer(&delivery, &self.options.abilities, ssrc);
+                let mut response = ok().header(headers::CSEQ, cseq).header(headers::SESSION, session);
+                if self.version == Version::V2_0 {
+                    transport += &transport::addresses(&delivery, &self.options.abilities);
+                    response = second::properties(response, active.source.recorded.is_some());
+                }
+                self.send(&response.header(headers::TRANSPORT, transport).empty());
             }
             (Ok(_), None) => self.refuse(&cseq, Refusal::Full),
             (Err(refusal), _) => self.refuse(&cseq, refusal),
@@ -229,22 +216,32 @@ impl Session {
             Ok((beginnings, replayed)) => {
                 (active.playing, active.ended) = (true, false);
                 let target = Target { range: active.source.recorded, track: None, ..target };
+                let is_second = self.version == Version::V2_0;
+                let range = replayed.as_ref().map(range_played);
                 let info: Vec<String> = beginnings
                     .iter()
-                    .map(|beginning| {
-                        let url = format!("url={}", target.track_url(&url, beginning.track));
-                        match beginning.first {
-                            Some((sequence, time)) => format!("{url};seq={sequence};rtptime={time}"),
-                            None => url,
+                    .filter_map(|Beginning { track, first }| {
+                        let url = target.track_url(&url, *track);
+                        match first {
+                            Some(first) if is_second => {
+                                Some(second::rtp_info(&url, active.ssrc(*track), *first))
+                            }
+                            None if is_second => None,
+                            Some((sequence, time)) => {
+                                Some(format!("url={url};seq={sequence};rtptime={time}"))
+                            }
+                            None => Some(format!("url={url}")),
                         }
                     })
                     .collect();
+                let notice = || Notice::new(url.clone(), cseq.clone(), range.as_deref());
+                active.notice = (is_second && replayed.is_some()).then(notice);
                 let mut response =
                     ok().header(headers::CSEQ, cseq).header(headers::SESSION, active.id.as_str());
-                response = match replayed {
-                    Some(replayed) => replayed_headers(response, &replayed),
-                    None => response.header(headers::RANGE, "npt=now-"),
-                };
+                if let Some(replayed) = replayed {
+                    response = replayed_headers(response, &replayed, self.version);
+                }
+                response = response.header(headers::RANGE, range.as_deref().unwrap_or("npt=now-"));
                 if !info.is_empty() {
                     response = response.header(headers::RTP_INFO, info.join(","));
                 }
@@ -258,7 +255,15 @@ impl Session {
     /// A recording was played to its end: the session stays, and may play again.
     pub(crate) fn played_to_end(&mut self) {
         if let Some(active) = &mut self.active {
+            // While a PLAY is awaited it was that which failed.
+            let notice = active.notice.take().filter(|_| active.playing && self.waiting.is_none());
             (active.playing, active.ended) = (false, active.playing || active.ended);
+            if let Some(notice) = notice {
+                self.notices += 1;
+                self.unanswered = self.unanswered.saturating_add(1);
+                let bytes = notice.end_of_stream(self.notices, &active.id);
+                self.actions.push_back(Action::Send(bytes.into()));
+            }
         }
     }
 
@@ -271,7 +276,9 @@ impl Session {
                     self.last_sign = Some(now);
                     self.request(now, &request);
                 }
-                Some(Frame::Malformed) => self.fault(),
+                Some(Frame::Answer) if self.unanswered > 0 => self.unanswered -= 1,
+                Some(Frame::Malformed | Frame::Answer) => self.fault(StatusCode::BadRequest),
+                Some(Frame::OtherVersion) => self.fault(StatusCode::RTSPVersionNotSupported),
                 Some(Frame::Fatal(status)) => {
                     self.send(&response(status).empty());
                     self.close();
@@ -284,7 +291,7 @@ impl Session {
         let ours = self.active.as_ref().is_some_and(|active| {
             let is_rtcp =
                 |delivery| matches!(delivery, Delivery::Interleaved { rtcp, .. } if rtcp == channel);
-            active.tracks.iter().any(|(_, delivery)| is_rtcp(*delivery))
+            active.tracks.iter().any(|one| is_rtcp(one.delivery))
         });
         if ours && rtcp::is_receiver_report(payload) {
             self.last_sign = Some(now);
@@ -292,14 +299,12 @@ impl Session {
     }
 
     fn request(&mut self, now: MonoTime, request: &Request<Vec<u8>>) {
-        let Some(cseq) = cseq(request) else { return self.fault() };
+        let Some(cseq) = cseq(request) else { return self.fault(StatusCode::BadRequest) };
         if self.options.turned_away || !self.requests.take(now) {
             self.answer(&cseq, StatusCode::ServiceUnavailable);
             return self.close();
         }
-        if request.version() != Version::V1_0 {
-            return self.answer(&cseq, StatusCode::RTSPVersionNotSupported);
-        }
+        self.version = request.version();
         if let Some(missing) = feature_missing(request) {
             let response = response(StatusCode::OptionNotSupported)
                 .header(headers::CSEQ, cseq)
@@ -307,7 +312,10 @@ impl Session {
             return self.send(&response.empty());
         }
         if *request.method() == Method::Options {
-            let response = ok().header(headers::CSEQ, cseq).header(headers::PUBLIC, PUBLIC_METHODS);
+            let mut response = ok().header(headers::CSEQ, cseq).header(headers::PUBLIC, PUBLIC_METHODS);
+            if request.header(&headers::SUPPORTED).is_some() {
+                response = response.header(headers::SUPPORTED, second::SUPPORTED);
+            }
             return self.send(&response.empty());
         }
         let Some((user, verifier)) = self.authenticate(now, &cseq, request) else { return };
@@ -385,7 +393,7 @@ impl Session {
         if !self.may_have(&target, &user) {
             return self.answer(&cseq, StatusCode::Forbidden);
         }
-        match (&self.active, session_id(request)) {
+        match (&self.active, self.session_of(request)) {
             (None, None) => {}
             (Some(active), Some(id)) if active.id == id && active.user == user => {
                 if active.source != target.source() {
@@ -403,7 +411,7 @@ impl Session {
             return self.answer(&cseq, StatusCode::AggregateOperationNotAllowed);
         };
         let others: Vec<Delivery> = self.active.as_ref().map_or(Vec::new(), |active| {
-            active.tracks.iter().filter(|(other, _)| *other != track).map(|(_, delivery)| *delivery).collect()
+            active.tracks.iter().filter(|other| other.track != track).map(|other| other.delivery).collect()
         });
         let taken = |channel: u8| {
             others.iter().any(
@@ -417,7 +425,8 @@ impl Session {
             return self.answer(&cseq, StatusCode::UnsupportedTransport);
         };
         self.actions.push_back(Action::Setup { source: target.source(), track, delivery });
-        let kind = WaitingFor::Setup { track, delivery, user, verifier };
+        let pipeline = second::pipeline(request);
+        let kind = WaitingFor::Setup { track, delivery, user, verifier, pipeline };
         self.waiting = Some(Waiting { cseq, url, target, kind });
     }
 
@@ -478,7 +487,7 @@ impl Session {
 
     /// Keep-alives: empty, with a session or without.
     fn parameter(&mut self, cseq: &str, request: &Request<Vec<u8>>, user: &str) {
-        if let Some(id) = session_id(request) {
+        if let Some(id) = self.session_of(request) {
             let known = self.active.as_ref().is_some_and(|active| active.id == id && active.user == user);
             if !known {
                 return self.answer(cseq, StatusCode::SessionNotFound);
@@ -492,7 +501,7 @@ impl Session {
 
     /// Checks session and URL of a request about the session as a whole; answers it when it is not.
     fn aggregate(&mut self, cseq: &str, request: &Request<Vec<u8>>, user: &str) -> Option<(Url, Target)> {
-        let id = session_id(request);
+        let id = self.session_of(request);
         let active = self.active.as_ref().filter(|active| id == Some(&active.id) && active.user == user);
         let status = match (active, target(request)) {
             (None, _) => StatusCode::SessionNotFound,
@@ -502,7 +511,7 @@ impl Session {
             }
             // On a track of several: RFC 2326 section 11.3.
             (Some(active), Some((_, Target { track: Some(track), .. })))
-                if active.tracks.len() != 1 || active.tracks[0].0 != track =>
+                if active.tracks.len() != 1 || active.tracks[0].track != track =>
             {
                 StatusCode::OnlyAggregateOperationAllowed
             }
@@ -512,10 +521,20 @@ impl Session {
         None
     }
 
+    /// The session that a request names, or, in RTSP 2.0, that its number in a pipeline stands for.
+    fn session_of<'a>(&'a self, request: &'a Request<Vec<u8>>) -> Option<&'a str> {
+        let pipelined = || {
+            let number = second::pipeline(request)?;
+            let active = self.active.as_ref().filter(|active| active.pipeline == Some(number))?;
+            Some(active.id.as_str())
+        };
+        session_id(request).or_else(pipelined)
+    }
+
     /// A message that can not be understood; a few are answered.
-    fn fault(&mut self) {
+    fn fault(&mut self, status: StatusCode) {
         self.faults += 1;
-        self.send(&response(StatusCode::BadRequest).empty());
+        self.send(&response(status).empty());
         if self.faults >= MAX_FAULTS {
             self.close();
         }
@@ -557,7 +576,8 @@ impl Session {
 
     /// Two headers of one name: in one, separated by a comma, FFmpeg and VLC read neither challenge.
     fn send_challenge(&mut self, cseq: &str, challenges: &[String; 2]) {
-        let mut bytes = serialise(&response(StatusCode::Unauthorized).header(headers::CSEQ, cseq).empty());
+        let mut bytes =
+            self.serialised(&response(StatusCode::Unauthorized).header(headers::CSEQ, cseq).empty());
         bytes.truncate(bytes.len() - 2);
         for challenge in challenges {
             bytes.extend_from_slice(format!("{}: {challenge}\r\n", headers::WWW_AUTHENTICATE).as_bytes());
@@ -567,7 +587,12 @@ impl Session {
     }
 
     fn send<B: AsRef<[u8]>>(&mut self, response: &Response<B>) {
-        self.actions.push_back(Action::Send(serialise(response).into()));
+        let bytes = self.serialised(response);
+        self.actions.push_back(Action::Send(bytes.into()));
+    }
+
+    fn serialised<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Vec<u8> {
+        serialise(response, self.version)
     }
 }
 

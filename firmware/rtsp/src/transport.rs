@@ -67,6 +67,18 @@ pub(crate) fn answer(delivery: &Delivery, abilities: &Abilities, ssrc: u32) -> S
     }
 }
 
+/// The same in the words of RTSP 2.0 (RFC 7826 section 18.54), which its clients understand beside those of 1.0.
+pub(crate) fn addresses(delivery: &Delivery, abilities: &Abilities) -> String {
+    match (delivery, abilities.udp_ports) {
+        (Delivery::Udp { rtp, rtcp }, Some((server_rtp, server_rtcp))) => format!(
+            ";dest_addr=\":{}\"/\":{}\";src_addr=\":{server_rtp}\"/\":{server_rtcp}\"",
+            rtp.port(),
+            rtcp.port(),
+        ),
+        _ => String::new(),
+    }
+}
+
 fn meet(offer: &str, abilities: &Abilities, suggested: u8, taken: &dyn Fn(u8) -> bool) -> Option<Delivery> {
     let mut parts = offer.split(';').map(str::trim);
     let protocol = parts.next()?;
@@ -80,6 +92,7 @@ fn meet(offer: &str, abilities: &Abilities, suggested: u8, taken: &dyn Fn(u8) ->
             "mode" if !value.eq_ignore_ascii_case("play") => return None,
             "interleaved" => channels = Some(pair::<u8>(value)?),
             "client_port" => ports = Some(pair::<u16>(value)?),
+            "dest_addr" => ports = Some(ports_of(value)?),
             _ => {}
         }
     }
@@ -97,6 +110,13 @@ fn meet(offer: &str, abilities: &Abilities, suggested: u8, taken: &dyn Fn(u8) ->
     } else {
         None
     }
+}
+
+/// `":5000"/":5001"` (RFC 7826 section 18.54); hosts in it mean nothing.
+fn ports_of(text: &str) -> Option<(u16, u16)> {
+    let port = |one: &str| one.trim_matches('"').rsplit_once(':')?.1.parse().ok();
+    let (rtp, rtcp) = text.split_once('/')?;
+    Some((port(rtp)?, port(rtcp)?))
 }
 
 /// `a-b`, or `a` alone, which means the next for RTCP.
@@ -131,6 +151,9 @@ mod tests {
     fn what_players_send() {
         assert_eq!(pick("RTP/AVP/UDP;unicast;client_port=5000-5001"), Some(udp(5000, 5001)));
         assert_eq!(pick("RTP/AVP;unicast;client_port=5000"), Some(udp(5000, 5001)));
+        assert_eq!(pick("RTP/AVP;unicast;dest_addr=\":5000\"/\":5001\""), Some(udp(5000, 5001)));
+        let elsewhere = "RTP/AVP;unicast;dest_addr=\"198.51.100.9:5000\"/\"[2001:db8::1]:5001\"";
+        assert_eq!(pick(elsewhere), Some(udp(5000, 5001)), "to the peer");
         let tcp = Some(Delivery::Interleaved { rtp: 2, rtcp: 3 });
         assert_eq!(pick("RTP/AVP/TCP;unicast;interleaved=2-3"), tcp);
         assert_eq!(pick("RTP/AVP/TCP;unicast;mode=\"PLAY\";interleaved=2-3"), tcp);
@@ -151,6 +174,9 @@ mod tests {
             "RTP/AVP;multicast;port=5000-5001",
             "RTP/AVP;unicast",
             "RTP/AVP;unicast;client_port=53-5001",
+            "RTP/AVP;unicast;dest_addr=\":53\"/\":54\"",
+            "RTP/AVP;unicast;dest_addr=\":5000\"",
+            "RTP/AVP;unicast;dest_addr=\"/\"",
             "RTP/AVP;unicast;client_port=70000-70001",
             "RTP/AVP;unicast;client_port=65535",
             "RTP/AVP;unicast;client_port=5000-5000",

@@ -84,7 +84,7 @@ impl Wish {
         let named = |name: &'static str| HeaderName::from_static_str(name).ok().and_then(|name| text(&name));
         let span = text(&headers::RANGE).map(Span::parse).transpose()?;
         let scale = text(&headers::SCALE).map(|text| number(text).filter(|scale| *scale != 0.0));
-        let speed = text(&headers::SPEED).map(|text| number(text).filter(|speed| *speed > 0.0));
+        let speed = text(&headers::SPEED).map(|text| number(fastest(text)).filter(|speed| *speed > 0.0));
         let rate_control = named("Rate-Control").map(yes_or_no).transpose()?;
         // Every PLAY of a recording takes effect at once; the header is read so that nonsense is refused.
         let immediate = named("Immediate").map(yes_or_no).transpose()?;
@@ -180,6 +180,14 @@ fn frames(text: &str) -> Result<Option<Duration>, StatusCode> {
             Ok(Some(Duration::from_millis(millis.into())))
         }
         _ => Err(StatusCode::BadRequest),
+    }
+}
+
+/// RTSP 2.0 gives a range of speeds (RFC 7826 section 18.50).
+fn fastest(speed: &str) -> &str {
+    match speed.rsplit_once('-') {
+        Some((slowest, fastest)) if !slowest.trim().is_empty() => fastest.trim(),
+        _ => speed,
     }
 }
 

@@ -143,6 +143,18 @@ fn gstreamer_plays_over_tls_and_through_http_and_https() {
     assert_eq!(recorder.server.stats().tunnels_opened, 2);
 }
 
+/// RTSP 2.0 where a player asks for it.
+#[test]
+fn gstreamer_plays_in_the_second_version() {
+    let recorder = street();
+    let video = "rtph264depay ! h264parse ! avdec_h264";
+    let branches = [Branch { media: "video", elements: video, buffers: 6 * play_sec() }];
+    for transport in ["tcp", "udp"] {
+        gst::play_as(&format!("rtsp://{}/ch1/main", recorder.address), transport, "2-0", &branches);
+        recorder.wait_until(Duration::from_secs(10), "it left", || recorder.watching() == 0);
+    }
+}
+
 #[test]
 fn ffmpeg_plays_over_tls() {
     let mut recorder = street();

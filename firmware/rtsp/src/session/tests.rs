@@ -1,6 +1,7 @@
 //! The session without a network: what is said and done, and hostile input.
 
 mod recorded;
+mod second;
 mod talk;
 
 use hal::{ChannelId, StreamId, StreamKind};

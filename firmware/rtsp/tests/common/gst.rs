@@ -22,6 +22,11 @@ pub struct Branch {
 
 /// Plays until every branch has its buffers; GStreamer may not warn nor log an error until then.
 pub fn play(location: &str, transport: &str, branches: &[Branch]) {
+    play_as(location, transport, "1-0", branches);
+}
+
+/// In a version of RTSP.
+pub fn play_as(location: &str, transport: &str, version: &str, branches: &[Branch]) {
     gst::init().unwrap();
     let pipeline = gst::Pipeline::new();
     let source = gst::ElementFactory::make("rtspsrc")
@@ -29,6 +34,7 @@ pub fn play(location: &str, transport: &str, branches: &[Branch]) {
         .property("user-id", USER)
         .property("user-pw", KEY)
         .property_from_str("protocols", transport)
+        .property_from_str("default-rtsp-version", version)
         // Certificates in tests are their servers' own.
         .property_from_str("tls-validation-flags", "0")
         .build()

@@ -63,6 +63,7 @@ pub(super) struct Talk {
     pub(super) cseq: u32,
     pub(super) nonce: Option<String>,
     pub(super) key: &'static str,
+    pub(super) version: &'static str,
     /// Names of actions, in order.
     pub(super) done: Vec<String>,
     /// Status lines and heads of responses, in order.
@@ -100,6 +101,7 @@ impl Talk {
             cseq: 0,
             nonce: None,
             key: "key",
+            version: "1.0",
             done: Vec::new(),
             said: Vec::new(),
             wishes: Vec::new(),
@@ -191,7 +193,7 @@ impl Talk {
                  uri=\"{url}\", response=\"{response}\"\r\n"
             )
         });
-        format!("{method} {url} RTSP/1.0\r\nCSeq: {cseq}\r\n{authorization}{headers}\r\n")
+        format!("{method} {url} RTSP/{}\r\nCSeq: {cseq}\r\n{authorization}{headers}\r\n", self.version)
     }
 
     pub(super) fn log_in(&mut self) {
