@@ -48,6 +48,13 @@ pub(crate) struct Question<'a> {
     pub(crate) at_most: usize,
 }
 
+impl Question<'_> {
+    /// Microseconds: the shortest gap that is told where there are more runs than may be.
+    fn pixel(&self) -> i64 {
+        self.to.micros_since(self.from) / (self.at_most as i64).max(1)
+    }
+}
+
 /// What is known beside the index.
 #[derive(Default)]
 pub(crate) struct Beside {
@@ -79,13 +86,15 @@ pub(crate) fn coverage(db: &Connection, question: &Question<'_>, beside: &Beside
         let mut coverage = Coverage { stream: *stream, runs: Vec::new(), merged: false };
         if let Some(found) = found.get(stream).filter(|_| from < to) {
             coverage.merged = !found.exact;
-            coverage.runs =
-                if found.exact { found.exactly(*stream, beside) } else { found.roughly(*stream, beside) };
+            coverage.runs = if found.exact {
+                found.exactly(*stream, beside)
+            } else {
+                found.roughly(*stream, question, beside)
+            };
             coverage.runs.retain(|run| run.0 < to && run.1 > from);
             coverage.runs.sort_unstable();
             if coverage.runs.len() > question.at_most {
-                let pixel = to.micros_since(from) / (question.at_most as i64).max(1);
-                coverage.merged |= merge(&mut coverage.runs, pixel);
+                coverage.merged |= merge(&mut coverage.runs, question.pixel());
             }
         }
         coverage
@@ -152,12 +161,21 @@ impl Found {
         runs
     }
 
-    fn roughly(&self, stream: StreamId, beside: &Beside) -> Vec<(WallTime, WallTime)> {
-        let mut runs: Vec<(WallTime, WallTime)> = self.days.iter().flat_map(Day::stretches).collect();
+    fn roughly(
+        &self,
+        stream: StreamId,
+        question: &Question<'_>,
+        beside: &Beside,
+    ) -> Vec<(WallTime, WallTime)> {
+        // Two days may share a stretch, and even then there are more than may be told: most of them need not be made.
+        let count: usize = self.days.iter().map(Day::stretch_count).sum();
+        let gap = if count > question.at_most + self.days.len() { question.pixel() } else { 0 };
+        let mut runs = Vec::new();
+        self.days.iter().for_each(|day| day.stretches(gap, &mut runs));
         let open = beside.open.iter().filter(|run| run.stream == stream);
         runs.extend(open.map(|run| (run.start, run.end)));
         runs.sort_unstable();
-        merge(&mut runs, 0);
+        merge(&mut runs, gap);
         runs
     }
 }

@@ -15,11 +15,15 @@ use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
 use nix::sys::statvfs::statvfs;
 use nix::sys::uio::pwritev;
 
+use crate::direct::Direct;
+
 /// Why a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Read only.
     Read,
+    /// Read only, and what the medium has: not what a cache still has of it, best effort.
+    Medium,
     /// Read and write in place.
     ReadWrite,
 }
@@ -150,7 +154,13 @@ const MAX_SLICES: usize = 1024;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
-struct RealFile(File);
+struct RealFile {
+    file: File,
+    /// What footage is written through; not in every file system.
+    writing: Option<Direct>,
+    /// What is read for [`Access::Medium`]; the same.
+    reading: Option<Direct>,
+}
 
 impl Disk for RealDisk {
     fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
@@ -166,12 +176,18 @@ impl Disk for RealDisk {
             let _ = fs::remove_file(path);
             return Err(error);
         }
-        Ok(Arc::new(RealFile(file)))
+        Ok(Arc::new(RealFile { file, writing: Direct::open(path, Access::ReadWrite), reading: None }))
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(access == Access::ReadWrite).open(path)?;
-        Ok(Arc::new(RealFile(file)))
+        let direct = |wanted| (access == wanted).then(|| Direct::open(path, wanted)).flatten();
+        let (writing, reading) = (direct(Access::ReadWrite), direct(Access::Medium));
+        let file = RealFile { file, writing, reading };
+        if access == Access::Medium && file.reading.is_none() {
+            file.forget_cache();
+        }
+        Ok(Arc::new(file))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -217,26 +233,40 @@ impl Disk for RealDisk {
     }
 }
 
+/// EINVAL: the disk's blocks are larger than those of [`Direct`].
+fn wants_larger_blocks(done: &io::Result<usize>) -> bool {
+    done.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput)
+}
+
 impl DiskFile for RealFile {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        self.0.read_at(into, offset)
+        match self.reading.as_ref().map(|direct| direct.read_at(offset, into)) {
+            Some(done) if !wants_larger_blocks(&done) => done,
+            _ => self.file.read_at(into, offset),
+        }
     }
 
     fn write_at(&self, offset: u64, from: &[IoSlice<'_>]) -> io::Result<usize> {
-        let offset = i64::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        pwritev(&self.0, from, offset).map_err(io::Error::from)
+        match self.writing.as_ref().map(|direct| direct.write_at(offset, from)) {
+            // 0: no whole block begins there.
+            Some(done) if !matches!(done, Ok(0)) && !wants_larger_blocks(&done) => done,
+            _ => {
+                let offset = i64::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
+                pwritev(&self.file, from, offset).map_err(io::Error::from)
+            }
+        }
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn forget_cache(&self) {
         // Advice: a refusal costs nothing but the certainty of reading the medium.
-        let _ = posix_fadvise(&self.0, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+        let _ = posix_fadvise(&self.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
     }
 }

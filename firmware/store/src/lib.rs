@@ -20,6 +20,7 @@ mod chain;
 mod check;
 mod config;
 mod coverage;
+mod direct;
 mod disk;
 mod erase;
 mod error;

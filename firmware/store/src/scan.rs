@@ -201,27 +201,28 @@ fn names_segment(bytes: &[u8], segment: u64) -> bool {
     bytes.len() >= FIXED_BYTES && bytes[16..24] == segment.to_le_bytes()
 }
 
-/// Reads the chunk that `entry` tells of, and verifies its header and payload; the footage is `None` where it is sealed and
-/// the volume's key is not at hand. Then its CRC is all that can be verified.
+/// Reads the chunk that `entry` tells of into `bytes`, as it lies on the medium, and verifies its header by the hash that the
+/// entry has and its payload by the CRC in there: what tells of a medium that changes bits, and costs little.
 ///
 /// # Errors
 /// `Damaged`, `Unsupported`, `Io`.
-pub(crate) fn read_chunk(
+pub(crate) fn read_stored(
     volume: &Volume,
     segment: u64,
     file: &dyn DiskFile,
     entry: &Entry,
-) -> Result<(ChunkHeader, Option<Bytes>), StoreError> {
+    bytes: &mut Vec<u8>,
+) -> Result<ChunkHeader, StoreError> {
     let damaged = |what| Err(volume.damaged(segment, entry.offset, what));
     let size = entry.header_bytes as usize + entry.payload_bytes as usize;
-    let mut bytes = vec![0; size];
-    let got = read_full(file, entry.offset, &mut bytes).map_err(|error| {
+    bytes.resize(size, 0);
+    let got = read_full(file, entry.offset, bytes).map_err(|error| {
         StoreError::io(&volume.path(segment), Some(entry.offset), "cannot be read", error)
     })?;
     if got < size {
         return damaged("the chunk is cut short");
     }
-    let header = match ChunkHeader::decode(&bytes) {
+    let header = match ChunkHeader::decode(bytes) {
         Ok(header) => header,
         Err(HeaderError::Unknown(what)) => return Err(volume.unsupported(segment, entry.offset, what)),
         Err(HeaderError::Damaged(what)) => return damaged(what),
@@ -234,10 +235,27 @@ pub(crate) fn read_chunk(
     {
         return damaged("the chunk is not the one that the index tells of");
     }
-    let payload = &mut bytes[header_bytes..];
-    if crc32c::crc32c(payload) != header.payload_crc {
+    if crc32c::crc32c(&bytes[header_bytes..]) != header.payload_crc {
         return damaged("the chunk's payload does not match its CRC");
     }
+    Ok(header)
+}
+
+/// As [`read_stored`], and verifies the footage, which is `None` where it is sealed and the volume's key is not at hand.
+///
+/// # Errors
+/// `Damaged`, `Unsupported`, `Io`.
+pub(crate) fn read_chunk(
+    volume: &Volume,
+    segment: u64,
+    file: &dyn DiskFile,
+    entry: &Entry,
+) -> Result<(ChunkHeader, Option<Bytes>), StoreError> {
+    let damaged = |what| Err(volume.damaged(segment, entry.offset, what));
+    let mut bytes = Vec::new();
+    let header = read_stored(volume, segment, file, entry, &mut bytes)?;
+    let header_bytes = header.header_bytes();
+    let payload = &mut bytes[header_bytes..];
     let hashed = header.flags & CHUNK_UNHASHED == 0;
     match header.key {
         None if hashed && sha256(payload) != header.payload_hash => {

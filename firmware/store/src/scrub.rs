@@ -1,7 +1,8 @@
 //! Reading sealed segments back from the medium.
 //!
 //! Kernels before 4.13 can report a write error to nobody, and disks lie; so every sealed segment is read back
-//! once, a little between two commits. Does not belong here: the full check (`check`).
+//! once, a little between two commits, and compared with the CRCs that were written. Does not belong here: the full
+//! check (`check`), which also hashes and decrypts.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use hal::ByteCount;
 
 use crate::disk::{Access, DiskFile};
-use crate::scan::read_chunk;
+use crate::scan::read_stored;
 use crate::segment::Entry;
 use crate::volume::{Probe, Volume};
 
@@ -30,6 +31,8 @@ struct Job {
     segment: u64,
     file: Arc<dyn DiskFile>,
     entries: VecDeque<Entry>,
+    /// The chunk that was read last, for its memory.
+    bytes: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -79,7 +82,7 @@ impl Scrubber {
             };
             report.bytes =
                 ByteCount(report.bytes.0 + u64::from(entry.header_bytes) + u64::from(entry.payload_bytes));
-            if let Err(error) = read_chunk(&self.volume, job.segment, &*job.file, &entry) {
+            if let Err(error) = read_stored(&self.volume, job.segment, &*job.file, &entry, &mut job.bytes) {
                 report.damages.push(error.to_string());
             }
         }
@@ -87,14 +90,13 @@ impl Scrubber {
     }
 
     fn begin(&self, segment: u64, report: &mut ScrubReport) -> Option<Job> {
-        let probed = self.volume.open_segment(segment, Access::Read).and_then(|file| {
-            file.forget_cache();
+        let probed = self.volume.open_segment(segment, Access::Medium).and_then(|file| {
             let probe = self.volume.probe(segment, &*file)?;
             Ok((file, probe))
         });
         match probed {
             Ok((file, Probe::Sealed(_, _, contents))) => {
-                Some(Job { segment, file, entries: contents.entries.into() })
+                Some(Job { segment, file, entries: contents.entries.into(), bytes: Vec::new() })
             }
             Ok(_) => {
                 let error =

@@ -22,6 +22,9 @@ pub(crate) const SLOT_MICROS: i64 = 300_000_000;
 /// Bytes of [`Day::slots`].
 pub(crate) const SLOT_BYTES: usize = (DAY_MICROS / SLOT_MICROS / 8) as usize;
 
+const SLOTS: usize = 8 * SLOT_BYTES;
+const SLOT_WORDS: usize = SLOTS.div_ceil(64);
+
 /// A row of `span`, and what its key has beside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stored {
@@ -62,33 +65,68 @@ impl Day {
             let offset = span.start.as_unix_micros().rem_euclid(DAY_MICROS);
             // A moment belongs to what comes after it, an end to what was before.
             let last = offset + (span.end.micros_since(span.start) - 1).clamp(0, DAY_MICROS);
-            for slot in offset / SLOT_MICROS..=(last / SLOT_MICROS).min(8 * SLOT_BYTES as i64 - 1) {
+            for slot in offset / SLOT_MICROS..=(last / SLOT_MICROS).min(SLOTS as i64 - 1) {
                 this.slots[slot as usize / 8] |= 1 << (slot % 8);
             }
         }
         Some(this)
     }
 
-    /// The stretches of slots with footage, within what there is of the day.
-    pub(crate) fn stretches(&self) -> Vec<(WallTime, WallTime)> {
-        let begin = beginning_of(self.day);
-        let mut stretches: Vec<(WallTime, WallTime)> = Vec::new();
-        for slot in (0..8 * SLOT_BYTES).filter(|slot| self.slots[slot / 8] & (1 << (slot % 8)) != 0) {
-            let start = begin.offset_micros(slot as i64 * SLOT_MICROS);
-            let end = start.offset_micros(SLOT_MICROS);
-            match stretches.last_mut() {
-                Some(last) if last.1 == start => last.1 = end,
-                _ => stretches.push((start, end)),
-            }
-        }
-        if let Some(first) = stretches.first_mut() {
-            first.0 = first.0.max(self.start);
-        }
-        if let Some(last) = stretches.last_mut() {
-            last.1 = self.end;
-        }
-        stretches
+    /// How many stretches of slots with footage there are.
+    pub(crate) fn stretch_count(&self) -> usize {
+        let mut before = 0;
+        let begins = self.words().map(|word| {
+            let begin = word & !(word << 1 | before);
+            before = word >> 63;
+            begin.count_ones() as usize
+        });
+        begins.iter().sum()
     }
+
+    /// Appends the stretches of slots with footage, within what there is of the day, to those of earlier days; gaps of at most
+    /// `gap` microseconds are left out.
+    pub(crate) fn stretches(&self, gap: i64, into: &mut Vec<(WallTime, WallTime)>) {
+        let begin = beginning_of(self.day);
+        let words = self.words();
+        let mut slot = next_slot(&words, 0, true);
+        while slot < SLOTS {
+            let behind = next_slot(&words, slot, false);
+            let next = next_slot(&words, behind, true);
+            let from_slot = begin.offset_micros(slot as i64 * SLOT_MICROS);
+            // Only the first stretch can begin before the day's footage.
+            let start = from_slot.max(self.start);
+            let end = if next < SLOTS { begin.offset_micros(behind as i64 * SLOT_MICROS) } else { self.end };
+            match into.last_mut() {
+                Some(last) if start.micros_since(last.1) <= gap => last.1 = last.1.max(end),
+                _ => into.push((start, end)),
+            }
+            slot = next;
+        }
+    }
+
+    /// The slots, 64 a word, the lowest bit first; behind the last one there is no footage.
+    fn words(&self) -> [u64; SLOT_WORDS] {
+        let mut words = [0; SLOT_WORDS];
+        for (word, bytes) in words.iter_mut().zip(self.slots.chunks(8)) {
+            let mut whole = [0; 8];
+            whole[..bytes.len()].copy_from_slice(bytes);
+            *word = u64::from_le_bytes(whole);
+        }
+        words
+    }
+}
+
+/// The first slot from `from` on that has footage, or has none; [`SLOTS`] when there is none.
+fn next_slot(words: &[u64; SLOT_WORDS], from: usize, with_footage: bool) -> usize {
+    let mut at = from;
+    while at < SLOTS {
+        let word = if with_footage { words[at / 64] } else { !words[at / 64] } >> (at % 64);
+        if word != 0 {
+            return (at + word.trailing_zeros() as usize).min(SLOTS);
+        }
+        at = (at / 64 + 1) * 64;
+    }
+    SLOTS
 }
 
 /// What changed, until the days are made to agree.
@@ -394,4 +432,63 @@ fn span_row(row: &Row<'_>) -> Result<Stored> {
         discontinuity: row.get(10)?,
     };
     Ok(Stored { span, first_segment: row.get::<_, i64>(4)? as u64 })
+}
+
+#[cfg(test)]
+mod tests {
+    use hal::StreamKind;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn day(number: i64, slots: &[u8]) -> Day {
+        let begin = beginning_of(number);
+        Day {
+            day: number,
+            stream: StreamId::new(ChannelId::new(1).unwrap(), StreamKind::Main),
+            spans: 1,
+            last_sequence: 1,
+            start: begin.offset_micros(1),
+            end: begin.offset_micros(DAY_MICROS + 1),
+            slots: slots.try_into().unwrap(),
+        }
+    }
+
+    /// Slot by slot, as it is meant.
+    fn slot_by_slot(days: &[Day], gap: i64) -> Vec<(WallTime, WallTime)> {
+        let mut stretches: Vec<(WallTime, WallTime)> = Vec::new();
+        for day in days {
+            let has = |slot: &usize| day.slots[slot / 8] & (1 << (slot % 8)) != 0;
+            let last = (0..SLOTS).rfind(has);
+            for slot in (0..SLOTS).filter(has) {
+                let begin = beginning_of(day.day).offset_micros(slot as i64 * SLOT_MICROS);
+                let end = if Some(slot) == last { day.end } else { begin.offset_micros(SLOT_MICROS) };
+                let start = begin.max(day.start);
+                match stretches.last_mut() {
+                    Some(last) if start.micros_since(last.1) <= gap => last.1 = last.1.max(end),
+                    _ => stretches.push((start, end)),
+                }
+            }
+        }
+        stretches
+    }
+
+    proptest! {
+        #[test]
+        fn stretches_are_what_the_slots_say(
+            slots in vec(prop_oneof![Just(0), Just(0xff), any::<u8>()], 2 * SLOT_BYTES),
+            gap_slots in 0..400_i64,
+        ) {
+            let days = [day(20_000, &slots[..SLOT_BYTES]), day(20_001, &slots[SLOT_BYTES..])];
+            for gap in [0, gap_slots * SLOT_MICROS] {
+                let mut stretches = Vec::new();
+                days.iter().for_each(|day| day.stretches(gap, &mut stretches));
+                prop_assert_eq!(&stretches, &slot_by_slot(&days, gap));
+            }
+            let counted: usize = days.iter().map(Day::stretch_count).sum();
+            let alone = |day: &Day| slot_by_slot(std::slice::from_ref(day), 0).len();
+            prop_assert_eq!(counted, days.iter().map(alone).sum::<usize>());
+        }
+    }
 }

@@ -215,7 +215,12 @@ impl Disk for FaultDisk {
         machine.step_read(life)?;
         let file = machine.base.open(path, access)?;
         let identity = machine.medium.identity(path);
-        Ok(self.file(&machine, identity, file))
+        let file = self.file(&machine, identity, file);
+        drop(machine);
+        if access == Access::Medium {
+            file.forget_cache();
+        }
+        Ok(file)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
