@@ -5,7 +5,7 @@ use std::fs;
 use serde::Serialize;
 
 use crate::workspace::{Failure, target};
-use crate::{bench_index, bench_record, bench_store};
+use crate::{bench_index, bench_record, bench_rtsp, bench_store};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -20,6 +20,8 @@ enum What {
     Index(bench_index::Args),
     /// Sixteen simulated channels of 4 Mbit/s to disk, beside ffmpeg recording the same streams
     Record(bench_record::Args),
+    /// One stream to 10 to 500 RTSP clients, beside what the sockets alone cost, and beside gst-rtsp-server
+    Rtsp(bench_rtsp::Args),
     /// The store alone, beside a loop that only writes and syncs, and beside ffmpeg
     Store(bench_store::Args),
 }
@@ -29,6 +31,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     match &args.what {
         What::Index(args) => keep("index", &bench_index::run(args)?),
         What::Record(args) => keep("record", &bench_record::run(args)?),
+        What::Rtsp(args) => keep("rtsp", &bench_rtsp::run(args)?),
         What::Store(args) => bench_store::run(args)?.map_or(Ok(()), |figures| keep("store", &figures)),
     }
 }

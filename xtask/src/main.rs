@@ -5,6 +5,7 @@
 mod bench;
 mod bench_index;
 mod bench_record;
+mod bench_rtsp;
 mod bench_store;
 mod bench_store_case;
 mod bench_store_crash;

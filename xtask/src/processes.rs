@@ -1,6 +1,10 @@
-//! What processes use, read from /proc (proc(5)).
+//! What processes use, from /proc (proc(5)) and from their clocks.
 
 use std::fs;
+use std::time::Duration;
+
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
 
 use crate::workspace::Failure;
 
@@ -13,6 +17,11 @@ pub(crate) fn cpu_seconds(pid: u32) -> Result<f64, Failure> {
         |number: usize| fields.get(number - 3).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
     let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)?.unwrap_or(100) as f64;
     Ok((field(14) + field(15)) / per_second)
+}
+
+/// The same to the nanosecond, with threads that have ended: for what takes little.
+pub(crate) fn cpu_time(pid: u32) -> Result<Duration, Failure> {
+    Ok(clock_getcpuclockid(Pid::from_raw(pid.cast_signed()))?.now()?.into())
 }
 
 /// Resident bytes that are its own or a file's, without shared memory.
