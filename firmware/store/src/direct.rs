@@ -14,8 +14,6 @@ use std::sync::{Mutex, PoisonError};
 use nix::fcntl::OFlag;
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 
-use crate::disk::Access;
-
 /// What disks with the largest blocks want, and what batches of footage are written in.
 const ALIGNMENT: usize = 4096;
 /// In one system call: a disk's own speed is reached, and a small board can spare it.
@@ -29,10 +27,17 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    /// `None` where the file system has no such thing.
-    pub(crate) fn open(path: &Path, access: Access) -> Option<Self> {
-        let mut options = OpenOptions::new();
-        options.read(access != Access::ReadWrite).write(access == Access::ReadWrite);
+    /// For [`Direct::write_at`]; `None` where the file system has no such thing.
+    pub(crate) fn for_writing(path: &Path) -> Option<Self> {
+        Self::open(path, OpenOptions::new().write(true))
+    }
+
+    /// For [`Direct::read_at`]; the same.
+    pub(crate) fn for_reading(path: &Path) -> Option<Self> {
+        Self::open(path, OpenOptions::new().read(true))
+    }
+
+    fn open(path: &Path, options: &mut OpenOptions) -> Option<Self> {
         let file = options.custom_flags(OFlag::O_DIRECT.bits()).open(path).ok()?;
         // Newer kernels say yes there, and copy as ever.
         let in_memory = fstatfs(&file).is_ok_and(|system| system.filesystem_type() == TMPFS_MAGIC);
@@ -90,7 +95,7 @@ fn aligned(buffer: &mut Vec<u8>) -> &mut [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::{Disk, RealDisk, read_full, write_full};
+    use crate::disk::{Access, Disk, RealDisk, read_full, write_full};
 
     /// Longer than two buffers, and no two blocks are alike.
     fn content() -> Vec<u8> {
@@ -109,7 +114,7 @@ mod tests {
         let (dir, content) = (folder(), content());
         let path = dir.path().join("segment");
         File::create(&path).unwrap().set_len(content.len() as u64).unwrap();
-        let Some(writing) = Direct::open(&path, Access::ReadWrite) else {
+        let Some(writing) = Direct::for_writing(&path) else {
             println!("{}: this file system has nothing past its cache", path.display());
             return;
         };
@@ -123,7 +128,7 @@ mod tests {
 
         let written = first + second;
         assert_eq!(std::fs::read(&path).unwrap()[..written], content[..written]);
-        let reading = Direct::open(&path, Access::Medium).unwrap();
+        let reading = Direct::for_reading(&path).unwrap();
         let mut read = vec![0; 70_000];
         assert_eq!(reading.read_at(4095, &mut read).unwrap(), read.len());
         assert_eq!(read, content[4095..][..read.len()]);

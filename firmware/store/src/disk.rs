@@ -176,13 +176,16 @@ impl Disk for RealDisk {
             let _ = fs::remove_file(path);
             return Err(error);
         }
-        Ok(Arc::new(RealFile { file, writing: Direct::open(path, Access::ReadWrite), reading: None }))
+        Ok(Arc::new(RealFile { file, writing: Direct::for_writing(path), reading: None }))
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(access == Access::ReadWrite).open(path)?;
-        let direct = |wanted| (access == wanted).then(|| Direct::open(path, wanted)).flatten();
-        let (writing, reading) = (direct(Access::ReadWrite), direct(Access::Medium));
+        let (writing, reading) = match access {
+            Access::Read => (None, None),
+            Access::Medium => (None, Direct::for_reading(path)),
+            Access::ReadWrite => (Direct::for_writing(path), None),
+        };
         let file = RealFile { file, writing, reading };
         if access == Access::Medium && file.reading.is_none() {
             file.forget_cache();
