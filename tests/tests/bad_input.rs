@@ -237,7 +237,8 @@ fn rtsp_that_is_no_rtsp_is_answered_or_closed_and_recording_goes_on() {
     let url = format!("rtsp://127.0.0.1:{}/ch1/main", recorder.rtsp_port());
     let long = "x".repeat(1 << 20);
     for (request, expected) in [
-        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), &["", "RTSP/1.0 400", "RTSP/1.0 505"][..]),
+        // HTTP is spoken to for the sake of tunnels, and this is none.
+        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), &["HTTP/1.0 400"][..]),
         (format!("DANCE {url} RTSP/1.0\r\nCSeq: 1\r\n\r\n"), &["RTSP/1.0 401"]),
         (format!("DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\n\r\n"), &["RTSP/1.0 401"]),
         (format!("DESCRIBE {url} RTSP/9.0\r\nCSeq: 1\r\n\r\n"), &["RTSP/1.0 505", "RTSP/1.0 400", ""]),
