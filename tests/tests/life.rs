@@ -83,7 +83,10 @@ fn a_taken_port_is_told_and_used_once_it_is_free() {
 fn changed_settings_survive_a_restart() {
     let mut recorder = Recorder::start(&Setup::inputs(1));
     let owner = recorder.claim();
-    let settings = json!({ "name": "Barn", "time_zone": "Europe/Berlin", "rtsp_enabled": false, "encrypt_new_disks": true });
+    let settings = json!({
+        "name": "Barn", "time_zone": "Europe/Berlin", "rtsp_enabled": false, "rtsp_allow": ["127.0.0.0/8", "fd00::/8"],
+        "encrypt_new_disks": true
+    });
     let answer = owner.ask(&Method::PUT, "/settings", settings.to_string());
     assert_eq!(answer.status, 200, "{answer:?}");
     until("plain RTSP to be off", || {
