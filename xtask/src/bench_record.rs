@@ -17,7 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Serialize;
 
-use crate::processes::{children, cpu_seconds, resident_bytes, written_bytes};
+use crate::processes::{children, cpu_time, resident_bytes, written_bytes};
 use crate::workspace::{Failure, target};
 use crate::{steps, stream_key};
 
@@ -335,7 +335,7 @@ fn start_ffmpeg(dir: &Path, source: &Running, channels: u16) -> Result<Child, Fa
 struct Meter {
     pid: u32,
     name: String,
-    cpu_at_first: f64,
+    cpu_at_first: Duration,
     written_at_first: u64,
     last: ProcessFigures,
 }
@@ -351,14 +351,14 @@ impl Meter {
         Ok(Self {
             pid,
             name: name.to_owned(),
-            cpu_at_first: cpu_seconds(pid)?,
+            cpu_at_first: cpu_time(pid)?,
             written_at_first: written_bytes(pid)?,
             last,
         })
     }
 
     fn sample(&mut self) -> Result<(), Failure> {
-        self.last.cpu_seconds = cpu_seconds(self.pid)? - self.cpu_at_first;
+        self.last.cpu_seconds = (cpu_time(self.pid)? - self.cpu_at_first).as_secs_f64();
         self.last.written_bytes = written_bytes(self.pid)? - self.written_at_first;
         self.last.resident_last_bytes = resident_bytes(self.pid)?;
         self.last.resident_most_bytes = self.last.resident_most_bytes.max(self.last.resident_last_bytes);

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use store::{Cipher, Keys, Movie, Reader, Store, StoreOptions};
 
 use crate::bench_store_disk::CountingDisk;
-use crate::processes::{cpu_seconds, resident_bytes, written_bytes};
+use crate::processes::{cpu_time, resident_bytes, written_bytes};
 use crate::workspace::Failure;
 
 pub(crate) const FRAMES_PER_SEC: u32 = 25;
@@ -105,7 +105,7 @@ impl Case {
         let payload = second * u64::from(self.streams) * u64::from(self.seconds);
         let max_bytes = (payload / VOLUME_PART).max(6 * SEGMENT_BYTES);
         let (pid, clock) = (std::process::id(), SystemClock::new());
-        let begun = (cpu_seconds(pid)?, written_bytes(pid)?, clock.mono());
+        let begun = (cpu_time(pid)?, written_bytes(pid)?, clock.mono());
         let (writes, syncs, resident) = if self.mode == Mode::Floor {
             self.floor(&gop, max_bytes)?
         } else {
@@ -113,11 +113,11 @@ impl Case {
         };
         let gigabytes = payload as f64 / 1e9;
         let (cpu, written, took) =
-            (cpu_seconds(pid)? - begun.0, written_bytes(pid)? - begun.1, clock.mono().since(begun.2));
+            (cpu_time(pid)? - begun.0, written_bytes(pid)? - begun.1, clock.mono().since(begun.2));
         let seconds = f64::from(self.seconds);
         Ok(Outcome {
             payload_bytes: payload,
-            cpu_sec_per_gb: cpu / gigabytes,
+            cpu_sec_per_gb: cpu.as_secs_f64() / gigabytes,
             megabytes_per_sec: payload as f64 / 1e6 / took.as_secs_f64(),
             write_amplification: (written > 0).then_some(written as f64 / payload as f64),
             syncs_per_footage_sec: Some(syncs as f64 / seconds),

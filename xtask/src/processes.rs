@@ -8,18 +8,7 @@ use nix::unistd::Pid;
 
 use crate::workspace::Failure;
 
-/// CPU seconds, of user and kernel together, that `pid` has used.
-pub(crate) fn cpu_seconds(pid: u32) -> Result<f64, Failure> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name in parentheses may hold spaces; fields are counted from behind it. utime and stime are 14 and 15.
-    let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
-    let field =
-        |number: usize| fields.get(number - 3).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)?.unwrap_or(100) as f64;
-    Ok((field(14) + field(15)) / per_second)
-}
-
-/// The same to the nanosecond, with threads that have ended: for what takes little.
+/// CPU time, of user and kernel together, that `pid` and its threads have used, those that have ended too.
 pub(crate) fn cpu_time(pid: u32) -> Result<Duration, Failure> {
     Ok(clock_getcpuclockid(Pid::from_raw(pid.cast_signed()))?.now()?.into())
 }

@@ -11,6 +11,8 @@ mod cut;
 mod floor;
 mod gst;
 mod ours;
+#[path = "../../tests/common/said.rs"]
+mod said;
 mod stream;
 mod talk;
 mod tally;

@@ -5,11 +5,11 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use md5::{Digest, Md5};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
 use crate::ours::{KEY, PATH, USER};
+use crate::said::{authorization, header};
 use crate::talk::Failure;
 
 /// Pairs of ports tried.
@@ -89,13 +89,7 @@ impl Viewer {
             text += &format!("Session: {session}\r\n");
         }
         if let Some((realm, nonce)) = &self.challenge {
-            // Without `qop` (RFC 2617 section 3.2.2.1).
-            let secret = md5(&format!("{USER}:{realm}:{KEY}"));
-            let response = md5(&format!("{secret}:{nonce}:{}", md5(&format!("{method}:{url}"))));
-            text += &format!(
-                "Authorization: Digest username=\"{USER}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{url}\", \
-                 response=\"{response}\"\r\n"
-            );
+            text += &authorization((USER, KEY), (realm, nonce), method, url);
         }
         text += "\r\n";
         self.socket.write_all(text.as_bytes()).await
@@ -131,15 +125,4 @@ pub(crate) async fn udp_pair() -> Result<(UdpSocket, UdpSocket, u16), Failure> {
         }
     }
     Err("no pair of UDP ports".into())
-}
-
-fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    head.lines().find_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        key.eq_ignore_ascii_case(name).then_some(value.trim())
-    })
-}
-
-fn md5(text: &str) -> String {
-    Md5::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod footage;
 pub mod gst;
+mod said;
 pub mod wire;
 
 use std::net::SocketAddr;

@@ -5,7 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use md5::{Digest, Md5};
+
+use super::said::{authorization, header};
 
 /// One blocking connection.
 pub struct Wire {
@@ -39,10 +40,7 @@ pub enum Came {
 
 impl Reply {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then_some(value.trim())
-        })
+        header(&self.head, name)
     }
 }
 
@@ -121,14 +119,8 @@ impl Wire {
             text += &format!("Session: {session}\r\n");
         }
         if let Some(nonce) = &self.nonce {
-            let ha1 = md5(&format!("{}:{}:{}", self.user, rtsp::REALM, self.key));
-            let response = md5(&format!("{ha1}:{nonce}:{}", md5(&format!("{method}:{url}"))));
-            text += &format!(
-                "Authorization: Digest username=\"{}\", realm=\"{}\", nonce=\"{nonce}\", uri=\"{url}\", \
-                 response=\"{response}\"\r\n",
-                self.user,
-                rtsp::REALM
-            );
+            let challenge = (rtsp::REALM, nonce.as_str());
+            text += &authorization((&self.user, &self.key), challenge, method, &url);
         }
         text += "\r\n";
         match &mut self.post {
@@ -205,8 +197,4 @@ impl Wire {
 /// One half of a tunnel.
 pub fn http(method: &str, cookie: &str) -> String {
     format!("{method} /ch1/main HTTP/1.0\r\nx-sessioncookie: {cookie}\r\nContent-Length: 32767\r\n\r\n")
-}
-
-fn md5(text: &str) -> String {
-    Md5::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
