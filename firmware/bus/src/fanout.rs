@@ -146,6 +146,19 @@ impl<T> Fanout<T> {
         self.reader_holding(None)
     }
 
+    /// A reader who has had everything so far: it goes on with the next item, also in the middle of a GOP.
+    #[must_use]
+    pub fn follower(&self) -> FanoutReader<T> {
+        let mut reader = self.reader();
+        let mut state = self.shared.lock();
+        reader.next = state.end();
+        (reader.seeking, reader.started) = (false, true);
+        reader.settled_gops = state.gops.saturating_sub(1);
+        state.readers.insert(reader.id, Place { next: reader.next, whole_gops: None });
+        drop(state);
+        reader
+    }
+
     pub(crate) fn reader_holding(&self, source: Option<Arc<dyn Send + Sync>>) -> FanoutReader<T> {
         let mut state = self.shared.lock();
         let id = state.next_id;
@@ -214,6 +227,13 @@ impl<T> FanoutReader<T> {
         let item = self.advance(&state);
         state.readers.insert(self.id, Place { next: self.next, whole_gops: None });
         item
+    }
+
+    /// Whether it has had everything that there is, and nothing was lost that it would be told of.
+    #[must_use]
+    pub fn has_all(&self) -> bool {
+        let state = self.shared.lock();
+        !self.seeking && self.next == state.end() && !state.gap && !state.closed
     }
 
     fn advance(&mut self, state: &State<T>) -> Option<Item<T>> {

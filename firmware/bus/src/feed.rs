@@ -1,7 +1,8 @@
 //! Feeds: one thread a stream and process that follows a ring into a fan-out.
 //!
 //! A unit is copied out of shared memory once a process, however many readers it has. The thread sleeps on the
-//! ring's bell; while there is no ring it sleeps on the folder (inotify). It never polls.
+//! ring's bell; while there is no ring it sleeps on the folder (inotify). It never polls. Who has a quick thing to do with each
+//! unit may do it in this thread, which saves waking another.
 //!
 //! Does not belong here: what readers do with units.
 //!
@@ -9,10 +10,11 @@
 //! of its readers.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -60,11 +62,26 @@ struct Shared {
     stream: StreamId,
     fanout: Fanout<Unit>,
     format: watch::Sender<Option<StreamFormat>>,
+    listeners: Mutex<Listeners>,
     /// The ring that the thread may be sleeping on.
     ring: Mutex<Option<Arc<Area>>>,
     stop: AtomicBool,
     /// Wakes the thread while it sleeps on the folder.
     stopped: Option<EventFd>,
+}
+
+/// Called in the feed's thread.
+#[derive(Default)]
+struct Listeners {
+    calls: Vec<(u64, Box<dyn Fn() + Send>)>,
+    next_id: u64,
+}
+
+/// Until it is dropped, somebody is told of what is new in a feed.
+#[derive(Debug)]
+pub struct Listening {
+    shared: Arc<Shared>,
+    id: u64,
 }
 
 impl Feed {
@@ -79,6 +96,7 @@ impl Feed {
             stream,
             fanout: Fanout::new(limits),
             format: watch::Sender::new(None),
+            listeners: Mutex::default(),
             ring: Mutex::new(None),
             stop: AtomicBool::new(false),
             stopped: stopped
@@ -101,6 +119,20 @@ impl Feed {
     #[must_use]
     pub fn reader(&self) -> FanoutReader<Unit> {
         self.inner.shared.fanout.reader_holding(Some(Arc::clone(&self.inner) as Arc<dyn Send + Sync>))
+    }
+
+    /// Has `call` called in the feed's thread whenever its readers have something new: a unit, a loss, the end. It has to be
+    /// quick, for everybody else waits for it, and must neither listen nor stop listening. It is not called before there is news:
+    /// look once after this.
+    #[must_use]
+    pub fn listen(&self, call: impl Fn() + Send + 'static) -> Listening {
+        let shared = Arc::clone(&self.inner.shared);
+        let mut listeners = shared.listeners();
+        let id = listeners.next_id;
+        listeners.next_id += 1;
+        listeners.calls.push((id, Box::new(call)));
+        drop(listeners);
+        Listening { shared, id }
     }
 
     /// Readers now.
@@ -135,6 +167,24 @@ impl Feed {
     }
 }
 
+impl Drop for Listening {
+    /// Waits for a call that is under way: there is none after this.
+    fn drop(&mut self) {
+        let mut listeners = self.shared.listeners();
+        let at = listeners.calls.iter().position(|(id, _)| *id == self.id);
+        let call = at.map(|at| listeners.calls.swap_remove(at));
+        // Not with it: it may hold the last reader, whose end waits for the thread, which may be about to call.
+        drop(listeners);
+        drop(call);
+    }
+}
+
+impl fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listeners").field("calls", &self.calls.len()).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
@@ -153,8 +203,19 @@ impl Drop for Inner {
 }
 
 impl Shared {
-    fn ring(&self) -> std::sync::MutexGuard<'_, Option<Arc<Area>>> {
+    fn ring(&self) -> MutexGuard<'_, Option<Arc<Area>>> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There is something new for readers.
+    fn tell(&self) {
+        for (_, call) in &self.listeners().calls {
+            call();
+        }
     }
 
     fn stopping(&self) -> bool {
@@ -199,6 +260,7 @@ impl Shared {
             }
         }
         self.fanout.close();
+        self.tell();
     }
 
     /// Until the ring is retired or the feed ends.
@@ -227,6 +289,7 @@ impl Shared {
                     let data = Bytes::from(std::mem::take(&mut data));
                     let unit = Unit { stream: self.stream, meta, data };
                     self.fanout.push(Arc::new(unit), meta.keyframe, bytes);
+                    self.tell();
                 }
                 Next::Lost { units, gops } => {
                     tracing::warn!(stream = %self.stream, units, gops, "feed lost units");

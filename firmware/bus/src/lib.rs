@@ -24,7 +24,7 @@ mod writer;
 pub use error::{BusError, ErrorKind};
 pub use events::{Event, EventKind, EventPublisher, EventSubscriber, MAX_EVENT_TEXT_BYTES, NextEvent};
 pub use fanout::{Fanout, FanoutReader, Item, Limits};
-pub use feed::{Feed, Feeds};
+pub use feed::{Feed, Feeds, Listening};
 pub use layout::RingSpec;
 pub use ring::{Publisher, Subscriber, ring_path};
 pub use unit::{Next, Start, Unit, UnitMeta};

@@ -54,6 +54,26 @@ fn readers_begin_at_the_last_keyframe_and_get_the_same_items() {
 }
 
 #[test]
+fn a_follower_goes_on_where_it_is_and_hears_of_losses() {
+    let fanout = fanout(1000, 100);
+    push_gops(&fanout, 0, 2);
+    fanout.push(Arc::new(8), true, 10);
+    let mut follower = fanout.follower();
+    assert!(follower.has_all() && take(&mut follower).is_empty());
+    fanout.push(Arc::new(9), false, 10);
+    assert!(!follower.has_all());
+    assert_eq!(take(&mut follower), [Ok(9)], "in the middle of a GOP");
+    assert!(follower.has_all());
+    fanout.lost(2);
+    assert!(!follower.has_all(), "there is something to be told");
+    fanout.push(Arc::new(12), true, 10);
+    assert_eq!(take(&mut follower), [Err(2), Ok(12)]);
+    assert!(!fanout.reader().has_all(), "a new reader has a keyframe to read");
+    fanout.close();
+    assert!(!follower.has_all());
+}
+
+#[test]
 fn without_slow_readers_only_the_current_gop_is_held() {
     let fanout = fanout(1_000_000, 10_000);
     let mut reader = fanout.reader();
@@ -243,6 +263,35 @@ async fn a_feed_waits_for_its_ring_and_for_its_successors() {
     let mut publisher = Publisher::create(&bus, stream(1), &H264, SMALL).expect("the ring");
     publish(&mut publisher, 200, true, MOST);
     assert_eq!(seed(&mut reader).await, 200);
+}
+
+#[test]
+fn whoever_listens_is_called_for_every_unit_until_it_stops() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let feeds = Feeds::new(dir.path());
+    let mut publisher = Publisher::create(dir.path(), stream(1), &H264, SMALL).expect("the ring");
+    for round in 0..50 {
+        let feed = feeds.get(stream(1));
+        let (tell, told) = std::sync::mpsc::channel();
+        let reader = std::sync::Mutex::new(feed.reader());
+        // The call has the last reader, as a track has.
+        let listening = feed.listen(move || {
+            let mut reader = reader.lock().expect("the reader");
+            while let Some(Item::Item(unit)) = reader.try_next() {
+                let _ = tell.send(prove(&unit.meta, &unit.data, MOST));
+            }
+        });
+        drop(feed);
+        for n in round * 10..round * 10 + 10 {
+            publish(&mut publisher, n, n % 10 == 0, MOST);
+        }
+        // The ring may have had older ones when the feed came.
+        while told.recv_timeout(LONG).expect("a unit") != round * 10 + 9 {}
+        publish(&mut publisher, round * 10 + 9, true, MOST);
+        // While it may be called: its end must not wait for itself.
+        drop(listening);
+        assert_eq!(feeds.running(), 0);
+    }
 }
 
 #[tokio::test]
