@@ -1,31 +1,32 @@
 //! One connection: its socket, its session, and the tracks that it plays.
 //!
-//! Does not belong here: what RTSP means (`session.rs`), how packets are made (`tracks.rs`).
+//! While a client takes everything at once, its streams write to it themselves (`lanes.rs`), and this task sleeps.
 //!
-//! Invariants: a client that does not read holds up nobody; what it holds is one access unit and a few responses,
+//! Does not belong here: what RTSP means (`session.rs`), how packets are made (`tracks.rs`) and sent (`leg.rs`, `outlet.rs`).
+//!
+//! Invariants: a client that does not read holds up nobody; what it holds is one access unit of each track and a few responses,
 //! the rest waits in its stream's fan-out, which drops whole GOPs; nothing is sent to any address but its own.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bus::{FanoutReader, Item};
-use hal::{Clock, MonoTime, StreamId, StreamKind};
+use bus::Item;
+use hal::{MonoTime, StreamId, StreamKind};
 use ring::rand::SystemRandom;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::UdpSocket;
+use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::action::{Action, Beginning, Options, Refusal};
 use crate::digest::random_hex;
 use crate::gate::{Via, Watch, WatchGuard};
-use crate::outbox::{Outbox, interleaved};
-use crate::pace::Pace;
+use crate::leg::{Leg, next_item};
+use crate::outlet::{Outlet, Sent, Way};
 use crate::packet::Packets;
 use crate::payload::TrackId;
 use crate::replay::{Played, Replay};
-use crate::rtcp::{self, Report};
 use crate::sdp::{Presentation, TrackDescription};
 use crate::session::Session;
 use crate::shared::Shared;
@@ -33,20 +34,8 @@ use crate::target::Source;
 use crate::tracks::LiveTrack;
 use crate::transport::{Abilities, Delivery};
 use crate::udp_pair::UdpPair;
+use crate::wire::Wire;
 use crate::wish::Wish;
-
-/// How often time-outs are looked at.
-const TICK: Duration = Duration::from_secs(1);
-
-/// Sender reports of a track (RFC 3550 section 6.2: five seconds at least, without many senders).
-const REPORT_INTERVAL: Duration = Duration::from_secs(5);
-
-/// How long PLAY waits for the first packet, to name it in `RTP-Info`. There is one at once unless the stream
-/// has just begun.
-const FIRST_PACKET_WAIT: Duration = Duration::from_millis(500);
-
-/// Sound sends a unit every 20 to 100 ms.
-const FIRST_SOUND_WAIT: Duration = Duration::from_millis(100);
 
 /// Responses and units queued for a client before no more requests are read from it.
 const MAX_QUEUED: usize = 32;
@@ -61,6 +50,8 @@ pub(crate) struct Connection {
     /// The address that the client reached.
     pub(crate) local: IpAddr,
     pub(crate) secure: bool,
+    /// What it writes to, where that is no TLS.
+    pub(crate) socket: Option<Arc<TcpStream>>,
     /// Where its datagrams would leave; `None` for TCP only.
     pub(crate) udp: Option<Arc<UdpPair>>,
     pub(crate) turned_away: bool,
@@ -73,16 +64,18 @@ where
     W: AsyncWrite + Unpin,
 {
     let mut client = Client::new(shared, connection);
-    let mut tick = tokio::time::interval(TICK.min(client.shared.options.session_timeout / 2));
+    let wire = Arc::clone(&client.wire);
+    let mut tick = client.shared.ticks();
     let mut buffer = vec![0; 4096];
     loop {
         client.act().await;
         if client.closing {
             break;
         }
+        client.hand_over();
         let room = client.session.room().min(buffer.len());
-        let reads = room > 0 && client.outbox.queue.len() < MAX_QUEUED;
-        let writes = !client.outbox.is_empty();
+        let reads = room > 0 && wire.queued() < MAX_QUEUED;
+        let writes = !wire.is_empty();
         tokio::select! {
             read = reader.read(&mut buffer[..room]), if reads => match read {
                 Ok(0) | Err(_) => break,
@@ -91,18 +84,16 @@ where
                     client.session.receive(now, &buffer[..length]);
                 }
             },
-            written = client.outbox.write(&mut writer), if writes => match written {
-                Ok(()) => client.progress(),
-                Err(_) => break,
-            },
+            written = wire.write(&mut writer), if writes => if written.is_err() { break },
+            () = wire.rung() => {}
             (index, item) = next_item(&mut client.legs), if !writes => client.deliver(index, item).await,
             played = next_played(&mut client.replay), if !writes => client.deliver_played(played).await,
             _ = tick.tick() => client.tick(),
         }
     }
     let farewell = async {
-        while !client.outbox.is_empty() {
-            client.outbox.write(&mut writer).await?;
+        while !wire.is_empty() {
+            wire.write(&mut writer).await?;
         }
         writer.shutdown().await
     };
@@ -121,36 +112,13 @@ struct Client {
     source: Option<Source>,
     /// What was recorded, where that was asked for.
     replay: Option<Replay>,
-    outbox: Outbox,
+    wire: Arc<Wire>,
     closing: bool,
     /// When a write last got on, or there was nothing to write.
     progress: MonoTime,
-    cname: String,
+    cname: Arc<str>,
     place: Option<OwnedSemaphorePermit>,
     watching: Option<WatchGuard>,
-}
-
-/// One track of a session.
-struct Leg {
-    track: TrackId,
-    /// `None` of a recording.
-    live: Option<Arc<LiveTrack>>,
-    delivery: Delivery,
-    /// `None` unless playing.
-    reader: Option<FanoutReader<Packets>>,
-    /// Taken from the reader for `RTP-Info`, not sent yet.
-    first: Option<Arc<Packets>>,
-    report: Report,
-    reported: Option<MonoTime>,
-    /// Raised when the client's report comes by UDP.
-    heard: Option<Heard>,
-    pace: Pace,
-}
-
-struct Heard {
-    shared: Arc<Shared>,
-    address: SocketAddr,
-    flag: Arc<AtomicBool>,
 }
 
 impl Client {
@@ -169,7 +137,7 @@ impl Client {
             timeout: shared.options.session_timeout,
             turned_away: connection.turned_away,
         };
-        let outbox = Outbox::new(connection.secure);
+        let wire = Arc::new(Wire::new(connection.socket.clone()));
         Self {
             session: Session::new(options, now),
             connection,
@@ -177,10 +145,10 @@ impl Client {
             described: Vec::new(),
             source: None,
             replay: None,
-            outbox,
+            wire,
             closing: false,
             progress: now,
-            cname: random_hex(&SystemRandom::new()).unwrap_or_default(),
+            cname: random_hex(&SystemRandom::new()).unwrap_or_default().into(),
             place: None,
             watching: None,
             shared,
@@ -194,7 +162,7 @@ impl Client {
     async fn act(&mut self) {
         while let Some(action) = self.session.next_action() {
             match action {
-                Action::Send(bytes) => self.outbox.queue.push_back(bytes),
+                Action::Send(bytes) => self.wire.push(bytes),
                 Action::Describe(source) => self.describe(source).await,
                 Action::Setup { source, track, delivery } => self.set_up(source, track, delivery).await,
                 Action::Play => self.play().await,
@@ -264,7 +232,7 @@ impl Client {
             Some(_) => self.make_leg(source, track, delivery).await,
         };
         let answer = ready.map(|leg| {
-            let ssrc = leg.report.ssrc;
+            let ssrc = leg.ssrc;
             self.legs.retain(|leg| leg.track != track);
             self.legs.push(leg);
             self.source = Some(source);
@@ -282,7 +250,7 @@ impl Client {
             let packetiser = self.replay.as_ref().and_then(|replay| replay.packetiser(track));
             let packetiser = packetiser.ok_or(Refusal::NotFound)?;
             let (ssrc, clock_rate) = (packetiser.ssrc(), packetiser.payload().clock_rate());
-            return Ok(Leg::new(&self.shared, track, None, delivery, ssrc, clock_rate));
+            return self.leg(track, None, delivery, ssrc, clock_rate);
         }
         let id = match track {
             TrackId::Video => source.stream,
@@ -290,7 +258,26 @@ impl Client {
         };
         let live = self.shared.tracks.open(id, track).await.ok_or(Refusal::NotFound)?;
         let (ssrc, clock_rate) = (live.ssrc, live.payload.clock_rate());
-        Ok(Leg::new(&self.shared, track, Some(live), delivery, ssrc, clock_rate))
+        self.leg(track, Some(live), delivery, ssrc, clock_rate)
+    }
+
+    fn leg(
+        &self,
+        track: TrackId,
+        live: Option<Arc<LiveTrack>>,
+        delivery: Delivery,
+        ssrc: u32,
+        clock_rate: u32,
+    ) -> Result<Leg, Refusal> {
+        let way = match (delivery, &self.connection.udp) {
+            (Delivery::Interleaved { rtp, rtcp }, _) => {
+                Way::Interleaved { wire: Arc::clone(&self.wire), rtp, rtcp }
+            }
+            (Delivery::Udp { rtp, rtcp }, Some(pair)) => Way::Datagrams { pair: Arc::clone(pair), rtp, rtcp },
+            (Delivery::Udp { .. }, None) => return Err(Refusal::NotThisWay),
+        };
+        let outlet = Outlet::new(way, ssrc, clock_rate, Arc::clone(&self.cname));
+        Ok(Leg::new(&self.shared, track, live, delivery, ssrc, outlet))
     }
 
     async fn play(&mut self) {
@@ -314,7 +301,7 @@ impl Client {
     async fn play_recorded(&mut self, wish: Wish) {
         self.legs.sort_by_key(|leg| leg.track);
         let tracks: Vec<TrackId> = self.legs.iter().map(|leg| leg.track).collect();
-        let over_udp = self.legs.iter().any(|leg| matches!(leg.delivery, Delivery::Udp { .. }));
+        let over_udp = self.legs.iter().any(|leg| !leg.is_interleaved());
         let started = match &mut self.replay {
             // Nothing but the connection tells how fast a client reads.
             Some(_) if over_udp && !wish.rate_control => Err(Refusal::NotThisWay),
@@ -325,7 +312,7 @@ impl Client {
         match started {
             Ok((beginnings, replayed)) => {
                 for leg in &mut self.legs {
-                    leg.reported = None;
+                    leg.open();
                 }
                 self.watch();
                 self.session.playing(self.now(), Ok((&beginnings, Some(replayed))));
@@ -354,8 +341,7 @@ impl Client {
     /// Nothing more is sent.
     fn stop(&mut self) {
         for leg in &mut self.legs {
-            leg.reader = None;
-            leg.first = None;
+            leg.stop();
         }
         if let Some(replay) = &mut self.replay {
             replay.pause();
@@ -373,7 +359,7 @@ impl Client {
                 tracing::debug!(peer = %self.connection.peer, gops, "RTSP client is too slow");
             }
             Item::Closed => {
-                self.say_goodbye().await;
+                self.say_goodbye();
                 self.session.stream_ended();
             }
         }
@@ -384,8 +370,8 @@ impl Client {
             Played::Unit { track, packets, jumped } => {
                 if jumped {
                     // What the last reports said of RTP time holds no more.
-                    for leg in &mut self.legs {
-                        leg.reported = None;
+                    for outlet in self.legs.iter_mut().filter_map(Leg::outlet) {
+                        outlet.report_anew();
                     }
                 }
                 if let Some(index) = self.legs.iter().position(|leg| leg.track == track) {
@@ -393,12 +379,11 @@ impl Client {
                 }
             }
             Played::End => {
-                self.say_goodbye().await;
-                self.stop();
+                self.say_goodbye();
                 self.session.played_to_end();
             }
             Played::Broken => {
-                self.say_goodbye().await;
+                self.say_goodbye();
                 self.session.stream_ended();
             }
         }
@@ -406,73 +391,45 @@ impl Client {
 
     /// Sends a unit; `is_live` ones come as their source makes them, but for those that a new client catches up with.
     async fn send(&mut self, index: usize, packets: &Packets, is_live: bool) {
-        let now = self.now();
-        let leg = &mut self.legs[index];
-        let report = leg.report_due(packets, now).then(|| rtcp::sender_report(&leg.report, &self.cname));
-        leg.report.packets = leg.report.packets.wrapping_add(packets.count());
-        leg.report.payload_bytes = leg.report.payload_bytes.wrapping_add(packets.payload_bytes());
-        match leg.delivery {
-            Delivery::Interleaved { rtp, rtcp } => {
-                if let Some(report) = report {
-                    self.outbox.queue.push_back(interleaved(rtcp, &report));
-                }
-                self.outbox.queue.push_back(packets.interleaved(rtp));
-            }
-            Delivery::Udp { rtp, rtcp } => {
-                let Some(pair) = &self.connection.udp else { return };
-                if let Some(report) = report {
-                    let _ = pair.rtcp.send_to(&report, rtcp).await;
-                }
-                let clock = self.shared.clock.as_ref();
-                let pause = leg.pace.before_unit(packets.timestamp, clock.mono());
-                if is_live && !pause.is_zero() {
-                    tokio::time::sleep(pause).await;
-                }
-                leg.send_datagrams(clock, &pair.rtp, packets, rtp).await;
-            }
+        let Some(outlet) = self.legs[index].outlet() else { return };
+        while let Sent::Wait(pause) = outlet.send(packets, is_live, self.shared.clock.mono()) {
+            tokio::time::sleep(pause).await;
         }
     }
 
     /// Nothing more comes of any track.
-    async fn say_goodbye(&mut self) {
-        for leg in &self.legs {
-            let goodbye = rtcp::goodbye(&leg.report, &self.cname);
-            match (leg.delivery, &self.connection.udp) {
-                (Delivery::Interleaved { rtcp, .. }, _) => {
-                    self.outbox.queue.push_back(interleaved(rtcp, &goodbye));
-                }
-                (Delivery::Udp { rtcp, .. }, Some(pair)) => {
-                    let _ = pair.rtcp.send_to(&goodbye, rtcp).await;
-                }
-                (Delivery::Udp { .. }, None) => {}
-            }
+    fn say_goodbye(&mut self) {
+        self.stop();
+        for outlet in self.legs.iter_mut().filter_map(Leg::outlet) {
+            outlet.say_goodbye();
         }
     }
 
-    /// A write got on. Whoever takes pictures over the connection itself is alive, also when it sends no
-    /// keep-alive; a peer that vanished lets the writes stall.
-    fn progress(&mut self) {
-        self.progress = self.now();
-        let replays = self.replay.as_ref().is_some_and(Replay::is_running);
-        let plays = |leg: &Leg| {
-            (replays || leg.reader.is_some()) && matches!(leg.delivery, Delivery::Interleaved { .. })
-        };
-        if self.legs.iter().any(plays) {
-            self.session.sign_of_life(self.progress);
+    /// Leaves to the streams what they can write themselves, and takes back what they could not.
+    fn hand_over(&mut self) {
+        let is_idle = self.wire.is_empty();
+        for leg in &mut self.legs {
+            leg.take_back();
+            if is_idle {
+                leg.hand_over(&self.wire);
+            }
         }
     }
 
     fn tick(&mut self) {
         let now = self.now();
-        let heard = self
-            .legs
-            .iter()
-            .filter_map(|leg| leg.heard.as_ref())
-            .any(|heard| heard.flag.swap(false, Ordering::Relaxed));
+        let heard = self.legs.iter().any(Leg::was_heard);
         if heard {
             self.session.sign_of_life(now);
         }
-        if self.outbox.is_empty() {
+        // Whoever takes pictures over the connection itself is alive, also when it sends no keep-alive; a peer that
+        // vanished lets the writes stall.
+        let has_moved = self.wire.has_moved();
+        let replays = self.replay.as_ref().is_some_and(Replay::is_running);
+        if has_moved && self.legs.iter().any(|leg| leg.is_interleaved() && (replays || leg.plays_live())) {
+            self.session.sign_of_life(now);
+        }
+        if has_moved || self.wire.is_empty() {
             self.progress = now;
         } else if now.since(self.progress) >= self.shared.options.session_timeout {
             self.session.stream_ended();
@@ -481,110 +438,10 @@ impl Client {
     }
 }
 
-impl Leg {
-    fn new(
-        shared: &Arc<Shared>,
-        track: TrackId,
-        live: Option<Arc<LiveTrack>>,
-        delivery: Delivery,
-        ssrc: u32,
-        clock_rate: u32,
-    ) -> Self {
-        let heard = match delivery {
-            Delivery::Interleaved { .. } => None,
-            Delivery::Udp { rtcp, .. } => {
-                Some(Heard { shared: Arc::clone(shared), address: rtcp, flag: shared.receivers.expect(rtcp) })
-            }
-        };
-        let report =
-            Report { ssrc, wall: hal::WallTime::default(), timestamp: 0, packets: 0, payload_bytes: 0 };
-        let pace = Pace::new(clock_rate);
-        Self { track, live, delivery, reader: None, first: None, report, reported: None, heard, pace }
-    }
-
-    /// Begins at the last keyframe; returns sequence number and time of the first packet when it comes soon.
-    async fn start(&mut self) -> Option<(u16, u32)> {
-        let live = self.live.as_ref()?;
-        let mut reader = live.reader();
-        let wait = match self.track {
-            TrackId::Video => FIRST_PACKET_WAIT,
-            TrackId::Audio => FIRST_SOUND_WAIT,
-        };
-        let mut item = reader.try_next();
-        if item.is_none() {
-            live.request_keyframe();
-            item = tokio::time::timeout(wait, reader.next()).await.ok();
-        }
-        self.reader = Some(reader);
-        self.reported = None;
-        self.pace.restart();
-        let Some(Item::Item(first)) = item else { return None };
-        let beginning = (first.sequence, first.timestamp);
-        self.first = Some(first);
-        Some(beginning)
-    }
-
-    async fn next(&mut self) -> Item<Packets> {
-        if let Some(first) = self.first.take() {
-            return Item::Item(first);
-        }
-        match &mut self.reader {
-            Some(reader) => reader.next().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Sends a unit's packets, with the pauses that their receiver needs.
-    async fn send_datagrams(
-        &mut self,
-        clock: &dyn Clock,
-        socket: &UdpSocket,
-        unit: &Packets,
-        to: SocketAddr,
-    ) {
-        for datagram in unit.datagrams() {
-            while !self.pace.may_send(clock.mono()) {
-                tokio::time::sleep(Pace::PAUSE).await;
-            }
-            // What can not be sent is lost, as on any network; the client's silence ends the session.
-            let _ = socket.send_to(datagram, to).await;
-        }
-    }
-
-    /// Whether a sender report has to go before this unit; it will be about this unit's time.
-    fn report_due(&mut self, packets: &Packets, now: MonoTime) -> bool {
-        self.report.wall = packets.wall;
-        self.report.timestamp = packets.timestamp;
-        let due = self.reported.is_none_or(|last| now.since(last) >= REPORT_INTERVAL);
-        if due {
-            self.reported = Some(now);
-        }
-        due
-    }
-}
-
-impl Drop for Heard {
-    fn drop(&mut self) {
-        self.shared.receivers.forget(self.address);
-    }
-}
-
 /// The next thing to send of a recording; never, while nothing plays.
 async fn next_played(replay: &mut Option<Replay>) -> Played {
     match replay {
         Some(replay) => replay.next().await,
         None => std::future::pending().await,
-    }
-}
-
-/// The next thing to send on any track; never, while nothing plays.
-async fn next_item(legs: &mut [Leg]) -> (usize, Item<Packets>) {
-    match legs {
-        [only] => (0, only.next().await),
-        [one, two] => tokio::select! {
-            item = one.next() => (0, item),
-            item = two.next() => (1, item),
-        },
-        _ => std::future::pending().await,
     }
 }

@@ -28,11 +28,16 @@ const DECODED_BYTES: usize = 4 << 10;
 const MAX_GET_BODY: u64 = 4 << 10;
 
 /// Serves a connection, whatever it turns out to be.
-pub(crate) async fn enter<S>(shared: Arc<Shared>, stream: S, mut connection: Connection, place: Place)
-where
-    S: AsyncRead + AsyncWrite + Send + 'static,
+pub(crate) async fn enter<R, W>(
+    shared: Arc<Shared>,
+    mut reader: R,
+    mut writer: W,
+    mut connection: Connection,
+    place: Place,
+) where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Unpin,
 {
-    let (mut reader, mut writer) = tokio::io::split(stream);
     let mut begun = Vec::new();
     let limit = half_open_timeout(&shared);
     let Ok(Ok(greeting)) = tokio::time::timeout(limit, read_greeting(&mut reader, &mut begun)).await else {

@@ -6,7 +6,7 @@
 //!
 //! From below: `packet`, `video`, `audio`, `payload`, `rtcp` make what is sent; `framing`, `digest`, `target`,
 //! `transport`, `moment`, `wish`, `sdp` read and write what is said; `session` decides, without sockets or time; `tunnel` reads HTTP;
-//! `tracks`, `replay`, `client`, `door` and `server` connect it to the world.
+//! `wire`, `outlet`, `lanes`, `leg`, `tracks`, `replay`, `client`, `door` and `server` connect it to the world.
 //!
 //! Does not belong here: who has which key ([`Gate`]'s implementer knows), where footage lies ([`Archive`]'s knows), ONVIF's
 //! web services.
@@ -20,15 +20,19 @@ mod archive;
 mod audio;
 mod bucket;
 mod client;
+mod datagrams;
 mod digest;
 mod door;
 mod error;
 mod extension;
 mod framing;
 mod gate;
+mod lanes;
+mod leg;
 mod message;
 mod moment;
 mod outbox;
+mod outlet;
 mod pace;
 mod packet;
 mod payload;
@@ -40,6 +44,7 @@ mod second;
 mod server;
 mod session;
 mod shared;
+mod socket;
 mod target;
 mod timeline;
 mod tracks;
@@ -48,6 +53,7 @@ mod tunnel;
 mod tunnels;
 mod udp_pair;
 mod video;
+mod wire;
 mod wish;
 
 pub use archive::{Archive, ArchiveError, ArchiveRequest, Opening, RecordedFormat, RecordedUnit, Recording};

@@ -46,10 +46,11 @@ pub(crate) struct Packets {
 
 impl Packets {
     /// The RTP packets, without interleaving headers.
-    pub(crate) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn datagrams(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.starts.iter().enumerate().map(|(index, start)| {
+            let start = *start as usize;
             let end = self.starts.get(index + 1).map_or(self.rendered.len(), |next| *next as usize);
-            &self.rendered[*start as usize + INTERLEAVED_HEADER_BYTES..end]
+            &self.rendered[start + INTERLEAVED_HEADER_BYTES..end]
         })
     }
 

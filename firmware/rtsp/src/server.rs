@@ -24,6 +24,7 @@ use crate::gate::Gate;
 use crate::place::Place;
 use crate::rtcp;
 use crate::shared::{ServerOptions, Shared};
+use crate::socket::Half;
 use crate::tracks::Tracks;
 use crate::udp_pair::UdpPair;
 
@@ -81,7 +82,15 @@ impl Server {
         clock: Arc<dyn Clock>,
         options: ServerOptions,
     ) -> Self {
-        Self { shared: Arc::new(Shared::new(Tracks::new(feeds), archive, gate, clock, options)) }
+        Self {
+            shared: Arc::new(Shared::new(
+                Tracks::new(feeds, Arc::clone(&clock)),
+                archive,
+                gate,
+                clock,
+                options,
+            )),
+        }
     }
 
     /// Takes connections until the future is dropped, which ends them all. May run several times at once, once for
@@ -152,17 +161,25 @@ async fn run_client(shared: Arc<Shared>, socket: TcpStream, entrance: Entrance, 
         Entrance::Plain { udp } => (None, udp),
         Entrance::Tls(acceptor) => (Some(acceptor), None),
     };
-    let connection = Connection {
+    let mut connection = Connection {
         peer,
         local: local.ip().to_canonical(),
         secure: tls.is_some(),
+        socket: None,
         udp,
         turned_away: place.turned_away,
     };
     match tls {
-        None => door::enter(shared, socket, connection, place).await,
+        None => {
+            let half = Half(Arc::new(socket));
+            connection.socket = Some(Arc::clone(&half.0));
+            door::enter(shared, half.clone(), half, connection, place).await;
+        }
         Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await {
-            Ok(Ok(stream)) => door::enter(shared, stream, connection, place).await,
+            Ok(Ok(stream)) => {
+                let (reader, writer) = tokio::io::split(stream);
+                door::enter(shared, reader, writer, connection, place).await;
+            }
             Ok(Err(error)) => tracing::debug!(%peer, %error, "RTSPS handshake failed"),
             Err(_) => tracing::debug!(%peer, "RTSPS handshake took too long"),
         },

@@ -8,14 +8,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hal::Clock;
+use hal::{Clock, MonoTime};
 use tokio::sync::Semaphore;
+use tokio::time::{Interval, interval};
 
 use crate::archive::Archive;
 use crate::gate::Gate;
 use crate::session::SESSION_TIMEOUT;
 use crate::tracks::Tracks;
 use crate::tunnels::{Post, Tunnels};
+
+/// How often clients look at their time-outs.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What the caller decides.
 #[derive(Debug)]
@@ -83,6 +87,16 @@ impl Shared {
             not_admitted: AtomicU64::new(0),
             clients: Mutex::default(),
         }
+    }
+
+    /// When a client looks at its time-outs: all do at the same moments, so that a crowd wakes the processor once a second.
+    pub(crate) fn ticks(&self) -> Interval {
+        let period = TICK.min(self.options.session_timeout / 2).max(Duration::from_millis(1));
+        let since = self.clock.mono().since(MonoTime::default());
+        let passed = Duration::from_nanos((since.as_nanos() % period.as_nanos()) as u64);
+        let mut ticks = interval(period);
+        ticks.reset_after(period - passed);
+        ticks
     }
 
     /// Connections by address.

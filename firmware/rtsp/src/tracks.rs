@@ -1,19 +1,20 @@
-//! Live streams as packets: one task a stream, whatever the number of its clients.
+//! Live streams as packets, made and handed out in the thread of the stream's feed.
 //!
 //! Does not belong here: clients.
 //!
-//! Invariants: a stream's packets are built once; its task ends when nobody holds the track; a stream whose format
-//! changed is closed, never continued under a description that is no longer true.
+//! Invariants: a stream's packets are built once, whatever the number of its clients, and while somebody holds the track; a
+//! stream whose format changed is closed, never continued under a description that is no longer true.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use bus::{Fanout, FanoutReader, Feed, Feeds, Item, Limits, Unit};
-use hal::{AccessUnit, StreamFormat, StreamId};
+use bus::{Fanout, FanoutReader, Feed, Feeds, Item, Limits, Listening, Unit};
+use hal::{AccessUnit, Clock, StreamFormat, StreamId};
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 
+use crate::lanes::Lanes;
 use crate::packet::Packets;
 use crate::payload::{Packetiser, Payload, Seeds, TrackId};
 use crate::video::ParameterSets;
@@ -35,23 +36,27 @@ const AUDIO_LIMITS: Limits = Limits { bytes: 512 << 10, items: 512 };
 /// All streams that somebody is connected to.
 pub(crate) struct Tracks {
     feeds: Arc<Feeds>,
+    clock: Arc<dyn Clock>,
     live: Mutex<HashMap<StreamId, Weak<LiveTrack>>>,
 }
 
-/// One stream as packets. Its task ends with it.
+/// One stream as packets.
 #[derive(Debug)]
 pub(crate) struct LiveTrack {
     pub(crate) ssrc: u32,
     pub(crate) payload: Payload,
     packets: Fanout<Packets>,
+    lanes: Arc<Lanes>,
     parameter_sets: watch::Receiver<Option<ParameterSets>>,
     feed: Arc<Feed>,
-    task: AbortHandle,
+    ended: Arc<AtomicBool>,
+    /// Has the [`Worker`].
+    _listening: Listening,
 }
 
 impl Tracks {
-    pub(crate) fn new(feeds: Arc<Feeds>) -> Self {
-        Self { feeds, live: Mutex::default() }
+    pub(crate) fn new(feeds: Arc<Feeds>, clock: Arc<dyn Clock>) -> Self {
+        Self { feeds, clock, live: Mutex::default() }
     }
 
     /// The track of a stream that exists; `None` when it does not appear within a short time.
@@ -84,7 +89,7 @@ impl Tracks {
             return Some(live);
         }
         all.retain(|_, live| live.strong_count() > 0);
-        let live = Arc::new(LiveTrack::start(feed, format, track)?);
+        let live = Arc::new(LiveTrack::start(feed, format, track, Arc::clone(&self.clock))?);
         all.insert(stream, Arc::downgrade(&live));
         Some(live)
     }
@@ -97,7 +102,7 @@ impl Tracks {
 
 impl LiveTrack {
     /// `None` without randomness.
-    fn start(feed: Arc<Feed>, format: StreamFormat, track: TrackId) -> Option<Self> {
+    fn start(feed: Arc<Feed>, format: StreamFormat, track: TrackId, clock: Arc<dyn Clock>) -> Option<Self> {
         let seeds = Seeds::random()?;
         let payload = Payload::from(format.clone());
         let packetiser = Packetiser::new(payload.clone(), track, seeds);
@@ -105,22 +110,37 @@ impl LiveTrack {
             TrackId::Video => VIDEO_LIMITS,
             TrackId::Audio => AUDIO_LIMITS,
         });
+        let lanes = Arc::<Lanes>::default();
         let (tell, parameter_sets) = watch::channel(None);
+        let ended = Arc::<AtomicBool>::default();
         let worker = Worker {
             units: feed.reader(),
             formats: feed.watch_format(),
             format,
             packetiser,
             packets: packets.clone(),
+            lanes: Arc::clone(&lanes),
+            clock,
             tell,
+            ended: Arc::clone(&ended),
         };
-        let task = tokio::spawn(worker.run()).abort_handle();
-        Some(Self { ssrc: seeds.ssrc, payload, packets, parameter_sets, feed, task })
+        let worker = Arc::new(Mutex::new(worker));
+        let theirs = Arc::clone(&worker);
+        let work = |worker: &Mutex<Worker>| worker.lock().unwrap_or_else(PoisonError::into_inner).work();
+        let _listening = feed.listen(move || work(&theirs));
+        // The last GOP is there, as a rule.
+        work(&worker);
+        Some(Self { ssrc: seeds.ssrc, payload, packets, lanes, parameter_sets, feed, ended, _listening })
     }
 
     /// From the last keyframe on.
     pub(crate) fn reader(&self) -> FanoutReader<Packets> {
         self.packets.reader()
+    }
+
+    /// For clients that have had everything.
+    pub(crate) fn lanes(&self) -> &Arc<Lanes> {
+        &self.lanes
     }
 
     /// Of the last keyframe, or of the first that comes soon.
@@ -141,41 +161,47 @@ impl LiveTrack {
     }
 
     fn is_running(&self) -> bool {
-        !self.task.is_finished()
+        !self.ended.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for LiveTrack {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
+/// Turns units into packets, as they come.
 struct Worker {
     units: FanoutReader<Unit>,
     formats: watch::Receiver<Option<StreamFormat>>,
     format: StreamFormat,
     packetiser: Packetiser,
     packets: Fanout<Packets>,
+    lanes: Arc<Lanes>,
+    clock: Arc<dyn Clock>,
     tell: watch::Sender<Option<ParameterSets>>,
+    ended: Arc<AtomicBool>,
 }
 
 impl Worker {
-    async fn run(mut self) {
-        loop {
-            match self.units.next().await {
+    /// Takes what is new.
+    fn work(&mut self) {
+        while !self.ended.load(Ordering::Relaxed)
+            && let Some(item) = self.units.try_next()
+        {
+            match item {
                 Item::Item(unit) => {
-                    if self.formats.borrow().as_ref() != Some(&self.format) {
+                    if self.formats.borrow().as_ref() == Some(&self.format) {
+                        self.packetise(&unit);
+                    } else {
                         tracing::info!(stream = %unit.stream, "format changed, clients have to ask anew");
-                        break;
+                        self.end();
                     }
-                    self.packetise(&unit);
                 }
-                Item::Lost { gops } => self.packets.lost(gops),
-                Item::Closed => break,
+                Item::Lost { gops } => self.lanes.lost(&self.packets, gops),
+                Item::Closed => self.end(),
             }
         }
-        self.packets.close();
+    }
+
+    fn end(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        self.lanes.close(&self.packets);
     }
 
     fn packetise(&mut self, unit: &Unit) {
@@ -198,7 +224,6 @@ impl Worker {
                 news
             });
         }
-        let (keyframe, weight) = (packets.keyframe, packets.weight());
-        self.packets.push(Arc::new(packets), keyframe, weight);
+        self.lanes.push(&self.packets, packets, self.clock.mono());
     }
 }

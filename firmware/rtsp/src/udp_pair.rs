@@ -1,12 +1,14 @@
 //! The pair of UDP ports that all clients share.
 //!
-//! Does not belong here: what is sent and received on them (`client.rs`, `server.rs`).
+//! Does not belong here: what is sent and received on them (`outlet.rs`, `server.rs`).
 
 use std::net::{IpAddr, SocketAddr};
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use crate::datagrams::Kernel;
 use crate::error::RtspError;
 
 /// Room for the packets of a keyframe on their way out.
@@ -22,6 +24,7 @@ pub struct UdpPair {
     pub(crate) rtcp: UdpSocket,
     ports: (u16, u16),
     ipv4: bool,
+    kernel: Kernel,
 }
 
 impl UdpPair {
@@ -39,7 +42,13 @@ impl UdpPair {
             }
             let Some(above) = at.checked_add(1) else { continue };
             if let Ok(rtcp) = udp_socket(address, above) {
-                return Ok(Self { rtp, rtcp, ports: (at, above), ipv4: address.is_ipv4() });
+                return Ok(Self {
+                    rtp,
+                    rtcp,
+                    ports: (at, above),
+                    ipv4: address.is_ipv4(),
+                    kernel: Kernel::default(),
+                });
             }
         }
         Err(RtspError::NoPorts { address })
@@ -54,6 +63,17 @@ impl UdpPair {
             (false, IpAddr::V4(peer)) => Some(peer.to_ipv6_mapped().into()),
             (false, IpAddr::V6(peer)) => (!peer.is_unicast_link_local()).then_some(peer.into()),
         }
+    }
+
+    /// Sends RTP packets in one system call, or at least the first of them; returns how many.
+    ///
+    /// # Errors
+    /// `WouldBlock` while the socket is full; else those of the socket, and none was sent.
+    pub(crate) fn send<'a, P>(&self, packets: &P, to: SocketAddr) -> std::io::Result<usize>
+    where
+        P: Iterator<Item = &'a [u8]> + Clone,
+    {
+        self.rtp.try_io(Interest::WRITABLE, || self.kernel.send(&self.rtp, packets.clone(), to))
     }
 
     /// RTP and RTCP port.

@@ -130,6 +130,37 @@ fn a_slow_reader_loses_whole_gops_and_disturbs_nobody() {
 }
 
 #[test]
+fn a_viewer_that_falls_behind_now_and_then_misses_nothing() {
+    const UNITS_A_ROUND: usize = 5;
+    let mut recorder = Recorder::new();
+    recorder.noise(1, 100_000, 10);
+    let mut fitful = Wire::connect_narrow(recorder.address, PATH);
+    let mut quick = Wire::connect(recorder.address, PATH);
+    for wire in [&mut fitful, &mut quick] {
+        wire.set_up("0-1");
+        assert_eq!(wire.request("PLAY", "", "").status, 200);
+    }
+    let ends_unit = |packet: &[u8]| packet[1] & 0x80 != 0;
+    let mut last: Option<u16> = None;
+    for _ in 0..15 {
+        // Half a megabyte that nobody reads is more than its sockets hold.
+        let mut units = 0;
+        while units < UNITS_A_ROUND {
+            units += usize::from(ends_unit(&quick.packet(0)));
+        }
+        // And then as much at once, so that it catches up.
+        while units > 0 {
+            let packet = fitful.packet(0);
+            units -= usize::from(ends_unit(&packet));
+            if let Some(last) = last.replace(sequence(&packet)) {
+                assert_eq!(sequence(&packet), u16::wrapping_add(last, 1));
+            }
+        }
+    }
+    assert_eq!(recorder.server.stats().lost_gops, 0);
+}
+
+#[test]
 fn any_channel_numbers_carry_the_same_packets() {
     let mut recorder = Recorder::new();
     recorder.noise(1, 5000, 25);

@@ -18,6 +18,8 @@ mod talk;
 mod tally;
 mod viewer;
 
+use std::path::PathBuf;
+
 use clap::Parser;
 
 use crate::talk::Failure;
@@ -31,6 +33,9 @@ enum Role {
     Floor,
     /// gst-rtsp-server with one pipeline for all
     Gst,
+    /// Publishes what `candor` serves, in a folder of rings
+    #[command(hide = true)]
+    Camera { dir: PathBuf },
     /// Those who watch
     Clients(clients::Args),
 }
@@ -38,6 +43,7 @@ enum Role {
 fn main() -> Result<(), Failure> {
     match Role::parse() {
         Role::Candor => ours::run(),
+        Role::Camera { dir } => ours::camera(&dir),
         Role::Floor => floor::run(),
         Role::Gst => gst::run(),
         Role::Clients(args) => clients::run(&args),

@@ -1,13 +1,14 @@
 //! This crate's server over a ring, as the recorder's `serve` role has it.
 //!
-//! The stream is published in a thread of the same process: its copy into the ring counts as the server's.
+//! The stream is published by another process, as `capture` does: its copy into the ring does not count as the server's, but
+//! the server's copy out of it does.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::{env, io, thread};
 
 use auth::StreamKeyVerifier;
 use bus::{Feeds, Publisher, RingSpec};
@@ -46,11 +47,12 @@ impl Gate for OneKey {
 /// Serves until told.
 pub(crate) fn run() -> Result<(), Failure> {
     let dir = tempfile::tempdir_in(MEMORY)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let camera = thread::spawn({
-        let (dir, stop) = (dir.path().to_owned(), Arc::clone(&stop));
-        move || publish(&dir, &stop)
-    });
+    let mut camera = Command::new(env::current_exe()?)
+        .arg("camera")
+        .arg(dir.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     let options = ServerOptions {
         max_clients: MOST_CLIENTS,
@@ -73,9 +75,21 @@ pub(crate) fn run() -> Result<(), Failure> {
     say_port(port)?;
     until_told();
     eprintln!("{:?}", server.stats());
+    // Told by the end of its input.
+    drop(camera.stdin.take());
+    if camera.wait()?.success() { Ok(()) } else { Err("the stream broke".into()) }
+}
+
+/// Publishes the stream into a ring in `dir` until told.
+pub(crate) fn camera(dir: &Path) -> Result<(), Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let publishing = thread::spawn({
+        let (dir, stop) = (dir.to_owned(), Arc::clone(&stop));
+        move || publish(&dir, &stop)
+    });
+    until_told();
     stop.store(true, Ordering::Relaxed);
-    camera.join().map_err(|_| "the stream broke")??;
-    Ok(())
+    publishing.join().map_err(|_| "the stream broke")?
 }
 
 fn publish(dir: &Path, stop: &AtomicBool) -> Result<(), Failure> {

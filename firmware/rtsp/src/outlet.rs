@@ -1,0 +1,158 @@
+//! One track's way to one client: in its connection, or in datagrams at their pace.
+//!
+//! Does not belong here: where the packets come from (`client.rs`, `lanes.rs`).
+//!
+//! Invariants: a unit is sent once and wholly; a sender report goes before the unit that it is about.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hal::{MonoTime, WallTime};
+
+use crate::outbox::interleaved;
+use crate::pace::Pace;
+use crate::packet::Packets;
+use crate::rtcp::{self, Report};
+use crate::udp_pair::UdpPair;
+use crate::wire::Wire;
+
+/// Sender reports of a track (RFC 3550 section 6.2: five seconds at least, without many senders).
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The way.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// In the connection, on these channels.
+    Interleaved { wire: Arc<Wire>, rtp: u8, rtcp: u8 },
+    /// In datagrams to these addresses.
+    Datagrams { pair: Arc<UdpPair>, rtp: SocketAddr, rtcp: SocketAddr },
+}
+
+/// What became of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// Nothing of it is left.
+    Whole,
+    /// Its connection has to write the rest.
+    Left,
+    /// Its datagrams, or the rest of them, can go after this long.
+    Wait(Duration),
+}
+
+/// One track to one client.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    way: Way,
+    report: Report,
+    reported: Option<MonoTime>,
+    cname: Arc<str>,
+    pace: Pace,
+    /// Datagrams of the current unit that have gone; `None` before it has begun.
+    gone: Option<usize>,
+}
+
+impl Outlet {
+    /// Has sent nothing yet.
+    pub(crate) fn new(way: Way, ssrc: u32, clock_rate: u32, cname: Arc<str>) -> Self {
+        let report = Report { ssrc, wall: WallTime::default(), timestamp: 0, packets: 0, payload_bytes: 0 };
+        let pace = Pace::new(clock_rate);
+        Self { way, report, reported: None, cname, pace, gone: None }
+    }
+
+    /// The track plays from now on.
+    pub(crate) fn open(&mut self) {
+        self.gone = None;
+        self.pace.restart();
+        self.report_anew();
+    }
+
+    /// Whether [`Self::send`] sends, or leaves everything to its connection's task.
+    pub(crate) fn sends_at_once(&self) -> bool {
+        match &self.way {
+            Way::Interleaved { wire, .. } => wire.has_socket(),
+            Way::Datagrams { .. } => true,
+        }
+    }
+
+    /// What the last report said of RTP time holds no more: there will be one before the next unit.
+    pub(crate) fn report_anew(&mut self) {
+        self.reported = None;
+    }
+
+    /// Sends a unit, or goes on with it: the same one has to be given again after [`Sent::Wait`]. A live stream's (`is_live`)
+    /// come as their source makes them, but for those that a new client catches up with.
+    pub(crate) fn send(&mut self, unit: &Packets, is_live: bool, now: MonoTime) -> Sent {
+        match &self.way {
+            Way::Interleaved { rtp, rtcp, .. } => {
+                let (packets, channel) = (unit.interleaved(*rtp), *rtcp);
+                let report = self.begin(unit, now).map(|report| interleaved(channel, &report));
+                let Way::Interleaved { wire, .. } = &self.way else { return Sent::Whole };
+                if wire.send(report, packets) { Sent::Whole } else { Sent::Left }
+            }
+            Way::Datagrams { pair, rtp, rtcp } => {
+                let (pair, rtp, rtcp) = (Arc::clone(pair), *rtp, *rtcp);
+                if self.gone.is_none() {
+                    let early = self.pace.before_unit(unit.timestamp, now);
+                    if is_live && !early.is_zero() {
+                        return Sent::Wait(early);
+                    }
+                    if let Some(report) = self.begin(unit, now) {
+                        let _ = pair.rtcp.try_send_to(&report, rtcp);
+                    }
+                }
+                self.send_datagrams(&pair, unit, rtp, now)
+            }
+        }
+    }
+
+    /// Nothing more comes of the track.
+    pub(crate) fn say_goodbye(&self) {
+        let goodbye = rtcp::goodbye(&self.report, &self.cname);
+        match &self.way {
+            Way::Interleaved { wire, rtcp, .. } => wire.push(interleaved(*rtcp, &goodbye)),
+            Way::Datagrams { pair, rtcp, .. } => {
+                let _ = pair.rtcp.try_send_to(&goodbye, *rtcp);
+            }
+        }
+    }
+
+    /// Counts the unit; the report that has to go before it, which is about the unit's own time.
+    fn begin(&mut self, unit: &Packets, now: MonoTime) -> Option<Vec<u8>> {
+        self.report.wall = unit.wall;
+        self.report.timestamp = unit.timestamp;
+        let due = self.reported.is_none_or(|last| now.since(last) >= REPORT_INTERVAL);
+        let report = due.then(|| rtcp::sender_report(&self.report, &self.cname));
+        if due {
+            self.reported = Some(now);
+        }
+        self.report.packets = self.report.packets.wrapping_add(unit.count());
+        self.report.payload_bytes = self.report.payload_bytes.wrapping_add(unit.payload_bytes());
+        report
+    }
+
+    fn send_datagrams(&mut self, pair: &UdpPair, unit: &Packets, to: SocketAddr, now: MonoTime) -> Sent {
+        let mut gone = self.gone.unwrap_or(0);
+        let count = unit.count() as usize;
+        let mut allowed = self.pace.allow(count - gone, now);
+        while gone < count {
+            if allowed == 0 {
+                self.gone = Some(gone);
+                return Sent::Wait(Pace::PAUSE);
+            }
+            let sent = match pair.send(&unit.datagrams().skip(gone).take(allowed), to) {
+                Ok(sent) => sent,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    self.gone = Some(gone);
+                    return Sent::Wait(Pace::PAUSE);
+                }
+                // What can not be sent is lost, as on any network; the client's silence ends the session.
+                Err(_) => allowed,
+            };
+            gone += sent;
+            allowed -= sent;
+        }
+        self.gone = None;
+        Sent::Whole
+    }
+}
