@@ -2,6 +2,7 @@
 //!
 //! Does not belong here: limits of connections (`server.rs`), and checks that need the recorder's knowledge.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use url::Url;
@@ -110,6 +111,9 @@ impl Checked for Settings {
         at_most("time_zone", &self.time_zone, MAX_NAME_CHARS)?;
         if self.rtsp_allow.len() > MAX_RTSP_ALLOW {
             return Err(out_of_range("rtsp_allow", format!("Give at most {MAX_RTSP_ALLOW} networks.")));
+        }
+        if self.rtsp_multicast.group.parse::<Ipv4Addr>().is_err() {
+            return Err(out_of_range("group", "Give an address such as 239.192.0.0."));
         }
         self.rtsp_allow.iter().try_for_each(|network| at_most("rtsp_allow", network, MAX_NETWORK_CHARS))
     }

@@ -543,6 +543,24 @@ pub struct TrustRecording {
     pub total: u32,
 }
 
+/// Live streams over plain RTSP as UDP multicast: sent once for all players, and seen by whoever is in the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RtspMulticast {
+    /// Whether a player that asks for it gets it.
+    pub enabled: bool,
+    /// The first of 256 addresses, of which each stream has its own; in 239.0.0.0/8, ending in `.0`.
+    pub group: String,
+    /// 1: the recorder's own network; one more for each router.
+    pub ttl: u8,
+}
+
+impl Default for RtspMulticast {
+    fn default() -> Self {
+        Self { enabled: false, group: "239.192.0.0".to_owned(), ttl: 1 }
+    }
+}
+
 /// The recorder's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -557,6 +575,10 @@ pub struct Settings {
     #[serde(default)]
     #[schema(required)]
     pub rtsp_allow: Vec<String>,
+    /// What of plain RTSP may be multicast.
+    #[serde(default)]
+    #[schema(required)]
+    pub rtsp_multicast: RtspMulticast,
     /// Whether disks that take footage for the first time are encrypted; those that have some stay as they are.
     pub encrypt_new_disks: bool,
 }

@@ -2,7 +2,7 @@
 //!
 //! Does not belong here: what either does.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,7 +75,10 @@ pub(crate) struct Options {
     pub(crate) peer: SocketAddr,
     /// The address that the client reached.
     pub(crate) local: IpAddr,
+    /// Of every track, without its group.
     pub(crate) abilities: Abilities,
+    /// The recorder's address on the network that groups of this client are in; `None` where it can be in none.
+    pub(crate) interface: Option<Ipv4Addr>,
     pub(crate) timeout: Duration,
     /// Too many clients: say so at the first request and close.
     pub(crate) turned_away: bool,

@@ -7,19 +7,18 @@
 //! Invariants: a client that does not read holds up nobody; what it holds is one access unit of each track and a few responses,
 //! the rest waits in its stream's fan-out, which drops whole GOPs; nothing is sent to any address but its own.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bus::Item;
-use hal::{MonoTime, StreamId, StreamKind};
+use hal::MonoTime;
 use ring::rand::SystemRandom;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::action::{Action, Beginning, Options, Refusal};
+use crate::connection::Connection;
 use crate::digest::random_hex;
 use crate::gate::{Via, Watch, WatchGuard};
 use crate::leg::{Leg, next_item};
@@ -32,8 +31,7 @@ use crate::session::Session;
 use crate::shared::Shared;
 use crate::target::Source;
 use crate::tracks::LiveTrack;
-use crate::transport::{Abilities, Delivery};
-use crate::udp_pair::UdpPair;
+use crate::transport::Delivery;
 use crate::wire::Wire;
 use crate::wish::Wish;
 
@@ -42,20 +40,6 @@ const MAX_QUEUED: usize = 32;
 
 /// How long the last response may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Who connected, and how.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    pub(crate) peer: SocketAddr,
-    /// The address that the client reached.
-    pub(crate) local: IpAddr,
-    pub(crate) secure: bool,
-    /// What it writes to, where that is no TLS.
-    pub(crate) socket: Option<Arc<TcpStream>>,
-    /// Where its datagrams would leave; `None` for TCP only.
-    pub(crate) udp: Option<Arc<UdpPair>>,
-    pub(crate) turned_away: bool,
-}
 
 /// Serves one client until it leaves or has to.
 pub(crate) async fn run<R, W>(shared: Arc<Shared>, mut reader: R, mut writer: W, connection: Connection)
@@ -124,16 +108,12 @@ struct Client {
 impl Client {
     fn new(shared: Arc<Shared>, connection: Connection) -> Self {
         let now = shared.clock.mono();
-        let peer = connection.peer;
-        let reached = connection.udp.as_ref().and_then(|pair| Some((pair.ports(), pair.reach(peer.ip())?)));
         let options = Options {
             gate: Arc::clone(&shared.gate),
-            peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
+            peer: connection.from(),
             local: connection.local,
-            abilities: Abilities {
-                peer: reached.map_or(peer.ip(), |(_, peer)| peer),
-                udp_ports: reached.map(|(ports, _)| ports),
-            },
+            abilities: connection.abilities(),
+            interface: connection.interface(),
             timeout: shared.options.session_timeout,
             turned_away: connection.turned_away,
         };
@@ -185,7 +165,7 @@ impl Client {
             return self.session.described(self.now(), found.as_ref().map_err(|refusal| *refusal));
         }
         let stream = source.stream;
-        let sound = StreamId::new(stream.channel, StreamKind::Audio);
+        let sound = source.stream_of(TrackId::Audio);
         let (video, audio) = tokio::join!(
             self.shared.tracks.open(stream, TrackId::Video),
             self.shared.tracks.open(sound, TrackId::Audio),
@@ -252,11 +232,7 @@ impl Client {
             let (ssrc, clock_rate) = (packetiser.ssrc(), packetiser.payload().clock_rate());
             return self.leg(track, None, delivery, ssrc, clock_rate);
         }
-        let id = match track {
-            TrackId::Video => source.stream,
-            TrackId::Audio => StreamId::new(source.stream.channel, StreamKind::Audio),
-        };
-        let live = self.shared.tracks.open(id, track).await.ok_or(Refusal::NotFound)?;
+        let live = self.shared.tracks.open(source.stream_of(track), track).await.ok_or(Refusal::NotFound)?;
         let (ssrc, clock_rate) = (live.ssrc, live.payload.clock_rate());
         self.leg(track, Some(live), delivery, ssrc, clock_rate)
     }
@@ -275,15 +251,25 @@ impl Client {
             }
             (Delivery::Udp { rtp, rtcp }, Some(pair)) => Way::Datagrams { pair: Arc::clone(pair), rtp, rtcp },
             (Delivery::Udp { .. }, None) => return Err(Refusal::NotThisWay),
+            // The group's sender has one.
+            (Delivery::Multicast(_), _) => {
+                return Ok(Leg::new(&self.shared, track, live, delivery, ssrc, None));
+            }
         };
         let outlet = Outlet::new(way, ssrc, clock_rate, Arc::clone(&self.cname));
-        Ok(Leg::new(&self.shared, track, live, delivery, ssrc, outlet))
+        Ok(Leg::new(&self.shared, track, live, delivery, ssrc, Some(outlet)))
     }
 
     async fn play(&mut self) {
         // The legs and the session have what is needed; described streams that are not played may end.
         self.described.clear();
         self.legs.sort_by_key(|leg| leg.track);
+        let peer = self.connection.peer.ip();
+        if let Err(error) = self.legs.iter_mut().try_for_each(|leg| leg.join_group(&self.shared, peer)) {
+            tracing::warn!(%peer, %error, "no multicast");
+            self.stop();
+            return self.session.playing(self.now(), Err(Refusal::Full));
+        }
         let firsts = match self.legs.as_mut_slice() {
             [only] => vec![only.start().await],
             [one, two] => {
@@ -332,7 +318,7 @@ impl Client {
         let (Some(source), None) = (self.source, &self.watching) else { return };
         let via = if self.connection.secure { Via::Rtsps } else { Via::Rtsp };
         let (peer, user) = (self.connection.peer, self.session.user().unwrap_or_default().to_owned());
-        let from = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let from = self.connection.from();
         let (stream, recorded) = (source.stream, source.recorded.is_some());
         self.watching = Some(self.shared.gate.watching(Watch { user, from, stream, via, recorded }));
         tracing::info!(%peer, %stream, recorded, "RTSP client plays");

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::client::{self, Connection};
+use crate::client;
+use crate::connection::Connection;
 use crate::place::Place;
 use crate::session::FIRST_REQUEST_TIMEOUT;
 use crate::shared::Shared;

@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use auth::StreamKeyVerifier;
 use hal::StreamId;
 
+use crate::multicast::Multicast;
+
 /// How somebody watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
@@ -50,6 +52,12 @@ pub trait Gate: Send + Sync {
     /// Whether `user`'s key is good for what was recorded too.
     fn may_replay(&self, _user: &str) -> bool {
         true
+    }
+
+    /// Where live streams may be multicast, in clear, to whoever is in that network; `None`: nowhere. Asked at every SETUP, and every
+    /// second while somebody watches so: a session whose group is no more ends.
+    fn multicast(&self) -> Option<Multicast> {
+        None
     }
 
     /// Somebody begins to watch; the guard is dropped when that ends.

@@ -1,16 +1,18 @@
-//! One track of a session: stopped, read by its client's task, or in a lane.
+//! One track of a session: stopped, read by its client's task, in a lane or a group.
 //!
 //! Does not belong here: the client's loop (`client.rs`), how a unit is sent (`outlet.rs`).
 //!
 //! Invariant: it goes from lane to reader and back without losing or repeating a unit.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bus::{FanoutReader, Item};
 
+use crate::groups::Member;
 use crate::lanes::{End, Lane};
 use crate::outlet::Outlet;
 use crate::packet::Packets;
@@ -34,7 +36,7 @@ pub(crate) struct Leg {
     /// `None` of a recording.
     live: Option<Arc<LiveTrack>>,
     delivery: Delivery,
-    /// `None` in the lane, which has it.
+    /// `None` in the lane, which has it, and in a group.
     outlet: Option<Outlet>,
     state: State,
     /// Taken from the reader for `RTP-Info`, or begun in the lane; to be sent before anything else.
@@ -49,6 +51,8 @@ enum State {
     Reads(FanoutReader<Packets>),
     /// The stream sends them.
     InLane(Lane),
+    /// The group's sender sends them.
+    InGroup(Member),
 }
 
 struct Heard {
@@ -64,15 +68,14 @@ impl Leg {
         live: Option<Arc<LiveTrack>>,
         delivery: Delivery,
         ssrc: u32,
-        outlet: Outlet,
+        outlet: Option<Outlet>,
     ) -> Self {
         let heard = match delivery {
-            Delivery::Interleaved { .. } => None,
+            Delivery::Interleaved { .. } | Delivery::Multicast(_) => None,
             Delivery::Udp { rtcp, .. } => {
                 Some(Heard { shared: Arc::clone(shared), address: rtcp, flag: shared.receivers.expect(rtcp) })
             }
         };
-        let outlet = Some(outlet);
         Self { track, ssrc, live, delivery, outlet, state: State::Stopped, first: None, heard }
     }
 
@@ -91,7 +94,10 @@ impl Leg {
 
     /// Whether its client has sent a report by UDP since this was last asked.
     pub(crate) fn was_heard(&self) -> bool {
-        self.heard.as_ref().is_some_and(|heard| heard.flag.swap(false, Ordering::Relaxed))
+        match &self.state {
+            State::InGroup(member) => member.was_heard(),
+            _ => self.heard.as_ref().is_some_and(|heard| heard.flag.swap(false, Ordering::Relaxed)),
+        }
     }
 
     /// The track plays from now on.
@@ -110,8 +116,20 @@ impl Leg {
         self.first = None;
     }
 
+    /// Of multicast: the group's sender sends from now on, for this client too.
+    pub(crate) fn join_group(&mut self, shared: &Shared, peer: IpAddr) -> io::Result<()> {
+        if let (Delivery::Multicast(group), Some(live)) = (self.delivery, &self.live) {
+            self.state = State::InGroup(shared.groups.join(group, live, peer, &shared.clock)?);
+        }
+        Ok(())
+    }
+
     /// Begins at the last keyframe; returns sequence number and time of the first packet when it comes soon.
     pub(crate) async fn start(&mut self) -> Option<(u16, u32)> {
+        if let State::InGroup(_) = self.state {
+            // It begins wherever the group is.
+            return None;
+        }
         let live = self.live.as_ref()?;
         let mut reader = live.reader();
         let wait = match self.track {
@@ -159,6 +177,10 @@ impl Leg {
         }
         match &mut self.state {
             State::Reads(reader) => reader.next().await,
+            State::InGroup(member) => {
+                member.ended().await;
+                Item::Closed
+            }
             State::Stopped | State::InLane(_) => std::future::pending().await,
         }
     }

@@ -1,12 +1,12 @@
 //! The RTSP server: session, SDP, packetisers, transports.
 //!
 //! Live streams of the bus at `/ch{n}/{main|sub}`, and with `?start=` what was recorded of them, in RTSP 1.0 (RFC 2326) and 2.0 (RFC 7826),
-//! over TCP interleaved and UDP unicast, in clear, over TLS and through HTTP (docs/rtsp.md). Viewers prove a stream key by Digest (RFC 7616);
+//! over TCP interleaved, UDP and UDP multicast, in clear, over TLS and through HTTP (docs/rtsp.md). Viewers prove a stream key by Digest (RFC 7616);
 //! the login password is never asked for.
 //!
 //! From below: `packet`, `video`, `audio`, `payload`, `rtcp` make what is sent; `framing`, `digest`, `target`,
 //! `transport`, `moment`, `wish`, `sdp` read and write what is said; `session` decides, without sockets or time; `tunnel` reads HTTP;
-//! `wire`, `outlet`, `lanes`, `leg`, `tracks`, `replay`, `client`, `door` and `server` connect it to the world.
+//! `wire`, `outlet`, `lanes`, `groups`, `leg`, `tracks`, `replay`, `client`, `door` and `server` connect it to the world.
 //!
 //! Does not belong here: who has which key ([`Gate`]'s implementer knows), where footage lies ([`Archive`]'s knows), ONVIF's
 //! web services.
@@ -20,6 +20,7 @@ mod archive;
 mod audio;
 mod bucket;
 mod client;
+mod connection;
 mod datagrams;
 mod digest;
 mod door;
@@ -27,10 +28,12 @@ mod error;
 mod extension;
 mod framing;
 mod gate;
+mod groups;
 mod lanes;
 mod leg;
 mod message;
 mod moment;
+mod multicast;
 mod outbox;
 mod outlet;
 mod pace;
@@ -60,6 +63,7 @@ pub use archive::{Archive, ArchiveError, ArchiveRequest, Opening, RecordedFormat
 pub use digest::REALM;
 pub use error::{ErrorKind, RtspError};
 pub use gate::{Gate, Via, Watch, WatchGuard};
+pub use multicast::Multicast;
 pub use server::{Entrance, Server, ServerStats};
 pub use session::SESSION_TIMEOUT;
 pub use shared::ServerOptions;

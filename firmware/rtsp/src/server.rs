@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::archive::Archive;
-use crate::client::Connection;
+use crate::connection::Connection;
 use crate::door;
 use crate::gate::Gate;
 use crate::place::Place;
@@ -54,7 +54,7 @@ pub struct ServerStats {
     pub clients: usize,
     /// Sessions now.
     pub watchers: usize,
-    /// GOPs that slow clients have not got, summed over clients.
+    /// GOPs that slow clients have not got, summed over clients; a multicast group is one.
     pub lost_gops: u64,
     /// Connections from addresses that may not connect.
     pub not_admitted: u64,
@@ -129,7 +129,7 @@ impl Server {
         ServerStats {
             clients: shared.clients().values().sum(),
             watchers: shared.options.max_watchers - shared.watchers.available_permits(),
-            lost_gops: shared.lost_gops.load(Ordering::Relaxed),
+            lost_gops: shared.lost_gops.load(Ordering::Relaxed) + shared.groups.lost_gops(),
             not_admitted: shared.not_admitted.load(Ordering::Relaxed),
             tunnels: shared.tunnels.count(),
             tunnels_opened: shared.tunnels.opened(),

@@ -16,7 +16,7 @@ use std::time::Duration;
 use auth::StreamKeyVerifier;
 use hal::MonoTime;
 use ring::rand::SystemRandom;
-use rtsp_types::{HeaderValue, Method, Request, Response, StatusCode, Url, Version, headers};
+use rtsp_types::{HeaderValue, Method, Request, StatusCode, Url, Version, headers};
 
 use crate::action::{Action, Beginning, Options, Refusal, Replayed};
 use crate::active::{Active, SetUp, Waiting, WaitingFor};
@@ -24,15 +24,18 @@ use crate::bucket::Bucket;
 use crate::digest::{Challenger, Verdict, random_hex};
 use crate::framing::{Frame, Framer};
 use crate::message::{
-    cseq, feature_missing, is_live_range, ok, range_played, replayed_headers, response, serialise,
-    session_id, target,
+    cseq, feature_missing, is_live_range, ok, range_played, replayed_headers, response, session_id, target,
 };
+use crate::multicast::Group;
+use crate::payload::TrackId;
 use crate::rtcp;
 use crate::sdp::{self, Presentation};
 use crate::second::{self, Notice};
-use crate::target::Target;
-use crate::transport::{self, Delivery};
+use crate::target::{Source, Target};
+use crate::transport::{self, Abilities, Delivery};
 use crate::wish::Wish;
+
+mod answers;
 
 /// RFC 2326 section 12.37; players refresh at about half of it.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
@@ -132,7 +135,13 @@ impl Session {
             gate.stream_key(&active.user).as_ref() != Some(&active.verifier)
                 || (active.source.recorded.is_some() && !gate.may_replay(&active.user))
         });
-        if silent || revoked || !gate.admits(self.options.peer.ip()) {
+        let homeless = self.active.as_ref().is_some_and(|active| {
+            active.tracks.iter().any(|one| match one.delivery {
+                Delivery::Multicast(group) => self.group(&active.source, one.track) != Some(group),
+                _ => false,
+            })
+        });
+        if silent || revoked || homeless || !gate.admits(self.options.peer.ip()) {
             self.close();
         }
     }
@@ -419,15 +428,20 @@ impl Session {
             )
         };
         let offers = request.header(&headers::TRANSPORT).map_or("", |value| value.as_str());
-        let Some(delivery) =
-            transport::choose(offers, &self.options.abilities, track.usual_channel(), &taken)
-        else {
+        let abilities = Abilities { group: self.group(&target.source(), track), ..self.options.abilities };
+        let Some(delivery) = transport::choose(offers, &abilities, track.usual_channel(), &taken) else {
             return self.answer(&cseq, StatusCode::UnsupportedTransport);
         };
         self.actions.push_back(Action::Setup { source: target.source(), track, delivery });
         let pipeline = second::pipeline(request);
         let kind = WaitingFor::Setup { track, delivery, user, verifier, pipeline };
         self.waiting = Some(Waiting { cseq, url, target, kind });
+    }
+
+    /// Where a track would be multicast: not what was recorded, which each client plays at its own pace.
+    fn group(&self, source: &Source, track: TrackId) -> Option<Group> {
+        let interface = self.options.interface.filter(|_| source.recorded.is_none())?;
+        Some(self.options.gate.multicast()?.group(source.stream_of(track), interface))
     }
 
     fn may_have(&self, target: &Target, user: &str) -> bool {
@@ -550,49 +564,6 @@ impl Session {
             self.actions.push_back(Action::End);
         }
         self.actions.push_back(Action::Close);
-    }
-
-    fn refuse(&mut self, cseq: &str, refusal: Refusal) {
-        let status = match refusal {
-            Refusal::NotFound => StatusCode::NotFound,
-            Refusal::Full => StatusCode::ServiceUnavailable,
-            Refusal::NothingThere => StatusCode::InvalidRange,
-            Refusal::NotThisWay => StatusCode::HeaderFieldNotValidForResource,
-        };
-        self.answer(cseq, status);
-    }
-
-    fn answer(&mut self, cseq: &str, status: StatusCode) {
-        self.send(&response(status).header(headers::CSEQ, cseq).empty());
-    }
-
-    fn answer_in_session(&mut self, cseq: &str) {
-        let mut response = ok().header(headers::CSEQ, cseq);
-        if let Some(active) = &self.active {
-            response = response.header(headers::SESSION, active.id.as_str());
-        }
-        self.send(&response.empty());
-    }
-
-    /// Two headers of one name: in one, separated by a comma, FFmpeg and VLC read neither challenge.
-    fn send_challenge(&mut self, cseq: &str, challenges: &[String; 2]) {
-        let mut bytes =
-            self.serialised(&response(StatusCode::Unauthorized).header(headers::CSEQ, cseq).empty());
-        bytes.truncate(bytes.len() - 2);
-        for challenge in challenges {
-            bytes.extend_from_slice(format!("{}: {challenge}\r\n", headers::WWW_AUTHENTICATE).as_bytes());
-        }
-        bytes.extend_from_slice(b"\r\n");
-        self.actions.push_back(Action::Send(bytes.into()));
-    }
-
-    fn send<B: AsRef<[u8]>>(&mut self, response: &Response<B>) {
-        let bytes = self.serialised(response);
-        self.actions.push_back(Action::Send(bytes.into()));
-    }
-
-    fn serialised<B: AsRef<[u8]>>(&self, response: &Response<B>) -> Vec<u8> {
-        serialise(response, self.version)
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::time::{Interval, interval};
 
 use crate::archive::Archive;
 use crate::gate::Gate;
+use crate::groups::Groups;
 use crate::session::SESSION_TIMEOUT;
 use crate::tracks::Tracks;
 use crate::tunnels::{Post, Tunnels};
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) options: ServerOptions,
     pub(crate) watchers: Arc<Semaphore>,
     pub(crate) receivers: Receivers,
+    pub(crate) groups: Groups,
     pub(crate) lost_gops: AtomicU64,
     pub(crate) tunnels: Arc<Tunnels<Post>>,
     /// Connections from addresses that may not connect.
@@ -82,6 +84,7 @@ impl Shared {
             watchers: Arc::new(Semaphore::new(options.max_watchers)),
             options,
             receivers: Receivers::default(),
+            groups: Groups::default(),
             lost_gops: AtomicU64::new(0),
             tunnels: Arc::default(),
             not_admitted: AtomicU64::new(0),

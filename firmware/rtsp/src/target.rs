@@ -29,6 +29,16 @@ pub(crate) struct Source {
     pub(crate) recorded: Option<RecordedRange>,
 }
 
+impl Source {
+    /// The stream that `track` is of.
+    pub(crate) fn stream_of(&self, track: TrackId) -> StreamId {
+        match track {
+            TrackId::Video => self.stream,
+            TrackId::Audio => StreamId::new(self.stream.channel, StreamKind::Audio),
+        }
+    }
+}
+
 /// A stretch of what was recorded; not empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordedRange {

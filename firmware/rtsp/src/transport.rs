@@ -5,9 +5,12 @@
 //!
 //! Does not belong here: sockets.
 //!
-//! Invariant: packets go to the peer of the TCP connection and nowhere else, whatever `destination` says.
+//! Invariant: packets go to the peer of the TCP connection, or to the stream's own group, and nowhere else, whatever `destination`
+//! says.
 
 use std::net::{IpAddr, SocketAddr};
+
+use crate::multicast::Group;
 
 /// How one track reaches its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub(crate) enum Delivery {
         /// RTCP packets.
         rtcp: SocketAddr,
     },
+    /// In UDP datagrams to a group that others may be in.
+    Multicast(Group),
 }
 
 /// What the server can do on this connection.
@@ -34,6 +39,8 @@ pub(crate) struct Abilities {
     pub(crate) peer: IpAddr,
     /// RTP and RTCP port of the server; `None` where UDP is off, and on TLS, whose point it would defeat.
     pub(crate) udp_ports: Option<(u16, u16)>,
+    /// The track's group; `None` where multicast is off, on TLS, to IPv6, and of a recording.
+    pub(crate) group: Option<Group>,
 }
 
 /// Alternatives looked at in one header; players send one to four.
@@ -64,6 +71,12 @@ pub(crate) fn answer(delivery: &Delivery, abilities: &Abilities, ssrc: u32) -> S
         (Delivery::Interleaved { rtp, rtcp }, _) => {
             format!("RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp};ssrc={ssrc:08X}")
         }
+        (Delivery::Multicast(Group { rtp, rtcp, ttl, .. }), _) => format!(
+            "RTP/AVP;multicast;destination={};port={}-{};ttl={ttl};ssrc={ssrc:08X}",
+            rtp.ip(),
+            rtp.port(),
+            rtcp.port(),
+        ),
     }
 }
 
@@ -75,6 +88,7 @@ pub(crate) fn addresses(delivery: &Delivery, abilities: &Abilities) -> String {
             rtp.port(),
             rtcp.port(),
         ),
+        (Delivery::Multicast(Group { rtp, rtcp, .. }), _) => format!(";dest_addr=\"{rtp}\"/\"{rtcp}\""),
         _ => String::new(),
     }
 }
@@ -84,22 +98,28 @@ fn meet(offer: &str, abilities: &Abilities, suggested: u8, taken: &dyn Fn(u8) ->
     let protocol = parts.next()?;
     let mut channels = None;
     let mut ports = None;
+    let mut multicast = false;
     for part in parts {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         let value = value.trim().trim_matches('"');
         match name.trim().to_ascii_lowercase().as_str() {
-            "multicast" => return None,
+            "multicast" => multicast = true,
             "mode" if !value.eq_ignore_ascii_case("play") => return None,
             "interleaved" => channels = Some(pair::<u8>(value)?),
             "client_port" => ports = Some(pair::<u16>(value)?),
+            // Which group it is the server says.
+            "dest_addr" if multicast => {}
             "dest_addr" => ports = Some(ports_of(value)?),
             _ => {}
         }
     }
-    if protocol.eq_ignore_ascii_case("RTP/AVP/TCP") {
+    let over_udp = protocol.eq_ignore_ascii_case("RTP/AVP") || protocol.eq_ignore_ascii_case("RTP/AVP/UDP");
+    if multicast {
+        abilities.group.filter(|_| over_udp).map(Delivery::Multicast)
+    } else if protocol.eq_ignore_ascii_case("RTP/AVP/TCP") {
         let (rtp, rtcp) = channels.unwrap_or((suggested, suggested + 1));
         (rtp != rtcp && !taken(rtp) && !taken(rtcp)).then_some(Delivery::Interleaved { rtp, rtcp })
-    } else if protocol.eq_ignore_ascii_case("RTP/AVP") || protocol.eq_ignore_ascii_case("RTP/AVP/UDP") {
+    } else if over_udp {
         abilities.udp_ports?;
         let (rtp, rtcp) = ports?;
         // Ports below 1024 belong to services that did not ask for this.
@@ -135,7 +155,13 @@ mod tests {
     use super::*;
 
     fn abilities(udp: bool) -> Abilities {
-        Abilities { peer: "192.0.2.7".parse().unwrap(), udp_ports: udp.then_some((8000, 8001)) }
+        Abilities { peer: "192.0.2.7".parse().unwrap(), udp_ports: udp.then_some((8000, 8001)), group: None }
+    }
+
+    fn in_a_group() -> Abilities {
+        let stream = hal::StreamId::new(hal::ChannelId::new(1).unwrap(), hal::StreamKind::Sub);
+        let multicast = crate::Multicast::new("239.192.0.0".parse().unwrap(), 3).unwrap();
+        Abilities { group: Some(multicast.group(stream, "192.0.2.1".parse().unwrap())), ..abilities(true) }
     }
 
     fn pick(header: &str) -> Option<Delivery> {
@@ -165,6 +191,32 @@ mod tests {
     fn the_destination_is_the_peer_always() {
         let header = "RTP/AVP;unicast;destination=198.51.100.9;client_port=5000-5001";
         assert_eq!(pick(header), Some(udp(5000, 5001)));
+    }
+
+    #[test]
+    fn a_group_is_the_streams_own_whatever_is_asked_for() {
+        let abilities = in_a_group();
+        let group = Some(Delivery::Multicast(abilities.group.unwrap()));
+        for header in [
+            "RTP/AVP/UDP;multicast",
+            "RTP/AVP;multicast;mode=\"PLAY\"",
+            "RTP/AVP;multicast;destination=224.2.0.1;port=53-54;ttl=127",
+            "RTP/AVP;multicast;dest_addr=\"224.2.0.1:53\"/\"224.2.0.1:54\"",
+            "RTP/AVP;multicast,RTP/AVP;unicast;client_port=5000-5001",
+        ] {
+            assert_eq!(choose(header, &abilities, 0, &|_| false), group, "{header}");
+        }
+        for header in
+            ["RTP/AVP/TCP;multicast;interleaved=0-1", "RTP/SAVP;multicast", "RTP/AVP;multicast;mode=RECORD"]
+        {
+            assert_eq!(choose(header, &abilities, 0, &|_| false), None, "{header}");
+        }
+        let unicast = choose("RTP/AVP;unicast;client_port=5000-5001", &abilities, 0, &|_| false);
+        assert_eq!(unicast, Some(udp(5000, 5001)));
+        let said = answer(&group.unwrap(), &abilities, 0xabcd);
+        assert_eq!(said, "RTP/AVP;multicast;destination=239.192.0.1;port=16386-16387;ttl=3;ssrc=0000ABCD");
+        let said = addresses(&group.unwrap(), &abilities);
+        assert_eq!(said, ";dest_addr=\"239.192.0.1:16386\"/\"239.192.0.1:16387\"");
     }
 
     #[test]

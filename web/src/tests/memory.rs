@@ -456,6 +456,7 @@ impl Api for Memory {
             time_zone: "Europe/Berlin".into(),
             rtsp_enabled: false,
             rtsp_allow: vec!["192.0.2.0/24".into()],
+            rtsp_multicast: RtspMulticast::default(),
             encrypt_new_disks: true,
         })
     }

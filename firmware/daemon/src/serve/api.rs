@@ -13,8 +13,8 @@ use web::storage_views::{PasswordInput, RecoveryKey, UnlockInput};
 use web::update_views::{OwnerKeyInput, PresenceInput, UpdateView, UsbInput};
 use web::views::{
     Camera, CameraInput, Channel, ChannelInput, ChannelTimeline, ClaimInput, LoginInput, Piece,
-    RecordingInfo, Run, Session, Settings as SettingsView, State, StreamName, System, Timeline, Transport,
-    Trust,
+    RecordingInfo, RtspMulticast, Run, Session, Settings as SettingsView, State, StreamName, System,
+    Timeline, Transport, Trust,
 };
 use web::{ApiError, Caller, NewOwner, NewSession, Purpose, SessionToken, Span, Upload, UtcTime};
 
@@ -30,7 +30,7 @@ use super::watchers::{Via, View, WatchGuard};
 use crate::archive::timestamp;
 use crate::footage::{FileOf, Plan, Request, Response};
 use crate::messages::{Answer, Ask};
-use crate::settings::{self, CameraChange, Change, ChangeError};
+use crate::settings::{self, CameraChange, Change, ChangeError, Multicast};
 use crate::version;
 
 /// The API over one house.
@@ -280,13 +280,30 @@ impl web::Api for Api {
             time_zone: settings.time_zone.clone(),
             rtsp_enabled: settings.rtsp.enabled,
             rtsp_allow: settings.rtsp.allow.clone(),
+            rtsp_multicast: RtspMulticast {
+                enabled: settings.rtsp.multicast.enabled,
+                group: settings.rtsp.multicast.group.to_string(),
+                ttl: settings.rtsp.multicast.ttl,
+            },
             encrypt_new_disks: settings.storage.encrypt,
         })
     }
 
     async fn set_settings(&self, caller: Caller, input: SettingsView) -> Result<SettingsView, ApiError> {
-        let SettingsView { name, time_zone, rtsp_enabled, rtsp_allow, encrypt_new_disks } = input;
-        self.change(Change::General { name, time_zone, rtsp_enabled, rtsp_allow, encrypt_new_disks }).await?;
+        let SettingsView { name, time_zone, rtsp_enabled, rtsp_allow, rtsp_multicast, encrypt_new_disks } =
+            input;
+        let RtspMulticast { enabled, group, ttl } = rtsp_multicast;
+        let group = group.parse().map_err(|_| ApiError::internal("a group that is no address was let in"))?;
+        let rtsp_multicast = Multicast { enabled, group, ttl };
+        self.change(Change::General {
+            name,
+            time_zone,
+            rtsp_enabled,
+            rtsp_allow,
+            rtsp_multicast,
+            encrypt_new_disks,
+        })
+        .await?;
         self.settings(caller).await
     }
 

@@ -8,7 +8,7 @@ use rtsp::{Watch, WatchGuard};
 
 use super::house::House;
 use super::watchers::{Via, View};
-use crate::settings::admits;
+use crate::settings::{Multicast, admits};
 
 /// Decides for RTSP.
 pub(super) struct Gate(pub(super) Arc<House>);
@@ -20,6 +20,13 @@ impl rtsp::Gate for Gate {
 
     fn admits(&self, from: IpAddr) -> bool {
         admits(&self.0.settings.borrow().rtsp.allow, from)
+    }
+
+    fn multicast(&self) -> Option<rtsp::Multicast> {
+        let settings = self.0.settings.borrow();
+        let Multicast { enabled, group, ttl } = settings.rtsp.multicast;
+        // What does not hold was refused when it was set.
+        rtsp::Multicast::new(group, ttl).ok().filter(|_| enabled)
     }
 
     fn may_replay(&self, user: &str) -> bool {

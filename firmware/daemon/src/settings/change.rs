@@ -4,7 +4,7 @@ use hal::{ChannelId, MAX_CHANNELS};
 use serde::{Deserialize, Serialize};
 
 use super::load::key_text;
-use super::model::{Camera, Channel, Settings, Transport};
+use super::model::{Camera, Channel, Multicast, Settings, Transport};
 use super::validate::{Key, validate};
 
 /// What a signed-in owner may change.
@@ -16,6 +16,7 @@ pub(crate) enum Change {
         time_zone: String,
         rtsp_enabled: bool,
         rtsp_allow: Vec<String>,
+        rtsp_multicast: Multicast,
         encrypt_new_disks: bool,
     },
     /// A channel's title, and for how long it is kept: `None` is as it was, 0 as long as there is room.
@@ -61,11 +62,12 @@ pub(crate) fn apply(
 ) -> Result<(Settings, Option<ChannelId>), ChangeError> {
     let mut next = settings.clone();
     let channel = match change {
-        Change::General { name, time_zone, rtsp_enabled, rtsp_allow, encrypt_new_disks } => {
+        Change::General { name, time_zone, rtsp_enabled, rtsp_allow, rtsp_multicast, encrypt_new_disks } => {
             next.name = name;
             next.time_zone = time_zone;
             next.rtsp.enabled = rtsp_enabled;
             next.rtsp.allow = rtsp_allow;
+            next.rtsp.multicast = rtsp_multicast;
             next.storage.encrypt = encrypt_new_disks;
             None
         }

@@ -136,6 +136,13 @@ password = "secret"
                 8,
                 "rtsp.address: port 8443 is web.address's",
             ),
+            (
+                "enabled = true",
+                "multicast = { group = \"224.0.1.0\" }",
+                7,
+                "rtsp.multicast.group: a group is an address that begins with 239.",
+            ),
+            ("enabled = true", "multicast = { ttl = 0 }", 7, "rtsp.multicast.ttl: 1 to 255"),
             ("number = 2", "number = 1", 15, "channel[1].number: channel 1 stands here twice"),
             ("number = 2", "number = 65", 15, "channel 65 is not between 1 and 64"),
             ("title = \"Door\"", "title = \"\"", 16, "channel[1].title: a name is needed"),

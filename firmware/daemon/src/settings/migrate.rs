@@ -11,7 +11,8 @@ use super::model::{Rtsp, Settings, Storage, VERSION};
 /// The oldest version that is understood.
 pub(crate) const OLDEST_VERSION: u32 = 1;
 
-/// What version 1 does not know of `[storage]`.
+/// What version 1 does not know of `[rtsp]` and `[storage]`.
+const LATER_IN_RTSP: [&str; 2] = ["allow", "multicast"];
 const LATER_IN_STORAGE: [&str; 3] = ["encrypt", "mirror", "more_folders"];
 
 /// Makes settings of this program's version of what was read; a version that is not known is left for
@@ -47,7 +48,7 @@ pub(crate) fn text_for(settings: &Settings, version: u32) -> Option<String> {
                 table.remove(key);
             }
             if let Some(rtsp) = table.get_mut("rtsp").and_then(toml::Value::as_table_mut) {
-                rtsp.remove("allow");
+                LATER_IN_RTSP.iter().for_each(|key| drop(rtsp.remove(*key)));
             }
             if let Some(storage) = table.get_mut("storage").and_then(toml::Value::as_table_mut) {
                 LATER_IN_STORAGE.iter().for_each(|key| drop(storage.remove(*key)));
@@ -66,7 +67,11 @@ pub(crate) fn merged(settings: &Settings, older: Settings) -> Settings {
         network: settings.network.clone(),
         time: settings.time.clone(),
         alarms: settings.alarms.clone(),
-        rtsp: Rtsp { allow: settings.rtsp.allow.clone(), ..older.rtsp },
+        rtsp: Rtsp {
+            allow: settings.rtsp.allow.clone(),
+            multicast: settings.rtsp.multicast.clone(),
+            ..older.rtsp
+        },
         storage: Storage {
             max_bytes: older.storage.max_bytes,
             segment_bytes: older.storage.segment_bytes,
@@ -98,10 +103,11 @@ mod tests {
         settings.time.ntp_servers = vec!["192.0.2.5".to_owned()];
         settings.storage.encrypt = false;
         settings.rtsp.allow = vec!["192.0.2.0/24".to_owned()];
+        settings.rtsp.multicast.enabled = true;
         settings.storage.mirror = true;
         let back = text_for(&settings, 1).unwrap();
         assert!(back.contains("version = 1") && !back.contains("ntp"), "{back}");
-        assert!(!back.contains("allow"), "{back}");
+        assert!(!back.contains("allow") && !back.contains("multicast"), "{back}");
         assert!(!back.contains("encrypt") && !back.contains("mirror"), "{back}");
         let mut again = parse("test", &back).unwrap();
         assert_ne!(again, settings);

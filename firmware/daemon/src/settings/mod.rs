@@ -20,5 +20,5 @@ pub(crate) use keep_days::{class_of, most_days};
 pub(crate) use load::{SettingsError, parse};
 pub(crate) use migrate::{OLDEST_VERSION, merged, text_for};
 pub(crate) use model::{
-    Alarm, Camera, Channel, Input, Network, Settings, Storage, Stream, Transport, VERSION,
+    Alarm, Camera, Channel, Input, Multicast, Network, Settings, Storage, Stream, Transport, VERSION,
 };

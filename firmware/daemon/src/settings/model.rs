@@ -57,6 +57,18 @@ pub(crate) struct Rtsp {
     pub(crate) tls_address: SocketAddr,
     /// Addresses and networks that may connect to either; none: everybody.
     pub(crate) allow: Vec<String>,
+    pub(crate) multicast: Multicast,
+}
+
+/// Live streams sent once for all players of a network. Off until the owner turns it on: whoever is in that network sees them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Multicast {
+    pub(crate) enabled: bool,
+    /// The first of 256 addresses; each stream has its own.
+    pub(crate) group: Ipv4Addr,
+    /// 1: the recorder's own network; one more for each router.
+    pub(crate) ttl: u8,
 }
 
 /// Where footage is kept, and how much.
@@ -234,7 +246,20 @@ impl Default for Web {
 
 impl Default for Rtsp {
     fn default() -> Self {
-        Self { enabled: false, address: any(8554), tls_address: any(8322), allow: Vec::new() }
+        Self {
+            enabled: false,
+            address: any(8554),
+            tls_address: any(8322),
+            allow: Vec::new(),
+            multicast: Multicast::default(),
+        }
+    }
+}
+
+impl Default for Multicast {
+    fn default() -> Self {
+        // Of an organisation's own (RFC 2365 section 6.2).
+        Self { enabled: false, group: Ipv4Addr::new(239, 192, 0, 0), ttl: 1 }
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use super::allow::network_of;
 use super::keep_days::{MAX_DAYS, rivals};
 use super::migrate::OLDEST_VERSION;
-use super::model::{Camera, Channel, Input, Network, Settings, Stream, VERSION};
+use super::model::{Camera, Channel, Input, Multicast, Network, Settings, Stream, VERSION};
 
 /// Networks that may connect to RTSP; the API takes as many.
 const MAX_ALLOW: usize = web::limits::MAX_RTSP_ALLOW;
@@ -67,6 +67,7 @@ pub(super) fn validate(settings: &Settings) -> Result<(), Fault> {
     })?;
     ports(&top, settings)?;
     allow(&top.name("rtsp").name("allow"), &settings.rtsp.allow)?;
+    multicast(&top.name("rtsp").name("multicast"), &settings.rtsp.multicast)?;
     storage(&top.name("storage"), settings)?;
     network(&top.name("network"), &settings.network)?;
     time(&top.name("time"), settings)?;
@@ -121,6 +122,15 @@ fn allow(at: &Path, networks: &[String]) -> Result<(), Fault> {
         })?;
     }
     Ok(())
+}
+
+fn multicast(at: &Path, multicast: &Multicast) -> Result<(), Fault> {
+    // Also while it is off: what is turned on later has to be right.
+    let key = if multicast.ttl == 0 { "ttl" } else { "group" };
+    match rtsp::Multicast::new(multicast.group, multicast.ttl) {
+        Ok(_) => Ok(()),
+        Err(message) => at.name(key).fail(message),
+    }
 }
 
 fn same_port(port: u16, other: &str) -> String {

@@ -346,7 +346,7 @@ pub(in crate::warden) mod tests {
 
     use super::*;
     use crate::messages::AccountsText;
-    use crate::settings::Change;
+    use crate::settings::{Change, Multicast};
     use crate::warden::keeper::FolderKeeper;
 
     fn desk(dir: &std::path::Path) -> Desk {
@@ -374,6 +374,7 @@ pub(in crate::warden) mod tests {
             time_zone: "Etc/UTC".to_owned(),
             rtsp_enabled: true,
             rtsp_allow: Vec::new(),
+            rtsp_multicast: Multicast::default(),
             encrypt_new_disks: true,
         })
     }

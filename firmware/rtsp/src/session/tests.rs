@@ -1,5 +1,6 @@
 //! The session without a network: what is said and done, and hostile input.
 
+mod many;
 mod recorded;
 mod second;
 mod talk;

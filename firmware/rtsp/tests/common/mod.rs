@@ -16,7 +16,7 @@ use std::time::Duration;
 use auth::StreamKeyVerifier;
 use bus::{Feeds, Publisher, RingSpec};
 use hal::{AccessUnit, ChannelId, Clock, Pts90k, StreamId, StreamKind, SystemClock};
-use rtsp::{Entrance, Gate, REALM, Server, ServerOptions, UdpPair, Watch, WatchGuard};
+use rtsp::{Entrance, Gate, Multicast, REALM, Server, ServerOptions, UdpPair, Watch, WatchGuard};
 use tokio::net::TcpListener;
 
 use footage::Clip;
@@ -32,7 +32,10 @@ pub fn stream(number: u16, kind: StreamKind) -> StreamId {
 pub struct OneKey {
     pub revoked: AtomicBool,
     pub shut_out: AtomicBool,
+    pub multicast: AtomicBool,
     pub watching: Arc<AtomicUsize>,
+    /// At once.
+    pub most: AtomicUsize,
     pub seen: Mutex<Vec<Watch>>,
 }
 
@@ -47,6 +50,11 @@ impl Gate for OneKey {
         !self.shut_out.load(Ordering::SeqCst)
     }
 
+    fn multicast(&self) -> Option<Multicast> {
+        let first = "239.192.0.0".parse().unwrap();
+        self.multicast.load(Ordering::SeqCst).then(|| Multicast::new(first, 1).unwrap())
+    }
+
     fn watching(&self, watch: Watch) -> WatchGuard {
         struct Leaves(Arc<AtomicUsize>);
         impl Drop for Leaves {
@@ -55,7 +63,8 @@ impl Gate for OneKey {
             }
         }
         self.seen.lock().unwrap().push(watch);
-        self.watching.fetch_add(1, Ordering::SeqCst);
+        let before = self.watching.fetch_add(1, Ordering::SeqCst);
+        self.most.fetch_max(before + 1, Ordering::SeqCst);
         Box::new(Leaves(Arc::clone(&self.watching)))
     }
 }
@@ -63,6 +72,8 @@ impl Gate for OneKey {
 /// A thread that publishes clips of one channel in real time, over and over.
 pub struct Camera {
     stop: Arc<AtomicBool>,
+    /// Keyframes that somebody asked for.
+    asked: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -72,6 +83,8 @@ impl Camera {
         let stop = Arc::new(AtomicBool::new(false));
         let (ready, started) = std::sync::mpsc::channel();
         let theirs = Arc::clone(&stop);
+        let asked = Arc::<AtomicUsize>::default();
+        let counter = Arc::clone(&asked);
         let dir = dir.to_owned();
         let thread = std::thread::spawn(move || {
             let clock = SystemClock::new();
@@ -84,13 +97,14 @@ impl Camera {
                 let early = due.saturating_sub(clock.mono().since(hal::MonoTime::default()));
                 std::thread::sleep(early);
                 lane.publish(epoch);
+                counter.fetch_add(usize::from(lane.publisher.take_keyframe_request()), Ordering::SeqCst);
                 if lanes.iter().all(|lane| lane.next > 0 || lane.round > 0) {
                     let _ = ready.send(());
                 }
             }
         });
         started.recv_timeout(Duration::from_secs(20)).expect("the camera starts");
-        Self { stop, thread: Some(thread) }
+        Self { stop, asked, thread: Some(thread) }
     }
 }
 
@@ -168,7 +182,9 @@ impl Recorder {
         let gate = Arc::new(OneKey {
             revoked: AtomicBool::new(false),
             shut_out: AtomicBool::new(false),
+            multicast: AtomicBool::new(false),
             watching: Arc::default(),
+            most: AtomicUsize::new(0),
             seen: Mutex::default(),
         });
         let udp = Some(Arc::new(UdpPair::bind("127.0.0.1".parse().unwrap(), None).unwrap()));
@@ -198,6 +214,11 @@ impl Recorder {
     /// A channel that nobody decodes.
     pub fn noise(&mut self, number: u16, bytes: usize, gop: usize) {
         self.channel(number, Clip::noise(hal::VideoCodec::H264, bytes, gop), None);
+    }
+
+    /// Keyframes that its viewers have asked the cameras for.
+    pub fn keyframes_asked(&self) -> usize {
+        self.cameras.iter().map(|camera| camera.asked.load(Ordering::SeqCst)).sum()
     }
 
     pub fn stop_cameras(&mut self) {

@@ -253,11 +253,21 @@ export interface NewStreamKey {
   rtsps_port: number
 }
 
+/** Live streams sent once for all players, and seen by whoever is in the network. */
+export interface RtspMulticast {
+  enabled: boolean
+  /** The first of 256 addresses, such as 239.192.0.0. */
+  group: string
+  /** 1: the recorder's own network; one more for each router. */
+  ttl: number
+}
+
 export interface Settings {
   name: string
   time_zone: string
   rtsp_enabled: boolean
   /** Networks that may connect to RTSP; none: everybody. */
   rtsp_allow: string[]
+  rtsp_multicast: RtspMulticast
   encrypt_new_disks: boolean
 }

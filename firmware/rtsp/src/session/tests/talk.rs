@@ -10,6 +10,7 @@ use md5::{Digest, Md5};
 use crate::action::{Action, Beginning, Options, Refusal, Replayed};
 use crate::digest::REALM;
 use crate::gate::{Gate, Watch, WatchGuard};
+use crate::multicast::Multicast;
 use crate::payload::{Payload, TrackId};
 use crate::sdp::{Presentation, TrackDescription};
 use crate::session::{SESSION_TIMEOUT, Session};
@@ -27,6 +28,8 @@ pub(super) struct Anna {
     pub(super) revoked: std::sync::atomic::AtomicBool,
     pub(super) live_only: std::sync::atomic::AtomicBool,
     pub(super) shut_out: std::sync::atomic::AtomicBool,
+    /// The TTL; 0 where multicast is off.
+    pub(super) multicast: std::sync::atomic::AtomicU8,
     pub(super) refused: std::sync::atomic::AtomicUsize,
 }
 
@@ -43,6 +46,11 @@ impl Gate for Anna {
     fn may_replay(&self, user: &str) -> bool {
         assert_eq!(user, "anna");
         !self.live_only.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    fn multicast(&self) -> Option<Multicast> {
+        let ttl = self.multicast.load(std::sync::atomic::Ordering::SeqCst);
+        Multicast::new("239.192.0.0".parse().unwrap(), ttl).ok()
     }
 
     fn watching(&self, _: Watch) -> WatchGuard {
@@ -78,17 +86,32 @@ impl Talk {
     }
 
     pub(super) fn with(turned_away: bool) -> Self {
+        Self::made(turned_away, Some("10.0.0.1".parse().unwrap()))
+    }
+
+    /// On a connection whose client can be in no group.
+    pub(super) fn without_interface() -> Self {
+        Self::made(false, None)
+    }
+
+    fn made(turned_away: bool, interface: Option<std::net::Ipv4Addr>) -> Self {
         let gate = Arc::new(Anna {
             revoked: false.into(),
             live_only: false.into(),
             shut_out: false.into(),
+            multicast: 0.into(),
             refused: 0.into(),
         });
         let options = Options {
             gate: Arc::clone(&gate) as Arc<dyn Gate>,
             peer: "10.0.0.9:50000".parse().unwrap(),
             local: "10.0.0.1".parse().unwrap(),
-            abilities: Abilities { peer: "10.0.0.9".parse().unwrap(), udp_ports: Some((8000, 8001)) },
+            abilities: Abilities {
+                peer: "10.0.0.9".parse().unwrap(),
+                udp_ports: Some((8000, 8001)),
+                group: None,
+            },
+            interface,
             timeout: SESSION_TIMEOUT,
             turned_away,
         };
