@@ -1,4 +1,4 @@
-//! Multicast: players of the field, and what is on the wire, in a network of each test's own.
+//! Multicast: real players, and what is on the wire, in networks of the tests' own.
 
 mod common;
 

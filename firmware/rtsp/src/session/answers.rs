@@ -1,4 +1,4 @@
-//! How a session answers: statuses, challenges, and whatever else goes to its client.
+//! How a session answers: statuses, challenges, and all else that it sends.
 //!
 //! Does not belong here: which answer it is (`session.rs`).
 
