@@ -160,13 +160,11 @@ impl Area {
     /// Appends a unit's bytes, which may be torn: the caller validates. `len` must be within the payload.
     pub(crate) fn read_payload(&self, position: u64, len: usize, into: &mut Vec<u8>) {
         let (start, until_end) = self.payload(position);
-        let old = into.len();
         // Exactly: the buffer often goes on living as a unit's `Bytes`.
         into.reserve_exact(len);
-        into.resize(old + len, 0);
-        let (first, second) = into[old..].split_at_mut(len.min(until_end));
-        self.map.read(start, first);
-        self.map.read(self.geometry.payload_offset(), second);
+        let first = len.min(until_end);
+        self.map.append(start, first, into);
+        self.map.append(self.geometry.payload_offset(), len - first, into);
     }
 
     fn payload(&self, position: u64) -> (usize, usize) {

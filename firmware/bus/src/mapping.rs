@@ -13,6 +13,7 @@
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
@@ -111,6 +112,24 @@ impl Mapping {
             let len = rest.len();
             rest.copy_from_slice(&last[..len]);
         }
+    }
+
+    /// Appends `len` bytes from `offset`, as [`Mapping::read`] reads them.
+    pub(crate) fn append(&self, offset: usize, len: usize, into: &mut Vec<u8>) {
+        let words = self.words(offset, len);
+        into.reserve(len);
+        let (whole, rest) = into.spare_capacity_mut()[..len].as_chunks_mut::<WORD>();
+        let whole_words = whole.len();
+        for (word, bytes) in words.iter().zip(whole) {
+            *bytes = word.load(Ordering::Relaxed).to_ne_bytes().map(MaybeUninit::new);
+        }
+        if let Some(last) = words.get(whole_words) {
+            for (byte, value) in rest.iter_mut().zip(last.load(Ordering::Relaxed).to_ne_bytes()) {
+                byte.write(value);
+            }
+        }
+        // SAFETY: these bytes were all written just now: `words` has as many words as `len` bytes begin.
+        unsafe { into.set_len(into.len() + len) };
     }
 
     /// Sleeps while the word at `offset` is `value`, at most `timeout`. False when the time is over or a signal

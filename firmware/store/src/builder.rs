@@ -58,6 +58,8 @@ pub(crate) struct Builder {
     unit_ticks: i64,
     /// The size of the last payload: what the next one will likely need.
     last_payload: usize,
+    /// The memory of a payload that was written: new memory costs the kernel as much as writing it does.
+    spare: Vec<u8>,
     how: Chunking,
 }
 
@@ -99,8 +101,26 @@ impl Builder {
             next_sequence,
             unit_ticks: FIRST_UNIT_TICKS,
             last_payload: 0,
+            spare: Vec::new(),
             how,
         }
+    }
+
+    /// A payload that was written and is not needed any more.
+    pub(crate) fn take_back(&mut self, payload: Vec<u8>) {
+        // One after a burst stays nobody's.
+        if payload.capacity() <= self.last_payload.saturating_mul(2) {
+            self.spare = payload;
+        }
+    }
+
+    fn new_payload(&mut self, bytes: usize) -> Vec<u8> {
+        if self.spare.capacity() == 0 {
+            return Vec::with_capacity(bytes);
+        }
+        let mut payload = std::mem::take(&mut self.spare);
+        payload.clear();
+        payload
     }
 
     /// Takes a unit; a chunk that is full, or that the unit does not fit, goes to `closed`.
@@ -113,7 +133,7 @@ impl Builder {
         // Coded where it will most likely stay: only the first unit of a chunk is moved afterwards.
         let mut payload = match &mut self.open {
             Some(open) => std::mem::take(&mut open.payload),
-            None => Vec::with_capacity(self.last_payload),
+            None => self.new_payload(self.last_payload),
         };
         let mark = payload.len();
         let coded = code(format, unit, &mut payload).and_then(|sets| self.changed_format(format, sets));
@@ -134,7 +154,7 @@ impl Builder {
             .as_ref()
             .is_some_and(|open| !(fits && open.takes(unit)) && (size > 0 || changed.is_some()))
         {
-            let mut next = Vec::with_capacity(mark.max(size));
+            let mut next = self.new_payload(mark.max(size));
             next.extend_from_slice(&payload[mark..]);
             payload.truncate(mark);
             self.give_back(payload);
@@ -187,7 +207,11 @@ impl Builder {
 
     /// Closes the open chunk, if there is one.
     pub(crate) fn close(&mut self, closed: &mut Vec<ClosedChunk>) {
-        let Some(open) = self.open.take() else { return };
+        let Some(open) = self.open.take() else {
+            // A stream that has stopped holds no memory.
+            self.spare = Vec::new();
+            return;
+        };
         let span = i64::from(open.max) - i64::from(open.min);
         if let Some(gaps @ 1..) = open.frames.len().checked_sub(1) {
             self.unit_ticks = (span / gaps as i64).clamp(1, MAX_UNIT_TICKS);
@@ -282,5 +306,44 @@ fn code(
             payload.extend_from_slice(unit.data);
             Ok(ParameterSets::default())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hal::{AudioCodec, AudioFormat, ChannelId, StreamKind};
+
+    use super::*;
+
+    #[test]
+    fn the_memory_of_written_payloads_is_used_again() {
+        let stream = StreamId::new(ChannelId::new(1).unwrap(), StreamKind::Audio);
+        let codec = AudioCodec::G711U;
+        let format =
+            StreamFormat::Audio(AudioFormat { codec, sample_rate: 8000, channels: 1, config: vec![] });
+        let how = Chunking { close_bytes: CLOSE_CHUNK_BYTES, key: None, hash: false };
+        let mut builder = Builder::new(stream, None, 0, how);
+        let chunk = |builder: &mut Builder, number: i64, bytes: usize| {
+            let mut closed = Vec::new();
+            let pts = Pts90k(number * Pts90k::PER_SECOND);
+            let wall = WallTime::from_unix_micros(pts.as_micros());
+            let data = &vec![number as u8; bytes];
+            let unit = AccessUnit { stream, pts, wall, keyframe: true, discontinuity: false, data };
+            assert!(builder.push(&format, &unit, &mut closed).is_ok() && closed.is_empty());
+            builder.close(&mut closed);
+            let payload = closed.pop().unwrap().payload;
+            assert_eq!(payload, vec![number as u8; bytes]);
+            payload
+        };
+        let first = chunk(&mut builder, 0, 1000);
+        let at = first.as_ptr();
+        builder.take_back(first);
+        let second = chunk(&mut builder, 1, 900);
+        assert_eq!(second.as_ptr(), at);
+        builder.take_back(Vec::with_capacity(1_000_000));
+        assert_eq!(builder.spare.capacity(), 0, "more than it needs is not kept");
+        builder.take_back(second);
+        builder.close(&mut Vec::new());
+        assert_eq!(builder.spare.capacity(), 0, "nor anything by a stream that has stopped");
     }
 }

@@ -336,6 +336,9 @@ impl Store {
                         report.chunks += 1;
                         report.units += chunk.header.frames.len() as u64;
                         report.payload.0 += chunk.header.footage_bytes() as u64;
+                        if let Some(state) = self.streams.get_mut(&chunk.header.stream) {
+                            state.builder.take_back(chunk.payload);
+                        }
                     }
                 }
                 Err(Failure::Segment(error)) => {
