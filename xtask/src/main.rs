@@ -15,6 +15,7 @@ mod buildroot;
 mod demo;
 mod demo_settings;
 mod emulate;
+mod fuzz;
 mod image;
 mod import_blobs;
 mod processes;
@@ -59,6 +60,8 @@ enum Command {
     Buildroot(buildroot::Args),
     /// Cut the emulated board's power at every write of an update, and while it records
     Torture(torture::Args),
+    /// Look for input that the RTSP server cannot bear, with libFuzzer
+    Fuzz(fuzz::Args),
     /// Check layers, import circles, file heads, lengths and links
     Tidy,
 }
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::ImportBlobs(args) => import_blobs::run(&args),
         Command::Buildroot(args) => buildroot::run(&args),
         Command::Torture(args) => torture::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Tidy => tidy::run(),
     };
     match outcome {

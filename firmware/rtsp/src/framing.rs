@@ -25,7 +25,7 @@ pub(crate) const MAX_BUFFER_BYTES: usize = 2 * (MAX_HEAD_BYTES + MAX_BODY_BYTES)
 const INTERLEAVED_HEADER_BYTES: usize = 4;
 
 /// One thing that a client sent.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Frame {
     Request(Box<Request<Vec<u8>>>),
     /// A packet on an interleaved channel.

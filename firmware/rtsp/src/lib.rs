@@ -27,6 +27,8 @@ mod door;
 mod error;
 mod extension;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gate;
 mod groups;
 mod lanes;
