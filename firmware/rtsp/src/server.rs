@@ -175,14 +175,17 @@ async fn run_client(shared: Arc<Shared>, socket: TcpStream, entrance: Entrance, 
             connection.socket = Some(Arc::clone(&half.0));
             door::enter(shared, half.clone(), half, connection, place).await;
         }
-        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await {
-            Ok(Ok(stream)) => {
-                let (reader, writer) = tokio::io::split(stream);
-                door::enter(shared, reader, writer, connection, place).await;
+        Some(acceptor) => {
+            let limit = HANDSHAKE_TIMEOUT.min(shared.options.session_timeout);
+            match tokio::time::timeout(limit, acceptor.accept(socket)).await {
+                Ok(Ok(stream)) => {
+                    let (reader, writer) = tokio::io::split(stream);
+                    door::enter(shared, reader, writer, connection, place).await;
+                }
+                Ok(Err(error)) => tracing::debug!(%peer, %error, "RTSPS handshake failed"),
+                Err(_) => tracing::debug!(%peer, "RTSPS handshake took too long"),
             }
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "RTSPS handshake failed"),
-            Err(_) => tracing::debug!(%peer, "RTSPS handshake took too long"),
-        },
+        }
     }
 }
 

@@ -2,11 +2,11 @@
 
 mod common;
 
-use std::net::UdpSocket;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::Recorder;
+use common::ears::Ears;
 use common::footage::Clip;
 use common::wire::{Came, Wire};
 use hal::{Clock, SystemClock, VideoCodec};
@@ -237,32 +237,10 @@ fn sender_reports_tell_the_wall_time() {
     assert!(reports[0].2 == 0 && reports[1].2 > 100);
 }
 
-/// A client with UDP sockets of its own.
-struct Ears {
-    wire: Wire,
-    rtp: UdpSocket,
-    rtcp: UdpSocket,
-    server_rtcp: u16,
-}
-
 fn listen(recorder: &Recorder) -> Ears {
-    let mut wire = Wire::connect(recorder.address, PATH);
-    let [rtp, rtcp] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
-    rtp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
-    assert_eq!(wire.request("DESCRIBE", "", "").status, 200);
-    let transport = format!("Transport: RTP/AVP;unicast;client_port={}-{}\r\n", port(&rtp), port(&rtcp));
-    let setup = wire.request("SETUP", "/trackID=0", &transport);
-    let ports = setup.header("Transport").unwrap().split("server_port=").nth(1).unwrap();
-    let (even, odd) = ports.split(';').next().unwrap().split_once('-').unwrap();
-    let (even, odd): (u16, u16) = (even.parse().unwrap(), odd.parse().unwrap());
-    assert!(even % 2 == 0 && odd == even + 1);
-    assert_eq!(wire.request("PLAY", "", "").status, 200);
-    let ears = Ears { wire, rtp, rtcp, server_rtcp: odd };
-    let mut buffer = [0; 2000];
-    let (length, from) = ears.rtp.recv_from(&mut buffer).unwrap();
-    assert_eq!(from.port(), even);
-    assert!(begins_keyframe(&buffer[..length]));
+    let mut ears = Ears::prepare(recorder.address, PATH);
+    ears.play();
+    assert!(begins_keyframe(&ears.packet()));
     ears
 }
 
@@ -277,11 +255,7 @@ fn a_udp_client_that_vanished_times_out_and_one_that_reports_does_not() {
     let mut report = vec![0; 8];
     assert_eq!(ReceiverReport::builder(77).write_into_unchecked(&mut report), 8);
     // More than two time-outs long, by the clock of the stream itself.
-    let mut packet = [0; 2048];
-    let mut next = || {
-        let length = alive.rtp.recv(&mut packet).expect("the stream goes on");
-        timestamp(&packet[..length])
-    };
+    let next = || timestamp(&alive.packet());
     let first = next();
     let mut reported = None;
     loop {

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of it")]
 
 pub mod archive;
+pub mod ears;
 pub mod footage;
 pub mod gst;
 mod said;

@@ -112,6 +112,15 @@ impl Wire {
     }
 
     pub fn send(&mut self, method: &str, below: &str, headers: &str) {
+        let text = self.text(method, below, headers);
+        match &mut self.post {
+            None => self.socket.write_all(text.as_bytes()).unwrap(),
+            Some(post) => post.write_all(BASE64.encode(text.as_bytes()).as_bytes()).unwrap(),
+        }
+    }
+
+    /// The next request, to be sent by whoever asks for it.
+    pub fn text(&mut self, method: &str, below: &str, headers: &str) -> String {
         self.cseq += 1;
         let url = format!("{}{below}", self.url);
         let mut text = format!("{method} {url} RTSP/1.0\r\nCSeq: {}\r\n{headers}", self.cseq);
@@ -122,11 +131,7 @@ impl Wire {
             let challenge = (rtsp::REALM, nonce.as_str());
             text += &authorization((&self.user, &self.key), challenge, method, &url);
         }
-        text += "\r\n";
-        match &mut self.post {
-            None => self.socket.write_all(text.as_bytes()).unwrap(),
-            Some(post) => post.write_all(BASE64.encode(text.as_bytes()).as_bytes()).unwrap(),
-        }
+        text + "\r\n"
     }
 
     /// The next response; packets before it are dropped.
