@@ -244,7 +244,7 @@ impl Task {
         match received {
             Ok((_, from)) if from == self.own => {}
             Ok((length, from)) if rtcp::is_receiver_report(&buffer[..length]) => {
-                self.members.heard(from.ip())
+                self.members.heard(from.ip());
             }
             Ok(_) => {}
             // An ICMP answer to something that was sent: it says nothing about the socket.

@@ -1,4 +1,4 @@
-//! One track of a session: stopped, read by its client's task, in a lane or a group.
+//! One track of a session: stopped, or read by a task, in a lane or a group.
 //!
 //! Does not belong here: the client's loop (`client.rs`), how a unit is sent (`outlet.rs`).
 //!

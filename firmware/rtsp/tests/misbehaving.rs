@@ -1,4 +1,4 @@
-//! Clients that do as they should not, beside one that does: each is answered or closed.
+//! Clients that do as they should not, beside one that does.
 //!
 //! In each test the viewer beside them loses nothing, and when all are gone the server holds what it held before.
 

@@ -1,4 +1,4 @@
-//! A conversation with a session: its client and its world, out of one string of bytes.
+//! A conversation: a client and its world, out of one string of bytes.
 //!
 //! It is held twice, with what comes in one piece and in small ones, and must be the same both times. Each time it is watched:
 //! nothing is done for whoever proved nothing, packets go to the peer alone, answers are RTSP, and silence ends it.
