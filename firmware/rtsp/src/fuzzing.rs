@@ -13,12 +13,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use auth::StreamKeyVerifier;
-use hal::MonoTime;
+use hal::{ChannelId, MonoTime, StreamId, StreamKind};
 use rtsp_types::{HeaderValue, Request, Url, headers};
 
 use crate::digest::{Challenger, REALM, Verdict};
 use crate::framing::{Frame, Framer, MAX_BUFFER_BYTES, MAX_INTERLEAVED_BYTES};
 use crate::message::{cseq, feature_missing, is_live_range, session_id, target};
+use crate::multicast::Multicast;
 use crate::payload::TrackId;
 use crate::rtcp;
 use crate::second;
@@ -136,8 +137,13 @@ fn read(request: &Request<Vec<u8>>) {
         assert!((0.25..=8.0).contains(&wish.speed), "speed {}", wish.speed);
     }
     if let Some(offers) = request.header(&headers::TRANSPORT) {
-        for udp_ports in [None, Some((8000, 8001))] {
-            offered(offers.as_str(), &Abilities { peer: IpAddr::from([192, 0, 2, 7]), udp_ports });
+        let peer = IpAddr::from([192, 0, 2, 7]);
+        let stream = ChannelId::new(1).map(|channel| StreamId::new(channel, StreamKind::Main));
+        let multicast = Multicast::new([239, 192, 0, 0].into(), 1).ok();
+        let group =
+            multicast.zip(stream).map(|(multicast, stream)| multicast.group(stream, [192, 0, 2, 1].into()));
+        for (udp_ports, group) in [(None, None), (Some((8000, 8001)), None), (Some((8000, 8001)), group)] {
+            offered(offers.as_str(), &Abilities { peer, udp_ports, group });
         }
     }
     let header = request.header(&headers::AUTHORIZATION).map(HeaderValue::as_str);
@@ -173,6 +179,7 @@ fn offered(offers: &str, abilities: &Abilities) {
             assert!(abilities.udp_ports.is_some() && rtp.port().min(rtcp.port()) >= 1024, "{delivery:?}");
             assert!(rtp.ip() == abilities.peer && rtcp.ip() == abilities.peer, "{delivery:?}");
         }
+        Delivery::Multicast(group) => assert_eq!(Some(group), abilities.group),
     }
     let answer =
         transport::answer(&delivery, abilities, 0xabcd) + &transport::addresses(&delivery, abilities);

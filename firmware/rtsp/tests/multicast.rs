@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -20,6 +20,11 @@ use rtp_types::RtpPacket;
 use rtsp::ServerOptions;
 
 const PATH: &str = "/ch1/main";
+
+const VIDEO_PAYLOAD_TYPE: u8 = 96;
+
+/// What each player plays at least.
+const FRAMES: u32 = 25;
 
 /// The group of channel 1's main stream.
 const RTP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 192, 0, 0), 16_384);
@@ -117,8 +122,11 @@ fn players_share_what_is_sent_once() {
                 }
                 continue;
             };
-            // GStreamer's players send something of their own there, which is no RTP, to open firewalls.
+            // GStreamer's players send something of their own there to open firewalls, some of which looks like RTP.
             let Ok(rtp) = RtpPacket::parse(&packet[..length]) else { continue };
+            if rtp.payload_type() != VIDEO_PAYLOAD_TYPE {
+                continue;
+            }
             let sequence = rtp.sequence_number();
             let step = last.map_or(1, |last| sequence.wrapping_sub(last));
             assert!((1..1000).contains(&step), "packet {sequence} after {last:?}");
@@ -136,14 +144,18 @@ fn players_share_what_is_sent_once() {
     ];
     gst::play(&format!("rtsp://{}{PATH}", recorder.address), "udp-mcast", &branches);
     assert_eq!(recorder.gate.most.load(Ordering::SeqCst), 2, "both play at once");
+    // It tells twice a second how far it is, and goes on until it is told.
+    let mut lines = BufReader::new(first.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let frames =
+        |line: &String| line.strip_prefix("frame=").and_then(|frames| frames.trim().parse::<u32>().ok());
+    let enough = lines.by_ref().any(|line| frames(&line).is_some_and(|frames| frames >= FRAMES));
     // Unless it has taken the other receiver's farewell for the stream's.
     let _ = first.stdin.take().unwrap().write_all(b"q");
+    lines.for_each(drop);
     let output = first.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.trim().is_empty(), "{}\n{said}", output.status);
-    let progress = String::from_utf8_lossy(&output.stdout);
-    let frames = progress.lines().filter_map(|line| line.strip_prefix("frame=")).next_back();
-    assert!(frames.is_some_and(|frames| frames.trim().parse::<u32>().unwrap() >= 25), "{progress}");
+    assert!(enough, "FFmpeg ended before it had played {FRAMES} frames");
 
     recorder.wait_until(Duration::from_secs(10), "both left", || recorder.watching() == 0);
     over.store(true, Ordering::SeqCst);

@@ -20,6 +20,7 @@ use crate::action::{Action, Beginning, Options, Refusal, Replayed};
 use crate::digest::REALM;
 use crate::framing::MAX_BUFFER_BYTES;
 use crate::gate::{Gate, Watch, WatchGuard};
+use crate::multicast::Multicast;
 use crate::payload::{Payload, TrackId};
 use crate::sdp::{Presentation, TrackDescription};
 use crate::session::{SESSION_TIMEOUT, Session};
@@ -60,6 +61,7 @@ struct Anna {
     revoked: AtomicBool,
     live_only: AtomicBool,
     shut_out: AtomicBool,
+    multicast: Option<Multicast>,
 }
 
 impl Gate for Anna {
@@ -73,6 +75,10 @@ impl Gate for Anna {
 
     fn may_replay(&self, _: &str) -> bool {
         !self.live_only.load(Ordering::Relaxed)
+    }
+
+    fn multicast(&self) -> Option<Multicast> {
+        self.multicast
     }
 
     fn watching(&self, _: Watch) -> WatchGuard {
@@ -114,16 +120,18 @@ impl Conversation {
             revoked: false.into(),
             live_only: has(b'l').into(),
             shut_out: false.into(),
+            multicast: Multicast::new([239, 192, 0, 0].into(), 1).ok().filter(|_| has(b'm')),
         });
         let peer: IpAddr =
             if has(b'6') { [0x2001, 0xdb8, 0, 0, 0, 0, 0, 9].into() } else { [10, 0, 0, 9].into() };
-        let abilities = Abilities { peer, udp_ports: (!has(b'n')).then_some((8000, 8001)) };
+        let abilities = Abilities { peer, udp_ports: (!has(b'n')).then_some((8000, 8001)), group: None };
         let now = MonoTime::from_start(Duration::from_secs(100));
         let options = Options {
             gate: Arc::clone(&gate) as Arc<dyn Gate>,
             peer: SocketAddr::new(peer, 50_000),
             local: peer,
             abilities,
+            interface: (!has(b'6')).then_some([10, 0, 0, 1].into()),
             timeout: SESSION_TIMEOUT,
             turned_away: has(b't'),
         };
@@ -278,6 +286,10 @@ impl Conversation {
                     assert!(self.abilities.udp_ports.is_some(), "{delivery:?}");
                     assert!([rtp, rtcp].iter().all(|to| to.ip() == self.abilities.peer), "{delivery:?}");
                 }
+                if let Delivery::Multicast(group) = delivery {
+                    let wanted = self.gate.multicast.is_some() && source.recorded.is_none();
+                    assert!(wanted && group.rtp.ip().octets()[0] == 239, "{delivery:?}");
+                }
             }
             Action::Play | Action::Replay(_) => assert!(!self.set_up.is_empty(), "nothing to play"),
             _ => {}
@@ -356,7 +368,7 @@ impl Conversation {
 fn channels(delivery: Delivery) -> Vec<u8> {
     match delivery {
         Delivery::Interleaved { rtp, rtcp } => vec![rtp, rtcp],
-        Delivery::Udp { .. } => Vec::new(),
+        Delivery::Udp { .. } | Delivery::Multicast(_) => Vec::new(),
     }
 }
 
