@@ -23,8 +23,8 @@ const PATH: &str = "/ch1/main";
 
 const VIDEO_PAYLOAD_TYPE: u8 = 96;
 
-/// What each player plays at least.
-const FRAMES: u32 = 25;
+/// What FFmpeg plays at least, until the other player's farewell may end it.
+const FRAMES: u32 = 10;
 
 /// The group of channel 1's main stream.
 const RTP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 192, 0, 0), 16_384);
