@@ -11,6 +11,7 @@ use hal::WallTime;
 
 use crate::gate::Gate;
 use crate::payload::TrackId;
+use crate::srtp::MasterKey;
 use crate::target::Source;
 use crate::transport::{Abilities, Delivery};
 use crate::wish::Wish;
@@ -23,7 +24,13 @@ pub(crate) enum Action {
     /// Find out what the stream or the recording carries, then call `Session::described`.
     Describe(Source),
     /// Get a track ready, then call `Session::set_up`.
-    Setup { source: Source, track: TrackId, delivery: Delivery },
+    Setup {
+        source: Source,
+        track: TrackId,
+        delivery: Delivery,
+        /// Of a track that is sent as SRTP.
+        key: Option<MasterKey>,
+    },
     /// Start every track at its latest keyframe, but send nothing before `Session::playing` was called and its
     /// answer written.
     Play,

@@ -8,7 +8,7 @@ use rtsp_types::Url;
 use crate::payload::TrackId;
 use crate::second::Notice;
 use crate::target::{Source, Target};
-use crate::transport::Delivery;
+use crate::transport::{Chosen, Delivery};
 
 /// A session in RFC 2326's sense.
 pub(crate) struct Active {
@@ -31,6 +31,7 @@ pub(crate) struct Active {
 pub(crate) struct SetUp {
     pub(crate) track: TrackId,
     pub(crate) delivery: Delivery,
+    pub(crate) sealed: bool,
     pub(crate) ssrc: u32,
 }
 
@@ -44,13 +45,7 @@ pub(crate) struct Waiting {
 
 pub(crate) enum WaitingFor {
     Describe,
-    Setup {
-        track: TrackId,
-        delivery: Delivery,
-        user: String,
-        verifier: StreamKeyVerifier,
-        pipeline: Option<u32>,
-    },
+    Setup { track: TrackId, chosen: Chosen, user: String, verifier: StreamKeyVerifier, pipeline: Option<u32> },
     Play,
 }
 

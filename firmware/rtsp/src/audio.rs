@@ -60,7 +60,7 @@ mod tests {
     use crate::packet::{Packets, Stream};
 
     fn run(write: impl FnOnce(&mut PacketWriter<'_>)) -> Option<Packets> {
-        let mut stream = Stream { ssrc: 1, payload_type: 97, channel: 2, next_sequence: 0 };
+        let mut stream = Stream { ssrc: 1, payload_type: 97, channel: 2, next_sequence: 0, rollovers: 0 };
         let mut writer = PacketWriter::new(&mut stream, 1000, 0);
         write(&mut writer);
         writer.finish(WallTime::default(), true)

@@ -29,6 +29,7 @@ use crate::replay::{Played, Replay};
 use crate::sdp::{Presentation, TrackDescription};
 use crate::session::Session;
 use crate::shared::Shared;
+use crate::srtp::{MasterKey, Sealer};
 use crate::target::Source;
 use crate::tracks::LiveTrack;
 use crate::transport::Delivery;
@@ -144,7 +145,9 @@ impl Client {
             match action {
                 Action::Send(bytes) => self.wire.push(bytes),
                 Action::Describe(source) => self.describe(source).await,
-                Action::Setup { source, track, delivery } => self.set_up(source, track, delivery).await,
+                Action::Setup { source, track, delivery, key } => {
+                    self.set_up(source, track, delivery, key).await;
+                }
                 Action::Play => self.play().await,
                 Action::Replay(wish) => self.play_recorded(wish).await,
                 Action::Pause => self.stop(),
@@ -174,13 +177,15 @@ impl Client {
         let mut tracks = vec![TrackDescription {
             track: TrackId::Video,
             payload: video.payload.clone(),
+            ssrc: video.ssrc,
             parameter_sets: video.parameter_sets().await,
         }];
         let version = u64::from(video.ssrc);
         self.described = vec![video];
         if let Some(audio) = audio {
             let payload = audio.payload.clone();
-            tracks.push(TrackDescription { track: TrackId::Audio, payload, parameter_sets: None });
+            let ssrc = audio.ssrc;
+            tracks.push(TrackDescription { track: TrackId::Audio, payload, ssrc, parameter_sets: None });
             self.described.push(audio);
         }
         self.session.described(self.now(), Ok(&Presentation { stream, version, tracks, recorded: None }));
@@ -203,7 +208,7 @@ impl Client {
         Ok(())
     }
 
-    async fn set_up(&mut self, source: Source, track: TrackId, delivery: Delivery) {
+    async fn set_up(&mut self, source: Source, track: TrackId, delivery: Delivery, key: Option<MasterKey>) {
         if self.place.is_none() {
             self.place = Arc::clone(&self.shared.watchers).try_acquire_owned().ok();
         }
@@ -211,8 +216,11 @@ impl Client {
             None => Err(Refusal::Full),
             Some(_) => self.make_leg(source, track, delivery).await,
         };
-        let answer = ready.map(|leg| {
+        let answer = ready.map(|mut leg| {
             let ssrc = leg.ssrc;
+            if let (Some(key), Some(outlet)) = (key, leg.outlet()) {
+                outlet.seal(Sealer::new(&key, ssrc));
+            }
             self.legs.retain(|leg| leg.track != track);
             self.legs.push(leg);
             self.source = Some(source);
@@ -378,8 +386,13 @@ impl Client {
     /// Sends a unit; `is_live` ones come as their source makes them, but for those that a new client catches up with.
     async fn send(&mut self, index: usize, packets: &Packets, is_live: bool) {
         let Some(outlet) = self.legs[index].outlet() else { return };
-        while let Sent::Wait(pause) = outlet.send(packets, is_live, self.shared.clock.mono()) {
-            tokio::time::sleep(pause).await;
+        loop {
+            match outlet.send(packets, is_live, self.shared.clock.mono()) {
+                Sent::Whole | Sent::Left => return,
+                Sent::Wait(pause) => tokio::time::sleep(pause).await,
+                // It has to ask anew.
+                Sent::Never => return self.session.stream_ended(),
+            }
         }
     }
 

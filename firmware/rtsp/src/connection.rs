@@ -38,6 +38,8 @@ impl Connection {
             peer: reached.map_or(peer, |(_, peer)| peer),
             udp_ports: reached.map(|(ports, _)| ports),
             group: None,
+            secure: self.secure,
+            has_key: false,
         }
     }
 

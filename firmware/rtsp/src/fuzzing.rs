@@ -143,7 +143,9 @@ fn read(request: &Request<Vec<u8>>) {
         let group =
             multicast.zip(stream).map(|(multicast, stream)| multicast.group(stream, [192, 0, 2, 1].into()));
         for (udp_ports, group) in [(None, None), (Some((8000, 8001)), None), (Some((8000, 8001)), group)] {
-            offered(offers.as_str(), &Abilities { peer, udp_ports, group });
+            for secure in [false, true] {
+                offered(offers.as_str(), &Abilities { peer, udp_ports, group, secure, has_key: secure });
+            }
         }
     }
     let header = request.header(&headers::AUTHORIZATION).map(HeaderValue::as_str);
@@ -172,16 +174,18 @@ fn read_back(url: &Url, target: Target) {
 }
 
 fn offered(offers: &str, abilities: &Abilities) {
-    let Some(delivery) = transport::choose(offers, abilities, 2, &|channel| channel == 3) else { return };
+    let Some(chosen) = transport::choose(offers, abilities, 2, &|channel| channel == 3) else { return };
+    let delivery = chosen.delivery;
+    assert!(!chosen.sealed || abilities.has_key, "{chosen:?}");
     match delivery {
         Delivery::Interleaved { rtp, rtcp } => assert!(rtp != rtcp && rtp != 3 && rtcp != 3, "{delivery:?}"),
         Delivery::Udp { rtp, rtcp } => {
             assert!(abilities.udp_ports.is_some() && rtp.port().min(rtcp.port()) >= 1024, "{delivery:?}");
             assert!(rtp.ip() == abilities.peer && rtcp.ip() == abilities.peer, "{delivery:?}");
+            assert!(chosen.sealed || !abilities.secure, "in clear beside TLS");
         }
         Delivery::Multicast(group) => assert_eq!(Some(group), abilities.group),
     }
-    let answer =
-        transport::answer(&delivery, abilities, 0xabcd) + &transport::addresses(&delivery, abilities);
-    assert_eq!(transport::choose(&answer, abilities, 2, &|_| false), Some(delivery), "{answer}");
+    let answer = transport::answer(&chosen, abilities, 0xabcd) + &transport::addresses(&delivery, abilities);
+    assert_eq!(transport::choose(&answer, abilities, 2, &|_| false), Some(chosen), "{answer}");
 }

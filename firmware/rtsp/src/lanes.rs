@@ -86,7 +86,7 @@ impl Lanes {
                     index += 1;
                     continue;
                 }
-                Sent::Left => None,
+                Sent::Left | Sent::Never => None,
                 Sent::Wait(_) => Some(Arc::clone(&unit)),
             };
             slots.swap_remove(index).end_with(packets.follower(), unfinished);
@@ -175,7 +175,7 @@ mod tests {
     impl Source {
         fn new() -> Self {
             let packets = Fanout::new(Limits { bytes: 4 << 20, items: 600 });
-            let stream = Stream { ssrc: 1, payload_type: 96, channel: 0, next_sequence: 0 };
+            let stream = Stream { ssrc: 1, payload_type: 96, channel: 0, next_sequence: 0, rollovers: 0 };
             Self { packets, lanes: Arc::default(), stream }
         }
 

@@ -1,11 +1,11 @@
 //! The RTSP server: session, SDP, packetisers, transports.
 //!
 //! Live streams of the bus at `/ch{n}/{main|sub}`, and with `?start=` what was recorded of them, in RTSP 1.0 (RFC 2326) and 2.0 (RFC 7826),
-//! over TCP interleaved, UDP and UDP multicast, in clear, over TLS and through HTTP (docs/rtsp.md). Viewers prove a stream key by Digest (RFC 7616);
+//! over TCP interleaved, UDP and UDP multicast, in clear, over TLS, as SRTP and through HTTP (docs/rtsp.md). Viewers prove a stream key by Digest (RFC 7616);
 //! the login password is never asked for.
 //!
-//! From below: `packet`, `video`, `audio`, `payload`, `rtcp` make what is sent; `framing`, `digest`, `target`,
-//! `transport`, `moment`, `wish`, `sdp` read and write what is said; `session` decides, without sockets or time; `tunnel` reads HTTP;
+//! From below: `packet`, `video`, `audio`, `payload`, `rtcp`, `srtp` make what is sent; `framing`, `digest`, `target`,
+//! `transport`, `moment`, `wish`, `sdp`, `mikey` read and write what is said; `session` decides, without sockets or time; `tunnel` reads HTTP;
 //! `wire`, `outlet`, `lanes`, `groups`, `leg`, `tracks`, `replay`, `client`, `door` and `server` connect it to the world.
 //!
 //! Does not belong here: who has which key ([`Gate`]'s implementer knows), where footage lies ([`Archive`]'s knows), ONVIF's
@@ -31,9 +31,11 @@ mod framing;
 pub mod fuzzing;
 mod gate;
 mod groups;
+mod keys;
 mod lanes;
 mod leg;
 mod message;
+mod mikey;
 mod moment;
 mod multicast;
 mod outbox;
@@ -50,6 +52,7 @@ mod server;
 mod session;
 mod shared;
 mod socket;
+mod srtp;
 mod target;
 mod timeline;
 mod tracks;

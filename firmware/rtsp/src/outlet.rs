@@ -14,6 +14,7 @@ use crate::outbox::interleaved;
 use crate::pace::Pace;
 use crate::packet::Packets;
 use crate::rtcp::{self, Report};
+use crate::srtp::{Sealer, TooFarAhead};
 use crate::udp_pair::UdpPair;
 use crate::wire::Wire;
 
@@ -38,6 +39,8 @@ pub(crate) enum Sent {
     Left,
     /// Its datagrams, or the rest of them, can go after this long.
     Wait(Duration),
+    /// Its receiver would not understand it, nor what follows.
+    Never,
 }
 
 /// One track to one client.
@@ -50,6 +53,10 @@ pub(crate) struct Outlet {
     pace: Pace,
     /// Datagrams of the current unit that have gone; `None` before it has begun.
     gone: Option<usize>,
+    /// Of SRTP.
+    sealer: Option<Sealer>,
+    /// The unit that has begun, as it is sent.
+    sealed: Option<Packets>,
 }
 
 impl Outlet {
@@ -57,19 +64,25 @@ impl Outlet {
     pub(crate) fn new(way: Way, ssrc: u32, clock_rate: u32, cname: Arc<str>) -> Self {
         let report = Report { ssrc, wall: WallTime::default(), timestamp: 0, packets: 0, payload_bytes: 0 };
         let pace = Pace::new(clock_rate);
-        Self { way, report, reported: None, cname, pace, gone: None }
+        Self { way, report, reported: None, cname, pace, gone: None, sealer: None, sealed: None }
+    }
+
+    /// From now on everything is SRTP.
+    pub(crate) fn seal(&mut self, sealer: Sealer) {
+        self.sealer = Some(sealer);
     }
 
     /// The track plays from now on.
     pub(crate) fn open(&mut self) {
-        self.gone = None;
+        (self.gone, self.sealed) = (None, None);
         self.pace.restart();
         self.report_anew();
     }
 
-    /// Whether [`Self::send`] sends, or leaves everything to its connection's task.
+    /// Whether [`Self::send`] sends, and at once; else its connection's task has to write, or to wait for the cipher.
     pub(crate) fn sends_at_once(&self) -> bool {
         match &self.way {
+            _ if self.sealer.is_some() => false,
             Way::Interleaved { wire, .. } => wire.has_socket(),
             Way::Datagrams { .. } => true,
         }
@@ -83,6 +96,19 @@ impl Outlet {
     /// Sends a unit, or goes on with it: the same one has to be given again after [`Sent::Wait`]. A live stream's (`is_live`)
     /// come as their source makes them, but for those that a new client catches up with.
     pub(crate) fn send(&mut self, unit: &Packets, is_live: bool, now: MonoTime) -> Sent {
+        let Some(sealer) = &mut self.sealer else { return self.send_as_it_is(unit, is_live, now) };
+        let sealed = match self.sealed.take().map_or_else(|| sealer.unit(unit), Ok) {
+            Ok(sealed) => sealed,
+            Err(TooFarAhead) => return Sent::Never,
+        };
+        let sent = self.send_as_it_is(&sealed, is_live, now);
+        if let Sent::Wait(_) = sent {
+            self.sealed = Some(sealed);
+        }
+        sent
+    }
+
+    fn send_as_it_is(&mut self, unit: &Packets, is_live: bool, now: MonoTime) -> Sent {
         match &self.way {
             Way::Interleaved { rtp, rtcp, .. } => {
                 let (packets, channel) = (unit.interleaved(*rtp), *rtcp);
@@ -107,8 +133,8 @@ impl Outlet {
     }
 
     /// Nothing more comes of the track.
-    pub(crate) fn say_goodbye(&self) {
-        let goodbye = rtcp::goodbye(&self.report, &self.cname);
+    pub(crate) fn say_goodbye(&mut self) {
+        let goodbye = self.sealed_report(rtcp::goodbye(&self.report, &self.cname));
         match &self.way {
             Way::Interleaved { wire, rtcp, .. } => wire.push(interleaved(*rtcp, &goodbye)),
             Way::Datagrams { pair, rtcp, .. } => {
@@ -122,13 +148,20 @@ impl Outlet {
         self.report.wall = unit.wall;
         self.report.timestamp = unit.timestamp;
         let due = self.reported.is_none_or(|last| now.since(last) >= REPORT_INTERVAL);
-        let report = due.then(|| rtcp::sender_report(&self.report, &self.cname));
+        let report = due.then(|| self.sealed_report(rtcp::sender_report(&self.report, &self.cname)));
         if due {
             self.reported = Some(now);
         }
         self.report.packets = self.report.packets.wrapping_add(unit.count());
         self.report.payload_bytes = self.report.payload_bytes.wrapping_add(unit.payload_bytes());
         report
+    }
+
+    fn sealed_report(&mut self, report: Vec<u8>) -> Vec<u8> {
+        match &mut self.sealer {
+            Some(sealer) => sealer.rtcp(&report),
+            None => report,
+        }
     }
 
     fn send_datagrams(&mut self, pair: &UdpPair, unit: &Packets, to: SocketAddr, now: MonoTime) -> Sent {

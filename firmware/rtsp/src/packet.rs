@@ -36,6 +36,8 @@ pub(crate) struct Packets {
     payload_bytes: u32,
     /// Sequence number of the first packet.
     pub(crate) sequence: u16,
+    /// The same, counted on where it begins anew (RFC 3711 section 3.3.1).
+    pub(crate) index: u64,
     /// RTP time of the first packet.
     pub(crate) timestamp: u32,
     /// The wall time that belongs to `timestamp`.
@@ -66,6 +68,21 @@ impl Packets {
         bytes.into()
     }
 
+    /// Another unit of as many packets: `each` is given a packet and appends what is sent in its place, at most `more` bytes longer.
+    pub(crate) fn rewritten(&self, more: usize, mut each: impl FnMut(&[u8], &mut Vec<u8>)) -> Self {
+        let mut bytes = Vec::with_capacity(self.rendered.len() + self.starts.len() * more);
+        let mut starts = Vec::with_capacity(self.starts.len());
+        for packet in self.datagrams() {
+            let start = bytes.len();
+            starts.push(start as u32);
+            bytes.extend_from_slice(&[b'$', self.channel, 0, 0]);
+            each(packet, &mut bytes);
+            let length = (bytes.len() - start - INTERLEAVED_HEADER_BYTES) as u16;
+            bytes[start + 2..start + INTERLEAVED_HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
+        }
+        Self { rendered: bytes.into(), starts, ..*self }
+    }
+
     /// How many packets; for sender reports.
     pub(crate) fn count(&self) -> u32 {
         self.starts.len() as u32
@@ -90,12 +107,15 @@ pub(crate) struct Stream {
     /// The usual interleaved channel of its track.
     pub(crate) channel: u8,
     pub(crate) next_sequence: u16,
+    /// How often that has begun anew.
+    pub(crate) rollovers: u32,
 }
 
 /// Collects the packets of one unit.
 pub(crate) struct PacketWriter<'a> {
     stream: &'a mut Stream,
     sequence: u16,
+    index: u64,
     timestamp: u32,
     bytes: Vec<u8>,
     starts: Vec<u32>,
@@ -110,9 +130,11 @@ impl<'a> PacketWriter<'a> {
     pub(crate) fn new(stream: &'a mut Stream, timestamp: u32, size: usize) -> Self {
         let packets = size / (MAX_PAYLOAD_BYTES - 3) + 3;
         let sequence = stream.next_sequence;
+        let index = u64::from(stream.rollovers) << 16 | u64::from(sequence);
         Self {
             stream,
             sequence,
+            index,
             timestamp,
             bytes: Vec::with_capacity(size + packets * (INTERLEAVED_HEADER_BYTES + 12 + 3)),
             starts: Vec::with_capacity(packets),
@@ -158,6 +180,9 @@ impl<'a> PacketWriter<'a> {
         packet.write_into_vec_unchecked(&mut self.bytes);
         self.payload_bytes += length as u32;
         self.stream.next_sequence = self.stream.next_sequence.wrapping_add(1);
+        if self.stream.next_sequence == 0 {
+            self.stream.rollovers = self.stream.rollovers.wrapping_add(1);
+        }
     }
 
     /// `None` when nothing was pushed.
@@ -168,6 +193,7 @@ impl<'a> PacketWriter<'a> {
             starts: self.starts,
             payload_bytes: self.payload_bytes,
             sequence: self.sequence,
+            index: self.index,
             timestamp: self.timestamp,
             wall,
             keyframe,
@@ -181,12 +207,14 @@ mod tests {
 
     #[test]
     fn another_channel_changes_nothing_else() {
-        let mut stream = Stream { ssrc: 9, payload_type: 96, channel: 0, next_sequence: 65_535 };
+        let mut stream =
+            Stream { ssrc: 9, payload_type: 96, channel: 0, next_sequence: 65_535, rollovers: 0 };
         let mut writer = PacketWriter::new(&mut stream, 5, 10);
         writer.push(false, 0, &[b"ab", b"$$"]);
         writer.push(true, 0, &[b"cd"]);
         let packets = writer.finish(WallTime::default(), true).unwrap();
-        assert_eq!(stream.next_sequence, 1);
+        assert_eq!((stream.next_sequence, stream.rollovers), (1, 1));
+        assert_eq!(packets.index, 65_535);
         let usual = packets.interleaved(0);
         assert_eq!(usual.as_ptr(), packets.interleaved(0).as_ptr(), "no copy for the usual channel");
         let other = packets.interleaved(7);
@@ -199,7 +227,7 @@ mod tests {
 
     #[test]
     fn the_first_packet_alone_has_the_extension() {
-        let mut stream = Stream { ssrc: 9, payload_type: 96, channel: 0, next_sequence: 1 };
+        let mut stream = Stream { ssrc: 9, payload_type: 96, channel: 0, next_sequence: 1, rollovers: 0 };
         let words = [7; EXTENSION_BYTES];
         let mut writer = PacketWriter::new(&mut stream, 5, 10).with_extension(words);
         let full = vec![1; writer.room()];

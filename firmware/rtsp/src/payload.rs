@@ -132,6 +132,7 @@ impl Packetiser {
             payload_type: payload.payload_type(),
             channel: track.usual_channel(),
             next_sequence: seeds.sequence,
+            rollovers: 0,
         };
         Self { payload, stream, origin: seeds.timestamp, last: None, parameter_sets: None }
     }

@@ -163,6 +163,7 @@ impl Replay {
         let tracks = self.packetisers.iter().map(|(track, packetiser)| TrackDescription {
             track: *track,
             payload: packetiser.payload().clone(),
+            ssrc: packetiser.ssrc(),
             parameter_sets: match &self.video.format {
                 StreamFormat::Video(codec) if *track == TrackId::Video => {
                     let sets: Vec<&[u8]> = self.video.parameter_sets.iter().map(AsRef::as_ref).collect();

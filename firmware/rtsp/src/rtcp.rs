@@ -8,6 +8,9 @@ use rtcp_types::{Bye, Compound, RtcpPacketWriter, Sdes, SdesChunk, SdesItem, Sen
 /// From 1900-01-01 to 1970-01-01 (RFC 5905 figure 4).
 const NTP_UNIX_OFFSET_SEC: i64 = 2_208_988_800;
 
+/// A header, the index and a tag of 80 bits.
+const MIN_SEALED_BYTES: usize = 8 + 4 + 10;
+
 /// What a sender report says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Report {
@@ -48,6 +51,11 @@ pub(crate) fn is_receiver_report(data: &[u8]) -> bool {
     Compound::parse(data).is_ok_and(|mut packets| {
         packets.any(|packet| matches!(packet, Ok(rtcp_types::Packet::Rr(_) | rtcp_types::Packet::Sr(_))))
     })
+}
+
+/// The same of one that is encrypted, of which the header alone is in clear (RFC 3711 section 3.4).
+pub(crate) fn is_sealed_receiver_report(data: &[u8]) -> bool {
+    data.len() >= MIN_SEALED_BYTES && data[0] >> 6 == 2 && matches!(data[1], 200 | 201)
 }
 
 /// 32.32 fixed point seconds since 1900, modulo 2^32 seconds (RFC 3550 section 4).

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hal::{AudioCodec, AudioFormat, StreamId, VideoCodec, WallTime};
 use sdp_types::{Connection, Media, MediaType, Origin, Session, Time, TransportProto};
+use zeroize::Zeroizing;
 
 use crate::moment;
 use crate::payload::{Payload, TrackId};
@@ -34,15 +35,18 @@ pub(crate) struct Presentation {
 pub(crate) struct TrackDescription {
     pub(crate) track: TrackId,
     pub(crate) payload: Payload,
+    pub(crate) ssrc: u32,
     /// Of video; players start faster when they know them before the first packet.
     pub(crate) parameter_sets: Option<ParameterSets>,
 }
 
-/// The description as text; `server` is the address that the client reached, and `control` is each track's URL.
+/// The description as text; `server` is the address that the client reached, `control` is each track's URL, and `keys` are
+/// what `a=key-mgmt` says of tracks that are SRTP.
 pub(crate) fn describe(
     presentation: &Presentation,
     server: IpAddr,
     control: impl Fn(TrackId) -> String,
+    keys: &[(TrackId, Zeroizing<String>)],
 ) -> Vec<u8> {
     let unspecified: IpAddr = match server {
         IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
@@ -61,7 +65,8 @@ pub(crate) fn describe(
     };
     session.add_attribute_with_value("range", range);
     for track in &presentation.tracks {
-        session.add_media(media(track, control(track.track)));
+        let key = keys.iter().find(|(of, _)| *of == track.track).map(|(_, key)| key.as_str());
+        session.add_media(media(track, control(track.track), key));
     }
     let mut text = Vec::new();
     // Writing into memory does not fail.
@@ -69,16 +74,20 @@ pub(crate) fn describe(
     text
 }
 
-fn media(track: &TrackDescription, control: String) -> Media {
+fn media(track: &TrackDescription, control: String, key: Option<&str>) -> Media {
     let kind = match track.payload {
         Payload::Video(_) => MediaType::Video,
         Payload::Audio(_) => MediaType::Audio,
     };
     let payload_type = track.payload.payload_type();
-    let mut media = Media::new(kind, 0, TransportProto::RtpAvp, payload_type);
+    let profile = if key.is_some() { TransportProto::RtpSavp } else { TransportProto::RtpAvp };
+    let mut media = Media::new(kind, 0, profile, payload_type);
     media.add_attribute_with_value("rtpmap", format!("{payload_type} {}", encoding(&track.payload)));
     if let Some(parameters) = format_parameters(track) {
         media.add_attribute_with_value("fmtp", format!("{payload_type} {parameters}"));
+    }
+    if let Some(key) = key {
+        media.add_attribute_with_value("key-mgmt", key);
     }
     media.add_attribute_with_value("control", control);
     media
@@ -154,9 +163,12 @@ mod tests {
     }
 
     fn text(tracks: Vec<TrackDescription>, server: &str) -> String {
-        let bytes = describe(&presentation(tracks), server.parse().unwrap(), |track| {
-            format!("trackID={}", track.number())
-        });
+        let bytes = describe(
+            &presentation(tracks),
+            server.parse().unwrap(),
+            |track| format!("trackID={}", track.number()),
+            &[],
+        );
         Session::parse(&bytes).expect("our own parser takes it");
         String::from_utf8(bytes).unwrap()
     }
@@ -166,13 +178,19 @@ mod tests {
         TrackDescription {
             track: TrackId::Video,
             payload: Payload::Video(codec),
+            ssrc: 1,
             parameter_sets: Some(ParameterSets { vps: own(vps), sps: own(sps), pps: own(pps) }),
         }
     }
 
     fn audio(codec: AudioCodec, sample_rate: u32, channels: u8, config: &[u8]) -> TrackDescription {
         let format = AudioFormat { codec, sample_rate, channels, config: config.to_vec() };
-        TrackDescription { track: TrackId::Audio, payload: Payload::Audio(format), parameter_sets: None }
+        TrackDescription {
+            track: TrackId::Audio,
+            payload: Payload::Audio(format),
+            ssrc: 2,
+            parameter_sets: None,
+        }
     }
 
     #[test]

@@ -43,8 +43,13 @@ pub enum Entrance {
         /// Where datagrams leave; `None` for TCP only.
         udp: Option<Arc<UdpPair>>,
     },
-    /// RTSPS. Nothing is sent in clear, so there are no datagrams.
-    Tls(TlsAcceptor),
+    /// RTSPS. Nothing is sent in clear: datagrams are SRTP.
+    Tls {
+        /// What it is to its clients.
+        acceptor: TlsAcceptor,
+        /// Where datagrams leave; `None` for TCP only.
+        udp: Option<Arc<UdpPair>>,
+    },
 }
 
 /// What the server has done so far.
@@ -159,7 +164,7 @@ async fn run_client(shared: Arc<Shared>, socket: TcpStream, entrance: Entrance, 
     let _ = socket2::SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER_BYTES);
     let (tls, udp) = match entrance {
         Entrance::Plain { udp } => (None, udp),
-        Entrance::Tls(acceptor) => (Some(acceptor), None),
+        Entrance::Tls { acceptor, udp } => (Some(acceptor), udp),
     };
     let mut connection = Connection {
         peer,
@@ -192,14 +197,16 @@ async fn run_client(shared: Arc<Shared>, socket: TcpStream, entrance: Entrance, 
 /// Receiver reports on the shared RTCP port. What comes to the RTP port stays unread: clients send there only to
 /// open their own firewalls.
 async fn listen_for_reports(shared: &Shared, entrance: &Entrance) {
-    let Entrance::Plain { udp: Some(pair) } = entrance else {
-        return std::future::pending().await;
+    let (pair, is_report): (_, fn(&[u8]) -> bool) = match entrance {
+        Entrance::Plain { udp: Some(pair) } => (pair, rtcp::is_receiver_report),
+        Entrance::Tls { udp: Some(pair), .. } => (pair, rtcp::is_sealed_receiver_report),
+        _ => return std::future::pending().await,
     };
     let mut buffer = [0; 1500];
     loop {
         match pair.rtcp.recv_from(&mut buffer).await {
             Ok((length, from)) => {
-                if rtcp::is_receiver_report(&buffer[..length]) {
+                if is_report(&buffer[..length]) {
                     shared.receivers.heard(from);
                 }
             }

@@ -23,6 +23,7 @@ use crate::active::{Active, SetUp, Waiting, WaitingFor};
 use crate::bucket::Bucket;
 use crate::digest::{Challenger, Verdict, random_hex};
 use crate::framing::{Frame, Framer};
+use crate::keys::Keys;
 use crate::message::{
     cseq, feature_missing, is_live_range, ok, range_played, replayed_headers, response, session_id, target,
 };
@@ -59,6 +60,8 @@ pub(crate) struct Session {
     actions: VecDeque<Action>,
     waiting: Option<Waiting>,
     active: Option<Active>,
+    /// Of tracks that were described as SRTP.
+    keys: Keys,
     opened: MonoTime,
     /// The last request, or report of a receiver.
     last_sign: Option<MonoTime>,
@@ -82,6 +85,7 @@ impl Session {
             actions: VecDeque::new(),
             waiting: None,
             active: None,
+            keys: Keys::default(),
             opened: now,
             last_sign: None,
             requests: Bucket::full(now),
@@ -156,17 +160,24 @@ impl Session {
         let Some(Waiting { cseq, url, target, kind: WaitingFor::Describe }) = self.waiting.take() else {
             return;
         };
-        match found {
-            Ok(presentation) => {
+        match found
+            .and_then(|found| Ok((found, self.keys.describe(found, target.sealed).ok_or(Refusal::Full)?)))
+        {
+            Ok((presentation, keys)) => {
                 let response = ok()
                     .header(headers::CSEQ, cseq)
                     .header(headers::CONTENT_TYPE, "application/sdp")
                     .header(headers::CONTENT_BASE, target.base(&url))
                     .header(headers::CACHE_CONTROL, "no-cache")
-                    .build(sdp::describe(presentation, self.options.local, |track| match target.range {
-                        Some(_) => target.track_url(&url, track),
-                        None => format!("trackID={}", track.number()),
-                    }));
+                    .build(sdp::describe(
+                        presentation,
+                        self.options.local,
+                        |track| match target.range {
+                            Some(_) => target.track_url(&url, track),
+                            None => format!("trackID={}", track.number()),
+                        },
+                        &keys,
+                    ));
                 self.send(&response);
             }
             Err(refusal) => self.refuse(&cseq, refusal),
@@ -177,7 +188,7 @@ impl Session {
     /// Answers [`Action::Setup`] with the track's SSRC.
     pub(crate) fn set_up(&mut self, now: MonoTime, ready: Result<u32, Refusal>) {
         let Some(Waiting { cseq, target, kind, .. }) = self.waiting.take() else { return };
-        let WaitingFor::Setup { track, delivery, user, verifier, pipeline } = kind else { return };
+        let WaitingFor::Setup { track, chosen, user, verifier, pipeline } = kind else { return };
         let id = match &self.active {
             Some(active) => Some(active.id.clone()),
             None => random_hex(&SystemRandom::new()),
@@ -196,13 +207,13 @@ impl Session {
                     notice: None,
                 });
                 active.tracks.retain(|other| other.track != track);
-                active.tracks.push(SetUp { track, delivery, ssrc });
+                active.tracks.push(SetUp { track, delivery: chosen.delivery, sealed: chosen.sealed, ssrc });
                 active.tracks.sort_by_key(|one| one.track);
                 let session = format!("{};timeout={}", active.id, self.options.timeout.as_secs());
-                let mut transport = transport::answer(&delivery, &self.options.abilities, ssrc);
+                let mut transport = transport::answer(&chosen, &self.options.abilities, ssrc);
                 let mut response = ok().header(headers::CSEQ, cseq).header(headers::SESSION, session);
                 if self.version == Version::V2_0 {
-                    transport += &transport::addresses(&delivery, &self.options.abilities);
+                    transport += &transport::addresses(&chosen.delivery, &self.options.abilities);
                     response = second::properties(response, active.source.recorded.is_some());
                 }
                 self.send(&response.header(headers::TRANSPORT, transport).empty());
@@ -297,12 +308,14 @@ impl Session {
     }
 
     fn interleaved(&mut self, now: MonoTime, channel: u8, payload: &[u8]) {
-        let ours = self.active.as_ref().is_some_and(|active| {
-            let is_rtcp =
-                |delivery| matches!(delivery, Delivery::Interleaved { rtcp, .. } if rtcp == channel);
-            active.tracks.iter().any(|one| is_rtcp(one.delivery))
+        let is_rtcp =
+            |one: &&SetUp| matches!(one.delivery, Delivery::Interleaved { rtcp, .. } if rtcp == channel);
+        let track = self.active.as_ref().and_then(|active| active.tracks.iter().find(is_rtcp));
+        let is_report = track.is_some_and(|track| match track.sealed {
+            true => rtcp::is_sealed_receiver_report(payload),
+            false => rtcp::is_receiver_report(payload),
         });
-        if ours && rtcp::is_receiver_report(payload) {
+        if is_report {
             self.last_sign = Some(now);
         }
     }
@@ -428,13 +441,23 @@ impl Session {
             )
         };
         let offers = request.header(&headers::TRANSPORT).map_or("", |value| value.as_str());
-        let abilities = Abilities { group: self.group(&target.source(), track), ..self.options.abilities };
-        let Some(delivery) = transport::choose(offers, &abilities, track.usual_channel(), &taken) else {
+        let abilities = Abilities {
+            group: self.group(&target.source(), track),
+            has_key: self.keys.has(track),
+            ..self.options.abilities
+        };
+        let Some(chosen) = transport::choose(offers, &abilities, track.usual_channel(), &taken) else {
             return self.answer(&cseq, StatusCode::UnsupportedTransport);
         };
-        self.actions.push_back(Action::Setup { source: target.source(), track, delivery });
+        let key = if chosen.sealed { self.keys.take(track) } else { None };
+        self.actions.push_back(Action::Setup {
+            source: target.source(),
+            track,
+            delivery: chosen.delivery,
+            key,
+        });
         let pipeline = second::pipeline(request);
-        let kind = WaitingFor::Setup { track, delivery, user, verifier, pipeline };
+        let kind = WaitingFor::Setup { track, chosen, user, verifier, pipeline };
         self.waiting = Some(Waiting { cseq, url, target, kind });
     }
 
@@ -445,7 +468,9 @@ impl Session {
     }
 
     fn may_have(&self, target: &Target, user: &str) -> bool {
-        target.range.is_none() || self.options.gate.may_replay(user)
+        // Keys go through TLS alone.
+        (target.range.is_none() || self.options.gate.may_replay(user))
+            && (!target.sealed || self.options.abilities.secure)
     }
 
     fn play(&mut self, cseq: String, request: &Request<Vec<u8>>, user: &str) {

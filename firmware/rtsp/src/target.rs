@@ -1,6 +1,6 @@
 //! Which stream, and perhaps which of its tracks, a URL means.
 //!
-//! `/ch{n}/{main|sub}[/trackID={0|1}]`, live, or with `?start={RFC 3339}[&end={RFC 3339}]` as it was recorded. Does not
+//! `/ch{n}/{main|sub}[/srtp][/trackID={0|1}]`, live, or with `?start={RFC 3339}[&end={RFC 3339}]` as it was recorded. Does not
 //! belong here: whether there is such a stream or such footage.
 //!
 //! Invariant: a closed list of shapes; no part of a URL ever becomes a file name, and credentials in it are
@@ -20,6 +20,8 @@ pub(crate) struct Target {
     pub(crate) track: Option<TrackId>,
     /// `None` for what happens now.
     pub(crate) range: Option<RecordedRange>,
+    /// As SRTP.
+    pub(crate) sealed: bool,
 }
 
 /// A stream, or a stretch of what was recorded of it.
@@ -67,7 +69,12 @@ impl Target {
             "sub" => StreamKind::Sub,
             _ => return None,
         };
-        let track = match parts.next() {
+        let mut part = parts.next();
+        let sealed = part == Some("srtp");
+        if sealed {
+            part = parts.next();
+        }
+        let track = match part {
             None | Some("") => None,
             Some(part) => Some(track(part)?),
         };
@@ -80,7 +87,7 @@ impl Target {
             (Some(_), Some(_)) => return None,
             (track, tail) => track.or(tail),
         };
-        parts.next().is_none().then_some(Self { stream: StreamId::new(channel, kind), track, range })
+        parts.next().is_none().then_some(Self { stream: StreamId::new(channel, kind), track, range, sealed })
     }
 
     pub(crate) fn source(&self) -> Source {
@@ -101,7 +108,8 @@ impl Target {
     fn folder(&self, url: &Url) -> String {
         let host = url.host_str().unwrap_or_default();
         let port = url.port().map_or(String::new(), |port| format!(":{port}"));
-        format!("{}://{host}{port}/{}/", url.scheme(), self.stream)
+        let sealed = if self.sealed { "srtp/" } else { "" };
+        format!("{}://{host}{port}/{}/{sealed}", url.scheme(), self.stream)
     }
 
     fn query(&self) -> String {
@@ -161,12 +169,41 @@ mod tests {
         let stream = |number, kind| StreamId::new(ChannelId::new(number).unwrap(), kind);
         let main = stream(1, StreamKind::Main);
         for url in ["rtsp://a/ch1/main", "rtsp://a:8554/ch1/main/", "rtsps://[::1]:8322/ch1/main?"] {
-            assert_eq!(parse(url), Some(Target { stream: main, track: None, range: None }), "{url}");
+            assert_eq!(
+                parse(url),
+                Some(Target { stream: main, track: None, range: None, sealed: false }),
+                "{url}"
+            );
         }
         let sub = stream(12, StreamKind::Sub);
-        let audio = Some(Target { stream: sub, track: Some(TrackId::Audio), range: None });
+        let audio = Some(Target { stream: sub, track: Some(TrackId::Audio), range: None, sealed: false });
         assert_eq!(parse("rtsp://a/ch12/sub/trackID=1"), audio);
         assert_eq!(parse("rtsp://a/ch12/sub/trackid=1/"), audio);
+    }
+
+    #[test]
+    fn sealed_ones() {
+        for (url, track) in [
+            ("rtsps://a/ch1/main/srtp", None),
+            ("rtsps://a/ch1/main/srtp/", None),
+            ("rtsps://a/ch1/main/srtp/trackID=0", Some(TrackId::Video)),
+            ("rtsps://a/ch1/main/srtp?start=2026-11-20T10:00:00Z", None),
+        ] {
+            let parsed = parse(url).unwrap();
+            assert_eq!((parsed.sealed, parsed.track), (true, track), "{url}");
+            let url = Url::parse(url).unwrap();
+            assert_eq!(parse(&parsed.base(&url)), Some(Target { track: None, ..parsed }));
+            let video = Some(TrackId::Video);
+            assert_eq!(
+                parse(&parsed.track_url(&url, TrackId::Video)),
+                Some(Target { track: video, ..parsed })
+            );
+        }
+        for url in
+            ["rtsps://a/ch1/srtp/main", "rtsps://a/ch1/main/srtp/srtp", "rtsps://a/ch1/main/trackID=0/srtp"]
+        {
+            assert_eq!(parse(url), None, "{url}");
+        }
     }
 
     #[test]

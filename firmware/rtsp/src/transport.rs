@@ -33,14 +33,26 @@ pub(crate) enum Delivery {
     Multicast(Group),
 }
 
+/// An offer that is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Chosen {
+    pub(crate) delivery: Delivery,
+    /// As SRTP (`RTP/SAVP`, RFC 3711).
+    pub(crate) sealed: bool,
+}
+
 /// What the server can do on this connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Abilities {
     pub(crate) peer: IpAddr,
-    /// RTP and RTCP port of the server; `None` where UDP is off, and on TLS, whose point it would defeat.
+    /// RTP and RTCP port of the server; `None` where UDP is off.
     pub(crate) udp_ports: Option<(u16, u16)>,
     /// The track's group; `None` where multicast is off, on TLS, to IPv6, and of a recording.
     pub(crate) group: Option<Group>,
+    /// On TLS, whose point datagrams in clear would defeat.
+    pub(crate) secure: bool,
+    /// The client has the track's key.
+    pub(crate) has_key: bool,
 }
 
 /// Alternatives looked at in one header; players send one to four.
@@ -53,23 +65,24 @@ pub(crate) fn choose(
     abilities: &Abilities,
     suggested: u8,
     taken: &dyn Fn(u8) -> bool,
-) -> Option<Delivery> {
+) -> Option<Chosen> {
     header.split(',').take(MAX_OFFERS).find_map(|offer| meet(offer.trim(), abilities, suggested, taken))
 }
 
 /// The header that answers an accepted offer.
-pub(crate) fn answer(delivery: &Delivery, abilities: &Abilities, ssrc: u32) -> String {
-    match (delivery, abilities.udp_ports) {
+pub(crate) fn answer(chosen: &Chosen, abilities: &Abilities, ssrc: u32) -> String {
+    let profile = if chosen.sealed { "RTP/SAVP" } else { "RTP/AVP" };
+    match (&chosen.delivery, abilities.udp_ports) {
         (Delivery::Udp { rtp, rtcp }, Some((server_rtp, server_rtcp))) => format!(
-            "RTP/AVP;unicast;client_port={}-{};server_port={server_rtp}-{server_rtcp};ssrc={ssrc:08X}",
+            "{profile};unicast;client_port={}-{};server_port={server_rtp}-{server_rtcp};ssrc={ssrc:08X}",
             rtp.port(),
             rtcp.port(),
         ),
         (Delivery::Udp { rtp, rtcp }, None) => {
-            format!("RTP/AVP;unicast;client_port={}-{};ssrc={ssrc:08X}", rtp.port(), rtcp.port())
+            format!("{profile};unicast;client_port={}-{};ssrc={ssrc:08X}", rtp.port(), rtcp.port())
         }
         (Delivery::Interleaved { rtp, rtcp }, _) => {
-            format!("RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp};ssrc={ssrc:08X}")
+            format!("{profile}/TCP;unicast;interleaved={rtp}-{rtcp};ssrc={ssrc:08X}")
         }
         (Delivery::Multicast(Group { rtp, rtcp, ttl, .. }), _) => format!(
             "RTP/AVP;multicast;destination={};port={}-{};ttl={ttl};ssrc={ssrc:08X}",
@@ -93,7 +106,7 @@ pub(crate) fn addresses(delivery: &Delivery, abilities: &Abilities) -> String {
     }
 }
 
-fn meet(offer: &str, abilities: &Abilities, suggested: u8, taken: &dyn Fn(u8) -> bool) -> Option<Delivery> {
+fn meet(offer: &str, abilities: &Abilities, suggested: u8, taken: &dyn Fn(u8) -> bool) -> Option<Chosen> {
     let mut parts = offer.split(';').map(str::trim);
     let protocol = parts.next()?;
     let mut channels = None;
@@ -113,23 +126,37 @@ fn meet(offer: &str, abilities: &Abilities, suggested: u8, taken: &dyn Fn(u8) ->
             _ => {}
         }
     }
-    let over_udp = protocol.eq_ignore_ascii_case("RTP/AVP") || protocol.eq_ignore_ascii_case("RTP/AVP/UDP");
-    if multicast {
-        abilities.group.filter(|_| over_udp).map(Delivery::Multicast)
-    } else if protocol.eq_ignore_ascii_case("RTP/AVP/TCP") {
-        let (rtp, rtcp) = channels.unwrap_or((suggested, suggested + 1));
-        (rtp != rtcp && !taken(rtp) && !taken(rtcp)).then_some(Delivery::Interleaved { rtp, rtcp })
+    let (sealed, over_udp) = match protocol.to_ascii_uppercase().as_str() {
+        "RTP/AVP" | "RTP/AVP/UDP" => (false, true),
+        "RTP/AVP/TCP" => (false, false),
+        "RTP/SAVP" | "RTP/SAVP/UDP" => (true, true),
+        "RTP/SAVP/TCP" => (true, false),
+        _ => return None,
+    };
+    if sealed && !abilities.has_key {
+        return None;
+    }
+    let delivery = if multicast {
+        abilities.group.filter(|_| over_udp && !sealed).map(Delivery::Multicast)?
     } else if over_udp {
-        abilities.udp_ports?;
+        abilities.udp_ports.filter(|_| sealed || !abilities.secure)?;
         let (rtp, rtcp) = ports?;
         // Ports below 1024 belong to services that did not ask for this.
-        (rtp >= 1024 && rtcp >= 1024 && rtp != rtcp).then(|| Delivery::Udp {
+        if rtp < 1024 || rtcp < 1024 || rtp == rtcp {
+            return None;
+        }
+        Delivery::Udp {
             rtp: SocketAddr::new(abilities.peer, rtp),
             rtcp: SocketAddr::new(abilities.peer, rtcp),
-        })
+        }
     } else {
-        None
-    }
+        let (rtp, rtcp) = channels.unwrap_or((suggested, suggested + 1));
+        if rtp == rtcp || taken(rtp) || taken(rtcp) {
+            return None;
+        }
+        Delivery::Interleaved { rtp, rtcp }
+    };
+    Some(Chosen { delivery, sealed })
 }
 
 /// `":5000"/":5001"` (RFC 7826 section 18.54); hosts in it mean nothing.
@@ -155,7 +182,13 @@ mod tests {
     use super::*;
 
     fn abilities(udp: bool) -> Abilities {
-        Abilities { peer: "192.0.2.7".parse().unwrap(), udp_ports: udp.then_some((8000, 8001)), group: None }
+        Abilities {
+            peer: "192.0.2.7".parse().unwrap(),
+            udp_ports: udp.then_some((8000, 8001)),
+            group: None,
+            secure: false,
+            has_key: false,
+        }
     }
 
     fn in_a_group() -> Abilities {
@@ -165,7 +198,15 @@ mod tests {
     }
 
     fn pick(header: &str) -> Option<Delivery> {
-        choose(header, &abilities(true), 0, &|_| false)
+        chosen(header, &abilities(true))
+    }
+
+    /// In clear.
+    fn chosen(header: &str, abilities: &Abilities) -> Option<Delivery> {
+        choose(header, abilities, 0, &|_| false).map(|chosen| {
+            assert!(!chosen.sealed);
+            chosen.delivery
+        })
     }
 
     fn udp(rtp: u16, rtcp: u16) -> Delivery {
@@ -184,7 +225,10 @@ mod tests {
         assert_eq!(pick("RTP/AVP/TCP;unicast;interleaved=2-3"), tcp);
         assert_eq!(pick("RTP/AVP/TCP;unicast;mode=\"PLAY\";interleaved=2-3"), tcp);
         assert_eq!(pick("RTP/SAVPF;unicast, RTP/AVP;multicast, RTP/AVP/TCP;interleaved=2"), tcp);
-        assert_eq!(choose("RTP/AVP/TCP", &abilities(false), 2, &|_| false), tcp);
+        assert_eq!(
+            choose("RTP/AVP/TCP", &abilities(false), 2, &|_| false).map(|chosen| chosen.delivery),
+            tcp
+        );
     }
 
     #[test]
@@ -204,19 +248,43 @@ mod tests {
             "RTP/AVP;multicast;dest_addr=\"224.2.0.1:53\"/\"224.2.0.1:54\"",
             "RTP/AVP;multicast,RTP/AVP;unicast;client_port=5000-5001",
         ] {
-            assert_eq!(choose(header, &abilities, 0, &|_| false), Some(group), "{header}");
+            assert_eq!(chosen(header, &abilities), Some(group), "{header}");
         }
         for header in
             ["RTP/AVP/TCP;multicast;interleaved=0-1", "RTP/SAVP;multicast", "RTP/AVP;multicast;mode=RECORD"]
         {
-            assert_eq!(choose(header, &abilities, 0, &|_| false), None, "{header}");
+            assert_eq!(chosen(header, &abilities), None, "{header}");
         }
-        let unicast = choose("RTP/AVP;unicast;client_port=5000-5001", &abilities, 0, &|_| false);
+        let unicast = chosen("RTP/AVP;unicast;client_port=5000-5001", &abilities);
         assert_eq!(unicast, Some(udp(5000, 5001)));
-        let said = answer(&group, &abilities, 0xabcd);
+        let said = answer(&Chosen { delivery: group, sealed: false }, &abilities, 0xabcd);
         assert_eq!(said, "RTP/AVP;multicast;destination=239.192.0.1;port=16386-16387;ttl=3;ssrc=0000ABCD");
         let said = addresses(&group, &abilities);
         assert_eq!(said, ";dest_addr=\"239.192.0.1:16386\"/\"239.192.0.1:16387\"");
+    }
+
+    #[test]
+    fn sealed_for_those_who_have_the_key_and_nothing_in_clear_beside_tls() {
+        let tls = Abilities { secure: true, ..in_a_group() };
+        let with_key = Abilities { has_key: true, ..tls };
+        let datagrams = "RTP/SAVP;unicast;client_port=5000-5001";
+        let taken = choose(datagrams, &with_key, 0, &|_| false).unwrap();
+        assert_eq!(taken, Chosen { delivery: udp(5000, 5001), sealed: true });
+        assert_eq!(
+            answer(&taken, &with_key, 0xabcd),
+            "RTP/SAVP;unicast;client_port=5000-5001;server_port=8000-8001;ssrc=0000ABCD"
+        );
+        let taken = choose("RTP/SAVP/TCP;unicast;interleaved=0-1", &with_key, 0, &|_| false).unwrap();
+        assert_eq!(taken, Chosen { delivery: Delivery::Interleaved { rtp: 0, rtcp: 1 }, sealed: true });
+        assert_eq!(answer(&taken, &with_key, 1), "RTP/SAVP/TCP;unicast;interleaved=0-1;ssrc=00000001");
+        for header in
+            ["RTP/AVP;unicast;client_port=5000-5001", "RTP/SAVP;multicast", "RTP/SAVPF;client_port=5000"]
+        {
+            assert_eq!(choose(header, &with_key, 0, &|_| false), None, "{header}");
+        }
+        for header in [datagrams, "RTP/SAVP/TCP;unicast;interleaved=0-1"] {
+            assert_eq!(choose(header, &tls, 0, &|_| false), None, "without a key");
+        }
     }
 
     #[test]

@@ -214,7 +214,8 @@ pub(crate) mod tests {
     }
 
     fn run(codec: VideoCodec, nals: &[Vec<u8>]) -> Option<Packets> {
-        let mut stream = Stream { ssrc: 1, payload_type: 96, channel: 0, next_sequence: 65_530 };
+        let mut stream =
+            Stream { ssrc: 1, payload_type: 96, channel: 0, next_sequence: 65_530, rollovers: 0 };
         let mut writer = PacketWriter::new(&mut stream, 1234, nals.iter().map(Vec::len).sum());
         let slices: Vec<&[u8]> = nals.iter().map(Vec::as_slice).collect();
         packetise(codec, &slices, &mut writer);

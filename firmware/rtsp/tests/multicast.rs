@@ -12,9 +12,9 @@ use std::time::Duration;
 use common::Recorder;
 use common::footage::Clip;
 use common::gst::{self, Branch};
+use common::network::own_network;
 use common::wire::{Came, Wire};
 use hal::{Clock, SystemClock};
-use nix::sched::{CloneFlags, unshare};
 use rtcp_types::{Compound, Packet, ReceiverReport, RtcpPacketWriter};
 use rtp_types::RtpPacket;
 use rtsp::ServerOptions;
@@ -29,20 +29,6 @@ const FRAMES: u32 = 10;
 /// The group of channel 1's main stream.
 const RTP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 192, 0, 0), 16_384);
 const RTCP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 192, 0, 0), 16_385);
-
-/// Gives this thread, and those that it starts, a network in which nothing but a loopback interface is, and that takes multicast.
-/// Where that cannot be had it says so, and the test ends there.
-fn own_network() -> bool {
-    if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
-        println!("not run: a network of its own cannot be made ({error}); root can");
-        return false;
-    }
-    for arguments in ["link set lo up multicast on", "route add 239.0.0.0/8 dev lo"] {
-        let status = Command::new("ip").args(arguments.split(' ')).status();
-        assert!(status.as_ref().is_ok_and(std::process::ExitStatus::success), "ip {arguments}: {status:?}");
-    }
-    true
-}
 
 fn street(options: ServerOptions) -> Recorder {
     let mut recorder = Recorder::with(options);

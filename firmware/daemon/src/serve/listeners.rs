@@ -1,6 +1,7 @@
 //! The ports: HTTPS, RTSPS, and plain RTSP while the owner wants it.
 //!
-//! Plain RTSP brings a pair of UDP ports, which close with it. There are no others.
+//! Plain RTSP brings a pair of UDP ports, which close with it, and RTSPS one for SRTP. There are no others but those of multicast,
+//! while somebody plays it.
 
 use std::future::Future;
 use std::io;
@@ -67,7 +68,7 @@ pub(super) async fn serve(house: Arc<House>, tls: ServerConfig, stop: impl Futur
 
 async fn serve_rtsps(house: &House, rtsp: &Server, address: SocketAddr, tls: TlsAcceptor) {
     let listener = bind(house, "RTSPS", "rtsps", address).await;
-    rtsp.serve(listener, Entrance::Tls(tls)).await;
+    rtsp.serve(listener, Entrance::Tls { acceptor: tls, udp: udp_pair(address) }).await;
 }
 
 async fn serve_rtsp_while_enabled(house: &House, rtsp: &Server, address: SocketAddr) {
@@ -89,7 +90,7 @@ async fn serve_rtsp_while_enabled(house: &House, rtsp: &Server, address: SocketA
     }
 }
 
-/// The ports that datagrams leave from: a free pair, told to each client, and closed with plain RTSP.
+/// The ports that datagrams leave from: a free pair, told to each client, and closed with its entrance.
 fn udp_pair(address: SocketAddr) -> Option<Arc<UdpPair>> {
     UdpPair::bind(address.ip(), None)
         .inspect_err(|error| tracing::warn!(%error, "RTSP goes over TCP only"))

@@ -124,7 +124,13 @@ impl Conversation {
         });
         let peer: IpAddr =
             if has(b'6') { [0x2001, 0xdb8, 0, 0, 0, 0, 0, 9].into() } else { [10, 0, 0, 9].into() };
-        let abilities = Abilities { peer, udp_ports: (!has(b'n')).then_some((8000, 8001)), group: None };
+        let abilities = Abilities {
+            peer,
+            udp_ports: (!has(b'n')).then_some((8000, 8001)),
+            group: None,
+            secure: has(b's'),
+            has_key: false,
+        };
         let now = MonoTime::from_start(Duration::from_secs(100));
         let options = Options {
             gate: Arc::clone(&gate) as Arc<dyn Gate>,
@@ -274,7 +280,7 @@ impl Conversation {
     fn watch(&self, action: &Action) {
         match action {
             Action::Describe(source) => self.watch_source(*source),
-            Action::Setup { source, track, delivery } => {
+            Action::Setup { source, track, delivery, key } => {
                 self.watch_source(*source);
                 let others = self.set_up.iter().filter(|(other, _)| other != track);
                 let taken: Vec<u8> = others.flat_map(|(_, delivery)| channels(*delivery)).collect();
@@ -285,6 +291,7 @@ impl Conversation {
                 if let Delivery::Udp { rtp, rtcp } = delivery {
                     assert!(self.abilities.udp_ports.is_some(), "{delivery:?}");
                     assert!([rtp, rtcp].iter().all(|to| to.ip() == self.abilities.peer), "{delivery:?}");
+                    assert!(key.is_some() || !self.abilities.secure, "in clear beside TLS");
                 }
                 if let Delivery::Multicast(group) = delivery {
                     let wanted = self.gate.multicast.is_some() && source.recorded.is_none();
@@ -376,8 +383,14 @@ fn presentation(source: Source) -> Presentation {
     let sound = AudioFormat { codec: AudioCodec::G711A, sample_rate: 8000, channels: 1, config: Vec::new() };
     let payloads =
         [(TrackId::Video, Payload::Video(VideoCodec::H264)), (TrackId::Audio, Payload::Audio(sound))];
-    let tracks =
-        payloads.map(|(track, payload)| TrackDescription { track, payload, parameter_sets: None }).to_vec();
+    let tracks = payloads
+        .map(|(track, payload)| TrackDescription {
+            track,
+            payload,
+            ssrc: 0xabcd + u32::from(track.number()),
+            parameter_sets: None,
+        })
+        .to_vec();
     let recorded = source.recorded.map(|range| (range.start, range.end.unwrap_or(NEWEST)));
     Presentation { stream: source.stream, version: 1, tracks, recorded }
 }

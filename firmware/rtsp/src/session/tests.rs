@@ -2,6 +2,7 @@
 
 mod many;
 mod recorded;
+mod sealed;
 mod second;
 mod talk;
 

@@ -5,6 +5,7 @@ pub mod archive;
 pub mod ears;
 pub mod footage;
 pub mod gst;
+pub mod network;
 mod said;
 pub mod wire;
 
@@ -246,8 +247,11 @@ impl Recorder {
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
         let listener = self.runtime().block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
+        let inside = self.runtime().enter();
+        let udp = Some(Arc::new(UdpPair::bind("127.0.0.1".parse().unwrap(), None).unwrap()));
+        drop(inside);
         let serving = self.server.clone();
-        self.runtime().spawn(async move { serving.serve(listener, Entrance::Tls(acceptor)).await });
+        self.runtime().spawn(async move { serving.serve(listener, Entrance::Tls { acceptor, udp }).await });
         format!("rtsps://{USER}:{KEY}@{address}{path}")
     }
 

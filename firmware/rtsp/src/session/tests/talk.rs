@@ -86,15 +86,19 @@ impl Talk {
     }
 
     pub(super) fn with(turned_away: bool) -> Self {
-        Self::made(turned_away, Some("10.0.0.1".parse().unwrap()))
+        Self::made(turned_away, Some("10.0.0.1".parse().unwrap()), false)
     }
 
     /// On a connection whose client can be in no group.
     pub(super) fn without_interface() -> Self {
-        Self::made(false, None)
+        Self::made(false, None, false)
     }
 
-    fn made(turned_away: bool, interface: Option<std::net::Ipv4Addr>) -> Self {
+    pub(super) fn over_tls() -> Self {
+        Self::made(false, None, true)
+    }
+
+    fn made(turned_away: bool, interface: Option<std::net::Ipv4Addr>, secure: bool) -> Self {
         let gate = Arc::new(Anna {
             revoked: false.into(),
             live_only: false.into(),
@@ -110,6 +114,8 @@ impl Talk {
                 peer: "10.0.0.9".parse().unwrap(),
                 udp_ports: Some((8000, 8001)),
                 group: None,
+                secure,
+                has_key: false,
             },
             interface,
             timeout: SESSION_TIMEOUT,
@@ -161,6 +167,7 @@ impl Talk {
                     let track = TrackDescription {
                         track: TrackId::Video,
                         payload: Payload::Video(VideoCodec::H264),
+                        ssrc: 0xabcd,
                         parameter_sets: None,
                     };
                     let recorded = source.recorded.map(|range| (range.start, range.end.unwrap_or(NEWEST)));
