@@ -99,6 +99,8 @@ fn players_share_what_is_sent_once() {
     let over = Arc::<AtomicBool>::default();
     let ends = Arc::clone(&over);
     let listener = std::thread::spawn(move || {
+        // The first packets are the recorder's, to FFmpeg.
+        let mut ours = None;
         let (mut packets, mut last): (u32, Option<u16>) = (0, None);
         let mut packet = [0; 2048];
         loop {
@@ -108,9 +110,10 @@ fn players_share_what_is_sent_once() {
                 }
                 continue;
             };
-            // GStreamer's players send something of their own there to open firewalls, some of which looks like RTP.
+            // GStreamer's players send random bytes there to open firewalls, some of which look like RTP.
             let Ok(rtp) = RtpPacket::parse(&packet[..length]) else { continue };
-            if rtp.payload_type() != VIDEO_PAYLOAD_TYPE {
+            let is_video = rtp.payload_type() == VIDEO_PAYLOAD_TYPE;
+            if !is_video || rtp.ssrc() != *ours.get_or_insert(rtp.ssrc()) {
                 continue;
             }
             let sequence = rtp.sequence_number();
