@@ -173,6 +173,11 @@ impl Client {
             self.shared.tracks.open(stream, TrackId::Video),
             self.shared.tracks.open(sound, TrackId::Audio),
         );
+        let metadata = if source.metadata {
+            self.shared.tracks.open(source.stream_of(TrackId::Metadata), TrackId::Metadata).await
+        } else {
+            None
+        };
         let Some(video) = video else { return self.session.described(self.now(), Err(Refusal::NotFound)) };
         let mut tracks = vec![TrackDescription {
             track: TrackId::Video,
@@ -182,11 +187,11 @@ impl Client {
         }];
         let version = u64::from(video.ssrc);
         self.described = vec![video];
-        if let Some(audio) = audio {
-            let payload = audio.payload.clone();
-            let ssrc = audio.ssrc;
-            tracks.push(TrackDescription { track: TrackId::Audio, payload, ssrc, parameter_sets: None });
-            self.described.push(audio);
+        for (track, live) in [(TrackId::Audio, audio), (TrackId::Metadata, metadata)] {
+            let Some(live) = live else { continue };
+            let (payload, ssrc) = (live.payload.clone(), live.ssrc);
+            tracks.push(TrackDescription { track, payload, ssrc, parameter_sets: None });
+            self.described.push(live);
         }
         self.session.described(self.now(), Ok(&Presentation { stream, version, tracks, recorded: None }));
     }
@@ -283,6 +288,10 @@ impl Client {
             [one, two] => {
                 let (one, two) = tokio::join!(one.start(), two.start());
                 vec![one, two]
+            }
+            [one, two, three] => {
+                let (one, two, three) = tokio::join!(one.start(), two.start(), three.start());
+                vec![one, two, three]
             }
             _ => Vec::new(),
         };

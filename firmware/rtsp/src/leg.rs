@@ -26,7 +26,7 @@ use crate::wire::Wire;
 /// has just begun.
 const FIRST_PACKET_WAIT: Duration = Duration::from_millis(500);
 
-/// Sound sends a unit every 20 to 100 ms.
+/// Sound sends a unit every 20 to 100 ms, metadata at once.
 const FIRST_SOUND_WAIT: Duration = Duration::from_millis(100);
 
 /// One track of a session.
@@ -134,7 +134,7 @@ impl Leg {
         let mut reader = live.reader();
         let wait = match self.track {
             TrackId::Video => FIRST_PACKET_WAIT,
-            TrackId::Audio => FIRST_SOUND_WAIT,
+            TrackId::Audio | TrackId::Metadata => FIRST_SOUND_WAIT,
         };
         let mut item = reader.try_next();
         if item.is_none() {
@@ -199,6 +199,11 @@ pub(crate) async fn next_item(legs: &mut [Leg]) -> (usize, Item<Packets>) {
         [one, two] => tokio::select! {
             item = one.next() => (0, item),
             item = two.next() => (1, item),
+        },
+        [one, two, three] => tokio::select! {
+            item = one.next() => (0, item),
+            item = two.next() => (1, item),
+            item = three.next() => (2, item),
         },
         _ => std::future::pending().await,
     }

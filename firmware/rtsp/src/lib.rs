@@ -4,8 +4,8 @@
 //! over TCP interleaved, UDP and UDP multicast, in clear, over TLS, as SRTP and through HTTP (docs/rtsp.md). Viewers prove a stream key by Digest (RFC 7616);
 //! the login password is never asked for.
 //!
-//! From below: `packet`, `video`, `audio`, `payload`, `rtcp`, `srtp` make what is sent; `framing`, `digest`, `target`,
-//! `transport`, `moment`, `wish`, `sdp`, `mikey` read and write what is said; `session` decides, without sockets or time; `tunnel` reads HTTP;
+//! From below: `packet`, `video`, `audio`, `onvif`, `payload`, `rtcp`, `srtp` make what is sent; `facts` is what metadata tells of, `metadata` when; `framing`,
+//! `digest`, `target`, `transport`, `moment`, `wish`, `sdp`, `mikey` read and write what is said; `session` decides, without sockets or time; `tunnel` reads HTTP;
 //! `wire`, `outlet`, `lanes`, `groups`, `leg`, `tracks`, `replay`, `client`, `door` and `server` connect it to the world.
 //!
 //! Does not belong here: who has which key ([`Gate`]'s implementer knows), where footage lies ([`Archive`]'s knows), ONVIF's
@@ -26,6 +26,7 @@ mod digest;
 mod door;
 mod error;
 mod extension;
+mod facts;
 mod framing;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -35,9 +36,11 @@ mod keys;
 mod lanes;
 mod leg;
 mod message;
+mod metadata;
 mod mikey;
 mod moment;
 mod multicast;
+mod onvif;
 mod outbox;
 mod outlet;
 mod pace;
@@ -67,6 +70,7 @@ mod wish;
 pub use archive::{Archive, ArchiveError, ArchiveRequest, Opening, RecordedFormat, RecordedUnit, Recording};
 pub use digest::REALM;
 pub use error::{ErrorKind, RtspError};
+pub use facts::{ChannelSource, Metadata};
 pub use gate::{Gate, Via, Watch, WatchGuard};
 pub use multicast::Multicast;
 pub use server::{Entrance, Server, ServerStats};

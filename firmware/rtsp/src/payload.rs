@@ -1,6 +1,6 @@
 //! What a track carries in RTP, and the packetiser that numbers and times it.
 //!
-//! Does not belong here: the payload formats themselves (`video.rs`, `audio.rs`).
+//! Does not belong here: the payload formats themselves (`video.rs`, `audio.rs`, `onvif.rs`).
 //!
 //! Invariants: sequence numbers of a track have no gap; RTP time never stands still or goes back at a
 //! discontinuity, whatever the source's timeline does.
@@ -11,16 +11,19 @@ use ring::rand::{SecureRandom, SystemRandom};
 use crate::archive::RecordedUnit;
 use crate::audio;
 use crate::extension::EXTENSION_BYTES;
+use crate::onvif;
 use crate::packet::{PacketWriter, Packets, Stream};
 use crate::video::{self, ParameterSets};
 
-/// A track of a presentation: 0 is video, 1 is sound.
+/// A track of a presentation: 0 is video, 1 is sound, 2 is metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum TrackId {
     /// `trackID=0`.
     Video,
     /// `trackID=1`.
     Audio,
+    /// `trackID=2`; of live streams alone.
+    Metadata,
 }
 
 impl TrackId {
@@ -30,6 +33,7 @@ impl TrackId {
         match self {
             Self::Video => 0,
             Self::Audio => 1,
+            Self::Metadata => 2,
         }
     }
 
@@ -39,6 +43,7 @@ impl TrackId {
         match number {
             0 => Some(Self::Video),
             1 => Some(Self::Audio),
+            2 => Some(Self::Metadata),
             _ => None,
         }
     }
@@ -55,6 +60,8 @@ impl TrackId {
 pub(crate) enum Payload {
     Video(VideoCodec),
     Audio(AudioFormat),
+    /// ONVIF's documents.
+    Metadata,
 }
 
 impl From<StreamFormat> for Payload {
@@ -74,13 +81,14 @@ impl Payload {
             Self::Audio(AudioFormat { codec: AudioCodec::G711U, sample_rate: 8000, channels: 1, .. }) => 0,
             Self::Audio(AudioFormat { codec: AudioCodec::G711A, sample_rate: 8000, channels: 1, .. }) => 8,
             Self::Audio(_) => 97,
+            Self::Metadata => 98,
         }
     }
 
     /// RTP ticks a second.
     pub(crate) fn clock_rate(&self) -> u32 {
         match self {
-            Self::Video(_) => 90_000,
+            Self::Video(_) | Self::Metadata => 90_000,
             Self::Audio(format) => format.sample_rate,
         }
     }
@@ -157,6 +165,7 @@ impl Packetiser {
                 video::packetise(*codec, &nals, &mut writer);
             }
             Payload::Audio(format) => audio::packetise(format, unit.data, &mut writer),
+            Payload::Metadata => onvif::packetise(unit.data, &mut writer),
         }
         let packets = writer.finish(unit.wall, unit.keyframe)?;
         self.last = Some(Last { timestamp, wall: unit.wall });
@@ -187,6 +196,8 @@ impl Packetiser {
                 video::packetise(*codec, &nals, &mut writer);
             }
             Payload::Audio(format) => audio::packetise(format, &unit.data, &mut writer),
+            // None is recorded yet.
+            Payload::Metadata => {}
         }
         writer.finish(unit.wall, unit.keyframe)
     }

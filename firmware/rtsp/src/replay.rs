@@ -364,7 +364,7 @@ impl Running {
             self.began
         };
         let position = match track {
-            TrackId::Audio => position,
+            TrackId::Audio | TrackId::Metadata => position,
             TrackId::Video => Some(Position {
                 wall: unit.wall,
                 group: if unit.keyframe { unit.wall } else { position.map_or(unit.wall, |last| last.group) },

@@ -78,6 +78,7 @@ fn media(track: &TrackDescription, control: String, key: Option<&str>) -> Media 
     let kind = match track.payload {
         Payload::Video(_) => MediaType::Video,
         Payload::Audio(_) => MediaType::Audio,
+        Payload::Metadata => MediaType::Application,
     };
     let payload_type = track.payload.payload_type();
     let profile = if key.is_some() { TransportProto::RtpSavp } else { TransportProto::RtpAvp };
@@ -90,6 +91,10 @@ fn media(track: &TrackDescription, control: String, key: Option<&str>) -> Media 
         media.add_attribute_with_value("key-mgmt", key);
     }
     media.add_attribute_with_value("control", control);
+    if track.payload == Payload::Metadata {
+        // As the ONVIF Streaming Specification shows it: there are metadata back channels.
+        media.add_attribute_from_str("recvonly");
+    }
     media
 }
 
@@ -98,6 +103,7 @@ fn encoding(payload: &Payload) -> String {
     match payload {
         Payload::Video(VideoCodec::H264) => "H264/90000".to_owned(),
         Payload::Video(VideoCodec::H265) => "H265/90000".to_owned(),
+        Payload::Metadata => "vnd.onvif.metadata/90000".to_owned(),
         Payload::Audio(AudioFormat { codec, sample_rate, channels, .. }) => {
             let name = match codec {
                 AudioCodec::Aac => "mpeg4-generic",
@@ -128,7 +134,7 @@ fn format_parameters(track: &TrackDescription) -> Option<String> {
             }
             Some(text)
         }
-        Payload::Audio(_) => None,
+        Payload::Audio(_) | Payload::Metadata => None,
     }
 }
 
@@ -208,6 +214,14 @@ mod tests {
         let video =
             video(VideoCodec::H265, &[&[0x40, 1, 12]], &[&[0x42, 1, 1]], &[&[0x44, 1, 0xc1], &[0x44, 1]]);
         insta::assert_snapshot!(text(vec![video, audio(AudioCodec::G711A, 8000, 1, &[])], "2001:db8::1"));
+    }
+
+    #[test]
+    fn h264_with_metadata() {
+        let video = video(VideoCodec::H264, &[], &[&[0x67, 0x64, 0, 0x1f]], &[&[0x68, 0xee]]);
+        let metadata =
+            TrackDescription { track: TrackId::Metadata, payload: Payload::Metadata, parameter_sets: None };
+        insta::assert_snapshot!(text(vec![video, metadata], "192.0.2.1"));
     }
 
     #[test]

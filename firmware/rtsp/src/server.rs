@@ -89,7 +89,7 @@ impl Server {
     ) -> Self {
         Self {
             shared: Arc::new(Shared::new(
-                Tracks::new(feeds, Arc::clone(&clock)),
+                Tracks::new(feeds, Arc::clone(&clock), options.metadata.clone()),
                 archive,
                 gate,
                 clock,

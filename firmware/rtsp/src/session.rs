@@ -172,10 +172,7 @@ impl Session {
                     .build(sdp::describe(
                         presentation,
                         self.options.local,
-                        |track| match target.range {
-                            Some(_) => target.track_url(&url, track),
-                            None => format!("trackID={}", track.number()),
-                        },
+                        |track| target.control(&url, track),
                         &keys,
                     ));
                 self.send(&response);
@@ -461,9 +458,11 @@ impl Session {
         self.waiting = Some(Waiting { cseq, url, target, kind });
     }
 
-    /// Where a track would be multicast: not what was recorded, which each client plays at its own pace.
+    /// Where a track would be multicast: not what was recorded, which each client plays at its own pace, nor metadata, of which
+    /// each begins with the whole.
     fn group(&self, source: &Source, track: TrackId) -> Option<Group> {
-        let interface = self.options.interface.filter(|_| source.recorded.is_none())?;
+        let is_shared = source.recorded.is_none() && track != TrackId::Metadata;
+        let interface = self.options.interface.filter(|_| is_shared)?;
         Some(self.options.gate.multicast()?.group(source.stream_of(track), interface))
     }
 

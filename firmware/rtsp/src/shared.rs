@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Interval, interval};
 
 use crate::archive::Archive;
+use crate::facts::Metadata;
 use crate::gate::Gate;
 use crate::groups::Groups;
 use crate::session::SESSION_TIMEOUT;
@@ -33,6 +34,8 @@ pub struct ServerOptions {
     pub max_clients_per_address: usize,
     /// Sessions at once, over all connections.
     pub max_watchers: usize,
+    /// What live streams' metadata track tells of; without it there is no such track.
+    pub metadata: Option<Arc<Metadata>>,
 }
 
 impl Default for ServerOptions {
@@ -42,6 +45,7 @@ impl Default for ServerOptions {
             max_clients: 128,
             max_clients_per_address: 64,
             max_watchers: 64,
+            metadata: None,
         }
     }
 }

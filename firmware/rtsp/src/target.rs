@@ -1,7 +1,8 @@
 //! Which stream, and perhaps which of its tracks, a URL means.
 //!
-//! `/ch{n}/{main|sub}[/srtp][/trackID={0|1}]`, live, or with `?start={RFC 3339}[&end={RFC 3339}]` as it was recorded. Does not
-//! belong here: whether there is such a stream or such footage.
+//! `/ch{n}/{main|sub}[/srtp][/trackID={0|1}]`, live, or with `?start={RFC 3339}[&end={RFC 3339}]` as it was recorded. With
+//! `?metadata=yes` what is live has its metadata, too, as `trackID=2`. Does not belong here: whether there is such a stream or
+//! such footage.
 //!
 //! Invariant: a closed list of shapes; no part of a URL ever becomes a file name, and credentials in it are
 //! neither used nor repeated.
@@ -22,6 +23,8 @@ pub(crate) struct Target {
     pub(crate) range: Option<RecordedRange>,
     /// As SRTP.
     pub(crate) sealed: bool,
+    /// Of what happens now: with metadata.
+    pub(crate) metadata: bool,
 }
 
 /// A stream, or a stretch of what was recorded of it.
@@ -29,13 +32,16 @@ pub(crate) struct Target {
 pub(crate) struct Source {
     pub(crate) stream: StreamId,
     pub(crate) recorded: Option<RecordedRange>,
+    /// Metadata was asked for.
+    pub(crate) metadata: bool,
 }
 
 impl Source {
     /// The stream that `track` is of.
     pub(crate) fn stream_of(&self, track: TrackId) -> StreamId {
         match track {
-            TrackId::Video => self.stream,
+            // Metadata is the channel's, and told beside this stream.
+            TrackId::Video | TrackId::Metadata => self.stream,
             TrackId::Audio => StreamId::new(self.stream.channel, StreamKind::Audio),
         }
     }
@@ -57,7 +63,11 @@ impl Target {
             return None;
         }
         let (query, tail) = split_tail(url.query().unwrap_or(""));
-        let range = if query.is_empty() { None } else { Some(RecordedRange::parse(url, query)?) };
+        let (range, metadata) = match query {
+            "" => (None, false),
+            "metadata=yes" => (None, true),
+            query => (Some(RecordedRange::parse(url, query)?), false),
+        };
         let mut parts = url.path().strip_prefix('/')?.split('/');
         let number = parts.next()?.strip_prefix("ch")?;
         if number.is_empty() || number.starts_with('0') || !number.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -87,17 +97,29 @@ impl Target {
             (Some(_), Some(_)) => return None,
             (track, tail) => track.or(tail),
         };
-        parts.next().is_none().then_some(Self { stream: StreamId::new(channel, kind), track, range, sealed })
+        if parts.next().is_some() || (track == Some(TrackId::Metadata) && !metadata) {
+            return None;
+        }
+        Some(Self { stream: StreamId::new(channel, kind), track, range, sealed, metadata })
     }
 
     pub(crate) fn source(&self) -> Source {
-        Source { stream: self.stream, recorded: self.range }
+        Source { stream: self.stream, recorded: self.range, metadata: self.metadata }
     }
 
     /// The presentation's URL as the client reached it, ending in a slash so that control URLs resolve below it
-    /// (RFC 2326 appendix C.1.1). With a query none does, so those of recordings are absolute.
+    /// (RFC 2326 appendix C.1.1).
     pub(crate) fn base(&self, url: &Url) -> String {
         format!("{}{}", self.folder(url), self.query())
+    }
+
+    /// A track's control URL in a description: below the base, or absolute where a query leaves nothing below it.
+    pub(crate) fn control(&self, url: &Url, track: TrackId) -> String {
+        if self.query().is_empty() {
+            format!("trackID={}", track.number())
+        } else {
+            self.track_url(url, track)
+        }
     }
 
     /// A track's URL as the client would reach it.
@@ -113,7 +135,9 @@ impl Target {
     }
 
     fn query(&self) -> String {
-        let Some(RecordedRange { start, end }) = self.range else { return String::new() };
+        let Some(RecordedRange { start, end }) = self.range else {
+            return if self.metadata { "?metadata=yes".to_owned() } else { String::new() };
+        };
         let end = end.map_or(String::new(), |end| format!("&end={}", moment::rfc3339(end)));
         format!("?start={}{end}", moment::rfc3339(start))
     }
@@ -167,16 +191,13 @@ mod tests {
     #[test]
     fn our_shapes() {
         let stream = |number, kind| StreamId::new(ChannelId::new(number).unwrap(), kind);
+        let live = |stream, track| Target { stream, track, range: None, sealed: false, metadata: false };
         let main = stream(1, StreamKind::Main);
         for url in ["rtsp://a/ch1/main", "rtsp://a:8554/ch1/main/", "rtsps://[::1]:8322/ch1/main?"] {
-            assert_eq!(
-                parse(url),
-                Some(Target { stream: main, track: None, range: None, sealed: false }),
-                "{url}"
-            );
+            assert_eq!(parse(url), Some(live(main, None)), "{url}");
         }
         let sub = stream(12, StreamKind::Sub);
-        let audio = Some(Target { stream: sub, track: Some(TrackId::Audio), range: None, sealed: false });
+        let audio = Some(live(sub, Some(TrackId::Audio)));
         assert_eq!(parse("rtsp://a/ch12/sub/trackID=1"), audio);
         assert_eq!(parse("rtsp://a/ch12/sub/trackid=1/"), audio);
     }
@@ -202,6 +223,34 @@ mod tests {
         for url in
             ["rtsps://a/ch1/srtp/main", "rtsps://a/ch1/main/srtp/srtp", "rtsps://a/ch1/main/trackID=0/srtp"]
         {
+            assert_eq!(parse(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn metadata_where_it_is_asked_for() {
+        for (url, track) in [
+            ("rtsp://a/ch1/main?metadata=yes", None),
+            ("rtsp://a/ch1/main/?metadata=yes/", None),
+            ("rtsp://a/ch1/main/trackID=2?metadata=yes", Some(TrackId::Metadata)),
+            ("rtsp://a/ch1/main?metadata=yes/trackID=2", Some(TrackId::Metadata)),
+            ("rtsp://a/ch1/main?metadata=yes/trackID=0", Some(TrackId::Video)),
+        ] {
+            let target = parse(url).unwrap();
+            assert_eq!((target.track, target.metadata, target.range), (track, true, None), "{url}");
+            let url = Url::parse(url).unwrap();
+            let control = target.control(&url, TrackId::Metadata);
+            assert_eq!(control, "rtsp://a/ch1/main/trackID=2?metadata=yes");
+            assert_eq!(parse(&control).unwrap().source(), target.source());
+            assert_eq!(parse(&target.base(&url)), Some(Target { track: None, ..target }));
+        }
+        for url in [
+            "rtsp://a/ch1/main/trackID=2",
+            "rtsp://a/ch1/main?metadata=no",
+            "rtsp://a/ch1/main?metadata",
+            "rtsp://a/ch1/main?metadata=yes&metadata=yes",
+            "rtsp://a/ch1/main?start=2026-11-20T10:00:00Z&metadata=yes",
+        ] {
             assert_eq!(parse(url), None, "{url}");
         }
     }

@@ -11,10 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bus::{Fanout, FanoutReader, Feed, Feeds, Item, Limits, Listening, Unit};
-use hal::{AccessUnit, Clock, StreamFormat, StreamId};
+use hal::{AccessUnit, ChannelId, Clock, StreamFormat, StreamId, StreamKind};
 use tokio::sync::watch;
 
+use crate::facts::Metadata;
 use crate::lanes::Lanes;
+use crate::metadata::{self, Documents, Teller};
 use crate::packet::Packets;
 use crate::payload::{Packetiser, Payload, Seeds, TrackId};
 use crate::video::ParameterSets;
@@ -37,7 +39,8 @@ const AUDIO_LIMITS: Limits = Limits { bytes: 512 << 10, items: 512 };
 pub(crate) struct Tracks {
     feeds: Arc<Feeds>,
     clock: Arc<dyn Clock>,
-    live: Mutex<HashMap<StreamId, Weak<LiveTrack>>>,
+    metadata: Option<Arc<Metadata>>,
+    live: Mutex<HashMap<(StreamId, TrackId), Weak<LiveTrack>>>,
 }
 
 /// One stream as packets.
@@ -48,20 +51,34 @@ pub(crate) struct LiveTrack {
     packets: Fanout<Packets>,
     lanes: Arc<Lanes>,
     parameter_sets: watch::Receiver<Option<ParameterSets>>,
-    feed: Arc<Feed>,
+    origin: Origin,
     ended: Arc<AtomicBool>,
-    /// Has the [`Worker`].
-    _listening: Listening,
+}
+
+/// Where its packets come from.
+#[derive(Debug)]
+enum Origin {
+    Feed {
+        feed: Arc<Feed>,
+        /// Has the [`Worker`].
+        _listening: Listening,
+    },
+    Metadata(Teller),
 }
 
 impl Tracks {
-    pub(crate) fn new(feeds: Arc<Feeds>, clock: Arc<dyn Clock>) -> Self {
-        Self { feeds, clock, live: Mutex::default() }
+    pub(crate) fn new(feeds: Arc<Feeds>, clock: Arc<dyn Clock>, metadata: Option<Arc<Metadata>>) -> Self {
+        Self { feeds, clock, metadata, live: Mutex::default() }
     }
 
     /// The track of a stream that exists; `None` when it does not appear within a short time.
     pub(crate) async fn open(&self, stream: StreamId, track: TrackId) -> Option<Arc<LiveTrack>> {
-        if let Some(live) = self.find(stream) {
+        if track == TrackId::Metadata {
+            // Of a stream that is there, or was lately: what happens to no channel is not told.
+            let is_there = bus::ring_path(self.feeds.dir(), stream).exists();
+            return if is_there { self.open_metadata(stream.channel) } else { None };
+        }
+        if let Some(live) = self.find(stream, track) {
             return Some(live);
         }
         // Most channels have no sound, and their viewers shall not wait for it.
@@ -72,7 +89,7 @@ impl Tracks {
         let mut formats = feed.watch_format();
         let wait = match track {
             TrackId::Video => FORMAT_WAIT,
-            TrackId::Audio => SOUND_WAIT,
+            TrackId::Audio | TrackId::Metadata => SOUND_WAIT,
         };
         let format =
             tokio::time::timeout(wait, formats.wait_for(Option::is_some)).await.ok()?.ok()?.clone()?;
@@ -85,18 +102,32 @@ impl Tracks {
         }
         let mut all = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         // Somebody else may have been faster.
-        if let Some(live) = all.get(&stream).and_then(Weak::upgrade).filter(|live| live.is_running()) {
+        if let Some(live) = all.get(&(stream, track)).and_then(Weak::upgrade).filter(|live| live.is_running())
+        {
             return Some(live);
         }
         all.retain(|_, live| live.strong_count() > 0);
         let live = Arc::new(LiveTrack::start(feed, format, track, Arc::clone(&self.clock))?);
-        all.insert(stream, Arc::downgrade(&live));
+        all.insert((stream, track), Arc::downgrade(&live));
         Some(live)
     }
 
-    fn find(&self, stream: StreamId) -> Option<Arc<LiveTrack>> {
+    fn open_metadata(&self, channel: ChannelId) -> Option<Arc<LiveTrack>> {
+        let metadata = self.metadata.as_ref()?;
+        let key = (StreamId::new(channel, StreamKind::Main), TrackId::Metadata);
+        let mut all = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(live) = all.get(&key).and_then(Weak::upgrade).filter(|live| live.is_running()) {
+            return Some(live);
+        }
+        all.retain(|_, live| live.strong_count() > 0);
+        let live = Arc::new(LiveTrack::tell(metadata, channel)?);
+        all.insert(key, Arc::downgrade(&live));
+        Some(live)
+    }
+
+    fn find(&self, stream: StreamId, track: TrackId) -> Option<Arc<LiveTrack>> {
         let all = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&stream).and_then(Weak::upgrade).filter(|live| live.is_running())
+        all.get(&(stream, track)).and_then(Weak::upgrade).filter(|live| live.is_running())
     }
 }
 
@@ -109,6 +140,7 @@ impl LiveTrack {
         let packets = Fanout::new(match track {
             TrackId::Video => VIDEO_LIMITS,
             TrackId::Audio => AUDIO_LIMITS,
+            TrackId::Metadata => metadata::LIMITS,
         });
         let lanes = Arc::<Lanes>::default();
         let (tell, parameter_sets) = watch::channel(None);
@@ -130,11 +162,29 @@ impl LiveTrack {
         let _listening = feed.listen(move || work(&theirs));
         // The last GOP is there, as a rule.
         work(&worker);
-        Some(Self { ssrc: seeds.ssrc, payload, packets, lanes, parameter_sets, feed, ended, _listening })
+        let origin = Origin::Feed { feed, _listening };
+        Some(Self { ssrc: seeds.ssrc, payload, packets, lanes, parameter_sets, origin, ended })
     }
 
-    /// From the last keyframe on.
+    /// A channel's metadata; `None` without randomness.
+    fn tell(metadata: &Arc<Metadata>, channel: ChannelId) -> Option<Self> {
+        let seeds = Seeds::random()?;
+        let payload = Payload::Metadata;
+        let packetiser = Packetiser::new(payload.clone(), TrackId::Metadata, seeds);
+        let packets = Fanout::new(metadata::LIMITS);
+        let lanes = Arc::<Lanes>::default();
+        let documents =
+            Documents::new(Arc::clone(metadata), channel, packetiser, packets.clone(), Arc::clone(&lanes));
+        let (_, parameter_sets) = watch::channel(None);
+        let (origin, ended) = (Origin::Metadata(documents.start()), Arc::default());
+        Some(Self { ssrc: seeds.ssrc, payload, packets, lanes, parameter_sets, origin, ended })
+    }
+
+    /// From the last keyframe on; of metadata from the state of now on.
     pub(crate) fn reader(&self) -> FanoutReader<Packets> {
+        if let Origin::Metadata(teller) = &self.origin {
+            teller.refresh();
+        }
         self.packets.reader()
     }
 
@@ -150,14 +200,17 @@ impl LiveTrack {
         }
         let mut sets = self.parameter_sets.clone();
         if sets.borrow().is_none() {
-            self.feed.request_keyframe();
+            self.request_keyframe();
         }
         let found = tokio::time::timeout(PARAMETER_SETS_WAIT, sets.wait_for(Option::is_some)).await;
         found.ok().and_then(|found| found.ok().and_then(|sets| sets.clone()))
     }
 
     pub(crate) fn request_keyframe(&self) {
-        self.feed.request_keyframe();
+        match &self.origin {
+            Origin::Feed { feed, .. } => feed.request_keyframe(),
+            Origin::Metadata(teller) => teller.refresh(),
+        }
     }
 
     fn is_running(&self) -> bool {
