@@ -11,6 +11,7 @@ use hal::{
     UnitSink, WallTime,
 };
 
+use crate::announcer::{Announcer, Source};
 use crate::backend::Backends;
 use crate::board_settings;
 use crate::bus_sink::BusSink;
@@ -61,13 +62,16 @@ pub(crate) fn run(
         sink,
         channels: BTreeMap::new(),
     };
+    let mut announcer = Announcer::new(&config.run_dir, "capture");
     capture.configure(config);
     control.ready();
     let mut report_at = clock.mono();
     loop {
         if clock.mono() >= report_at {
             capture.retry();
-            control.status(RoleStatus::Channels(capture.status()));
+            let statuses = capture.status();
+            announcer.channels(Source::Inputs, &statuses);
+            control.status(RoleStatus::Channels(statuses));
             report_at = clock.mono() + STATUS_EVERY;
         }
         match inbox.recv_timeout(report_at.since(clock.mono())) {

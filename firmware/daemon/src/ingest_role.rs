@@ -10,6 +10,7 @@ use ingest::{CameraConfig, CameraSettings, CameraState, CameraStatus, Cameras, S
 use tokio::sync::mpsc;
 use tokio::time::interval;
 
+use crate::announcer::{Announcer, Source};
 use crate::control::{Control, Receiver};
 use crate::messages::{ChannelState, ChannelStatus, RoleConfig, RoleStatus, STATUS_EVERY, ToRole};
 use crate::meter::Meters;
@@ -39,6 +40,7 @@ async fn ingest(
     })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let mut cameras = Cameras::new(config.run_dir.clone(), Arc::clone(&clock));
+    let mut announcer = Announcer::new(&config.run_dir, "ingest");
     let mut meters = Meters::new(config.run_dir);
     cameras.set_ring_bytes(config.ring_bytes);
     cameras.set(configs(&config.settings)).await?;
@@ -68,7 +70,9 @@ async fn ingest(
                         motion_percent: None,
                     }
                 });
-                control.status(RoleStatus::Channels(list.collect()));
+                let list: Vec<ChannelStatus> = list.collect();
+                announcer.channels(Source::Cameras, &list);
+                control.status(RoleStatus::Channels(list));
             }
         }
     }

@@ -5,6 +5,7 @@
 
 mod account;
 mod accounts_text;
+mod announcer;
 mod archive;
 mod args;
 mod backend;

@@ -9,6 +9,7 @@ use hal::{Clock, SystemClock};
 use ledger::Event;
 use recorder::Channels;
 
+use crate::announcer::Announcer;
 use crate::clock_watch::ClockWatch;
 use crate::control::{Control, Receiver};
 use crate::footage_locks::FootageLocks;
@@ -55,6 +56,7 @@ pub(crate) fn run(
         ledger.look_after();
     }
     let books = ledger.clone().map(Books::new).transpose()?;
+    let mut announcer = Announcer::new(&config.run_dir, "record");
     let mut watch = ClockWatch::new(clock.wall(), clock.mono());
     let mut channels = channels(&config.settings);
     let keeping = Keeping::of(&config.settings.channels);
@@ -74,7 +76,9 @@ pub(crate) fn run(
             ledger.look_after();
         }
         let ledger_signed = ledger.as_ref().and_then(|ledger| ledger.signed());
-        control.status(RoleStatus::Record(RecordStatus { ledger: ledger_signed, ..volumes.status() }));
+        let status = RecordStatus { ledger: ledger_signed, ..volumes.status() };
+        announcer.disk(status.disk, &status.error, clock.wall());
+        control.status(RoleStatus::Record(status));
         match inbox.recv_timeout(STATUS_EVERY) {
             Ok(Told::Warden(ToRole::Shutdown)) | Err(RecvTimeoutError::Disconnected) => {
                 let closed = volumes.close();

@@ -240,7 +240,7 @@ mod tests {
         for facts in [&inputs[..0], &inputs[..1], &inputs[..]] {
             let bytes = document(channel(), facts);
             outline(&bytes);
-            let mut stream = Stream { ssrc: 1, payload_type: 98, channel: 4, next_sequence: 0 };
+            let mut stream = Stream { ssrc: 1, payload_type: 98, channel: 4, next_sequence: 0, rollovers: 0 };
             let mut writer = PacketWriter::new(&mut stream, 7, bytes.len());
             packetise(&bytes, &mut writer);
             let packets = writer.finish(AT, true).unwrap();

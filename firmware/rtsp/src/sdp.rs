@@ -219,8 +219,12 @@ mod tests {
     #[test]
     fn h264_with_metadata() {
         let video = video(VideoCodec::H264, &[], &[&[0x67, 0x64, 0, 0x1f]], &[&[0x68, 0xee]]);
-        let metadata =
-            TrackDescription { track: TrackId::Metadata, payload: Payload::Metadata, parameter_sets: None };
+        let metadata = TrackDescription {
+            track: TrackId::Metadata,
+            payload: Payload::Metadata,
+            ssrc: 1,
+            parameter_sets: None,
+        };
         insta::assert_snapshot!(text(vec![video, metadata], "192.0.2.1"));
     }
 

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rtsp::{Entrance, Server, ServerOptions, UdpPair};
+use rtsp::{Entrance, Metadata, Server, ServerOptions, UdpPair};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,6 +20,7 @@ use web::ConnectionLimits;
 
 use super::api::Api;
 use super::gate::Gate;
+use super::happenings;
 use super::house::House;
 use super::replays::Archive;
 use crate::messages::ServeSecrets;
@@ -47,7 +48,8 @@ pub(super) async fn serve(house: Arc<House>, tls: ServerConfig, stop: impl Futur
     let gate = Arc::new(Gate(Arc::clone(&house)));
     let archive = Arc::new(Archive(house.footage.clone()));
     let (feeds, clock) = (Arc::clone(&house.feeds), Arc::clone(&house.clock));
-    let rtsp = Server::new(feeds, Some(archive), gate, clock, ServerOptions::default());
+    let options = ServerOptions { metadata: metadata(&house), ..ServerOptions::default() };
+    let rtsp = Server::new(feeds, Some(archive), gate, clock, options);
     let secure = TlsAcceptor::from(Arc::new(tls.clone()));
     let api = Arc::new(Api(Arc::clone(&house)));
     // Each waits for its own port: a web port that another program has must not keep players out.
@@ -64,6 +66,15 @@ pub(super) async fn serve(house: Arc<House>, tls: ServerConfig, stop: impl Futur
         () = serve_rtsps(&house, &rtsp, settings.rtsp.tls_address, secure) => {}
         () = serve_rtsp_while_enabled(&house, &rtsp, settings.rtsp.address) => {}
     }
+}
+
+/// What players are told beside pictures; nothing where it cannot be followed.
+fn metadata(house: &House) -> Option<Arc<Metadata>> {
+    let metadata = Arc::new(Metadata::new(Arc::clone(&house.clock)));
+    happenings::start(house, &metadata)
+        .inspect_err(|error| tracing::error!(%error, "RTSP has no metadata"))
+        .ok()?;
+    Some(metadata)
 }
 
 async fn serve_rtsps(house: &House, rtsp: &Server, address: SocketAddr, tls: TlsAcceptor) {
