@@ -33,7 +33,7 @@ done
 case ${1:-} in
     demo) packages=("${recorder[@]}") ;;
     image) packages=("${image[@]}") ;;
-    test) packages=("${recorder[@]}" "${image[@]}" iproute2 qemu-user genromfs mtd-utils chromium vlc-bin vlc-plugin-base fonts-dejavu-core) ;;
+    test) packages=("${recorder[@]}" "${image[@]}" iproute2 qemu-user genromfs mtd-utils chromium vlc-bin vlc-plugin-base mpv motion fonts-dejavu-core) ;;
     *) echo "usage: $0 demo|image|test" >&2; exit 2 ;;
 esac
 # Nodes of another origin bring their own npm; Debian's is a package of its own.

@@ -2,14 +2,18 @@
 //!
 //! Each returns how many frames it received, having insisted that the player ended well and wrote no error line.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use nix::unistd::Uid;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid};
 
-use crate::programs::{Done, run};
+use crate::programs::{Done, finish, run};
+use crate::setup::{HEIGHT, WIDTH};
+use crate::wait::{Stopwatch, until_within};
 
 /// What a player may take beyond the time that it plays.
 const SLACK: Duration = Duration::from_secs(40);
@@ -69,14 +73,20 @@ pub fn ffmpeg(url: &str, transport: Transport, seconds: u32) -> usize {
     done.text().lines().filter(|line| !line.starts_with('#')).count()
 }
 
-/// GStreamer: decodes `frames` frames.
+/// GStreamer: decodes `frames` frames. Over TLS it takes the recorder's certificate, which nobody has signed, for what it is
+/// otherwise: its name and its days must be right.
 ///
 /// # Panics
 /// When it complains.
 #[must_use]
 pub fn gstreamer(url: &str, transport: Transport, seconds: u32, frames: usize) -> usize {
     let mut command = Command::new("gst-launch-1.0");
-    command.arg("rtspsrc").arg(format!("location={url}")).arg(format!("protocols={}", transport.word()));
+    command.arg("rtspsrc").arg(format!("location={url}"));
+    if url.starts_with("rtsps:") {
+        command.args(["protocols=tcp+tls", "tls-validation-flags=not-activated+expired+revoked+insecure"]);
+    } else {
+        command.arg(format!("protocols={}", transport.word()));
+    }
     command.args(["!", "rtph264depay", "!", "h264parse", "!", "avdec_h264", "!", "identity"]);
     command.arg(format!("eos-after={frames}")).args(["!", "fakesink"]);
     let done = flawless("gst-launch-1.0", transport, play(&mut command, seconds));
@@ -84,6 +94,64 @@ pub fn gstreamer(url: &str, transport: Transport, seconds: u32, frames: usize) -
     assert!(!text.contains("WARNING") && !text.contains("ERROR"), "gst-launch-1.0: {text}");
     assert!(text.contains("Got EOS from element"), "gst-launch-1.0: {text}");
     frames
+}
+
+/// mpv: shows `frames` frames, and plays the sound.
+///
+/// # Panics
+/// When it complains.
+#[must_use]
+pub fn mpv(url: &str, transport: Transport, seconds: u32, frames: usize) -> usize {
+    let mut command = Command::new("mpv");
+    command.args(["--no-config", "--vo=null", "--ao=null", "--msg-level=all=error", "--no-input-terminal"]);
+    command.arg(format!("--rtsp-transport={}", transport.word())).arg(format!("--frames={frames}")).arg(url);
+    let done = flawless("mpv", transport, play(&mut command, seconds));
+    let said = done.text();
+    assert!(said.is_empty(), "mpv over {}: {said}", transport.word());
+    frames
+}
+
+/// motion, which records cameras: keeps a movie of `seconds`, and a picture of what it saw. Returns the movie's frames.
+///
+/// # Panics
+/// When it keeps nothing.
+#[must_use]
+pub fn motion(url: &str, transport: Transport, seconds: u32) -> usize {
+    let dir = tempfile::Builder::new().prefix("candor-motion-").tempdir().expect("a folder for motion");
+    let dir = dir.path();
+    let folder = dir.display();
+    let (start, address) = url.split_once('@').expect("a URL with a key");
+    let login = start.strip_prefix("rtsp://").expect("a URL of RTSP");
+    let config = format!(
+        "daemon off\nsetup_mode off\nlog_level 4\nnetcam_url rtsp://{address}\nnetcam_userpass {login}\n\
+         netcam_params rtsp_transport={}\nwidth {WIDTH}\nheight {HEIGHT}\nemulate_motion on\nmovie_output on\nmovie_passthrough on\n\
+         movie_max_time {seconds}\npicture_output first\ntarget_dir {folder}\nmovie_filename kept-%Y%m%d%H%M%S\n\
+         picture_filename seen-%Y%m%d%H%M%S\non_movie_end touch {folder}/ended\nwebcontrol_port 0\nstream_port 0\n",
+        transport.word()
+    );
+    fs::write(dir.join("motion.conf"), config).expect("motion's settings");
+    let mut command = Command::new("motion");
+    command.args(["-n", "-c"]).arg(dir.join("motion.conf")).stdin(Stdio::null());
+    let said = File::create(dir.join("said")).expect("a file for what motion says");
+    command.stdout(said.try_clone().expect("the same file")).stderr(said);
+    let mut child = command.spawn().expect("motion can be run; `make test` installs it");
+    let (ended, watch) = (dir.join("ended"), Stopwatch::start());
+    let limit = Duration::from_secs(seconds.into()) + SLACK;
+    until_within(limit * 2, "motion", || {
+        let has_ended = !matches!(child.try_wait(), Ok(None));
+        (ended.exists() || has_ended || watch.elapsed() > limit).then_some(())
+    });
+    let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
+    let _ = finish(&mut child, SLACK);
+    let said = fs::read_to_string(dir.join("said")).unwrap_or_default();
+    assert!(ended.exists(), "motion keeps no movie: {said}");
+    let kept: Vec<_> = fs::read_dir(dir)
+        .expect("motion's folder")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    let find = |start: &str| kept.iter().filter(|name| name.starts_with(start)).min();
+    assert!(find("seen-").is_some(), "motion keeps no picture: {kept:?} {said}");
+    packets_in(&dir.join(find("kept-").unwrap_or_else(|| panic!("motion keeps no movie: {kept:?} {said}"))))
 }
 
 /// Whether the VLC of this machine can play RTSP at all: Debian builds it without its RTSP client (bug 981439).
@@ -119,9 +187,14 @@ pub fn vlc(url: &str, transport: Transport, seconds: u32) -> usize {
     assert!(done.status.success(), "cvlc over {}: {}", transport.word(), done.stderr);
     let errors = vlc_errors(&done.stderr);
     assert!(errors.is_empty(), "cvlc over {}: {errors:#?}", transport.word());
+    packets_in(&kept)
+}
+
+/// Pictures in a file.
+fn packets_in(file: &Path) -> usize {
     let mut count = Command::new("ffprobe");
     count.args(["-v", "error", "-select_streams", "v:0", "-count_packets", "-show_entries"]);
-    count.args(["stream=nb_read_packets", "-of", "csv=p=0"]).arg(&kept);
+    count.args(["stream=nb_read_packets", "-of", "csv=p=0"]).arg(file);
     let counted = run(SLACK, &mut count);
     counted
         .text()

@@ -4,15 +4,17 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use tests::players::{Transport, ffmpeg, ffprobe, gstreamer, vlc, vlc_has_rtsp};
-use tests::{Recorder, Setup, run};
+use tests::players::{Transport, ffmpeg, ffprobe, gstreamer, motion, mpv, vlc, vlc_has_rtsp};
+use tests::{Recorder, Setup, retina, run};
 
 /// How long each plays.
 const SECONDS: u32 = 20;
 /// What 20 s of 15 frames give; less the time that a player takes to find its first keyframe and to start its
-/// own clock, on a machine that runs nine of them.
+/// own clock, on a machine that runs all of them.
 const FRAMES: usize = 20 * 15;
 const ENOUGH: usize = FRAMES - 3 * 15;
+/// A simulated input's sound is 50 frames of G.711 a second.
+const ENOUGH_SOUND: usize = (SECONDS as usize - 3) * 50;
 
 #[test]
 fn every_player_plays_twenty_seconds_over_tcp_and_udp() {
@@ -24,22 +26,39 @@ fn every_player_plays_twenty_seconds_over_tcp_and_udp() {
     }
     let secure = recorder.rtsps_url("ch1/main");
     thread::scope(|scope| {
-        let mut players = vec![("ffmpeg over TLS", scope.spawn(|| ffmpeg(&secure, Transport::Tcp, SECONDS)))];
+        let mut players = vec![
+            ("ffmpeg over TLS", scope.spawn(|| ffmpeg(&secure, Transport::Tcp, SECONDS))),
+            ("gst-launch-1.0 over TLS", scope.spawn(|| gstreamer(&secure, Transport::Tcp, SECONDS, FRAMES))),
+        ];
         for transport in [Transport::Tcp, Transport::Udp] {
             let url = &url;
             players.push(("ffprobe", scope.spawn(move || ffprobe(url, transport, SECONDS))));
             players.push(("ffmpeg", scope.spawn(move || ffmpeg(url, transport, SECONDS))));
             players.push(("gst-launch-1.0", scope.spawn(move || gstreamer(url, transport, SECONDS, FRAMES))));
+            players.push(("mpv", scope.spawn(move || mpv(url, transport, SECONDS, FRAMES))));
+            players.push((
+                "retina",
+                scope.spawn(move || {
+                    let taken = retina(url, transport, SECONDS);
+                    assert!(taken.sounds >= ENOUGH_SOUND, "retina, {transport:?}: {taken:?}");
+                    taken.pictures
+                }),
+            ));
             if vlc_plays {
                 players.push(("cvlc", scope.spawn(move || vlc(url, transport, SECONDS))));
             }
         }
+        // It takes its time to begin with a movie, so that one is shorter.
+        let recorded = scope.spawn(|| motion(&url, Transport::Tcp, SECONDS / 2));
         let played: Vec<_> = players.into_iter().map(|(name, player)| (name, player.join())).collect();
         for (name, frames) in played {
             let frames = frames.unwrap_or_else(|_| panic!("{name} failed; see above"));
             println!("{name}: {frames} frames");
             assert!(frames >= ENOUGH, "{name} received {frames} frames of {FRAMES}");
         }
+        let frames = recorded.join().unwrap_or_else(|_| panic!("motion failed; see above"));
+        println!("motion: {frames} frames");
+        assert!(frames >= ENOUGH / 2, "motion recorded {frames} frames of {}", FRAMES / 2);
     });
 }
 
