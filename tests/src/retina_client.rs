@@ -1,4 +1,4 @@
-//! Retina, the library that network cameras are recorded with here, as a player.
+//! Retina, which records network cameras here, as a player.
 //!
 //! Does not belong here: players that are programs (`players.rs`).
 

@@ -54,3 +54,75 @@ test('a stream key opens RTSP until it is removed', async ({ owned: page, record
   await expect(page.getByText('Off: its port is closed.')).toBeVisible()
   expect((await probe(address(''))).err, 'the port is closed').toContain('refused')
 })
+
+test('a key opens recordings only where it says so', async ({ owned: page, recorder, recorded, runsOf }) => {
+  await recorded(4)
+  const [footage] = await runsOf(1)
+  const moment = (ms) => new Date(ms).toISOString()
+  const range = `?start=${moment(footage.endMs - 3000)}&end=${moment(footage.endMs - 1000)}`
+  await page.goto('/settings/access')
+  await page.getByTestId('rtsp-switch').check()
+
+  const form = page.getByTestId('stream-key-form')
+  const replay = form.getByTestId('stream-key-replay')
+  const make = async (name, too) => {
+    await form.getByLabel('Name of the new key').fill(name)
+    await expect(replay, 'each key is for live streams unless it is said').not.toBeChecked()
+    if (too) await form.getByText('Recordings too').click()
+    await form.getByRole('button', { name: 'Create' }).click()
+    const url = await page.getByTestId('stream-url').inputValue()
+    await page.getByTestId('stream-key-dialog').getByRole('button', { name: 'I have stored it' }).click()
+    return url
+  }
+  const guest = await make('guest', false)
+  const guard = await make('guard', true)
+  await expect(page.getByTestId('stream-key-guest')).toContainText(/live(?! and)/)
+  await expect(page.getByTestId('stream-key-guard')).toContainText('live and recordings')
+  expect((await probe(guest)).code).toBe(0)
+  const refused = await probe(guest + range)
+  expect(refused.code).not.toBe(0)
+  expect(refused.err).toContain('403')
+  const played = await probe(guard + range)
+  expect(played.err).toBe('')
+  expect(played.packets.length).toBeGreaterThanOrEqual(8)
+
+  for (const name of ['guest', 'guard']) {
+    await page.getByTestId(`stream-key-${name}`).getByRole('button', { name: 'Remove' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove the key' }).click()
+    await expect(page.getByTestId(`stream-key-${name}`)).toHaveCount(0)
+  }
+  await page.getByTestId('rtsp-switch').uncheck()
+})
+
+test('only addresses on the list may connect', async ({ owned: page, recorder, complaints }) => {
+  complaints.allow(/422 .*\/settings$/)
+  await page.goto('/settings/access')
+  await page.getByTestId('rtsp-switch').check()
+  await expect(page.getByText('On: each needs a stream key.')).toBeVisible()
+  const url = `rtsp://127.0.0.1:${recorder.rtspPort}/ch1/main`
+  const allow = async (networks) => {
+    await page.getByLabel('Only from these addresses').fill(networks)
+    await page.getByTestId('rtsp-allow-form').getByRole('button', { name: 'Save' }).click()
+  }
+  const saved = page.getByTestId('rtsp-allow-form').getByRole('button', { name: 'Saved' })
+  await expect.poll(async () => (await probe(url)).err, 'asked for a key').toContain('401')
+
+  await allow('192.0.2.0/24\n2001:db8::/32')
+  await expect(saved).toBeVisible()
+  await expect.poll(async () => (await probe(url)).err, 'not even asked').not.toContain('401')
+
+  await allow('127.0.0.0/8 everybody')
+  await expect(page.getByRole('alert')).toContainText('everybody')
+  expect((await probe(url)).err, 'as before').not.toContain('401')
+
+  await allow('127.0.0.0/8, 2001:db8::/32')
+  await expect(saved).toBeVisible()
+  await expect.poll(async () => (await probe(url)).err, 'asked again').toContain('401')
+  await page.reload()
+  await expect(page.getByLabel('Only from these addresses')).toHaveValue('127.0.0.0/8\n2001:db8::/32')
+
+  await allow('')
+  await expect(saved).toBeVisible()
+  await page.getByTestId('rtsp-switch').uncheck()
+  await expect(page.getByText('Off: its port is closed.')).toBeVisible()
+})

@@ -105,10 +105,7 @@ pub(crate) fn apply(
         }
     };
     validate(&next).map_err(|fault| ChangeError::Invalid {
-        field: fault.path.iter().rev().find_map(|key| match key {
-            Key::Name(name) => Some((*name).to_owned()),
-            Key::Index(_) => None,
-        }),
+        field: field_of(&fault.path),
         message: if fault.path.is_empty() {
             fault.message
         } else {
@@ -116,6 +113,21 @@ pub(crate) fn apply(
         },
     })?;
     Ok((next, channel))
+}
+
+/// What the interface calls a setting: the last of its names, but for those that the file has in a section of their own.
+fn field_of(path: &[Key]) -> Option<String> {
+    let names: Vec<&str> = path
+        .iter()
+        .filter_map(|key| match key {
+            Key::Name(name) => Some(*name),
+            Key::Index(_) => None,
+        })
+        .collect();
+    match names.as_slice() {
+        ["rtsp", "allow"] => Some("rtsp_allow".to_owned()),
+        names => names.last().map(|name| (*name).to_owned()),
+    }
 }
 
 fn sentence(key: &str, message: &str) -> String {
