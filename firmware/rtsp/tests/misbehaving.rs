@@ -21,7 +21,7 @@ use rtsp::{ServerOptions, ServerStats};
 const PATH: &str = "/ch1/main";
 
 /// Of a session, and of a connection without its first request.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What happens in this long is soon; the machine may be busy.
 const SOON: Duration = Duration::from_secs(20);
