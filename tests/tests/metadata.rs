@@ -1,4 +1,4 @@
-//! What happens to a channel is told beside its pictures, through the whole program.
+//! What happens to a channel is told beside its pictures, by the whole program.
 
 use std::process::Command;
 use std::time::Duration;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bus::{Fanout, Limits};
 use hal::{AccessUnit, ChannelId, MonoTime, Pts90k, StreamId, StreamKind, WallTime};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::facts::{Fact, Metadata};
 use crate::lanes::Lanes;
@@ -93,7 +93,9 @@ impl Documents {
     /// Without end.
     async fn run(self: Arc<Self>) {
         let Some(mut count) = self.metadata.watch(self.channel) else { return };
-        let mut every = interval_at(Instant::now() + STATE_EVERY, STATE_EVERY);
+        let mut every = interval(STATE_EVERY);
+        // Not at once.
+        every.reset();
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
