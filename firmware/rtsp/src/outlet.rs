@@ -53,8 +53,8 @@ pub(crate) struct Outlet {
     pace: Pace,
     /// Datagrams of the current unit that have gone; `None` before it has begun.
     gone: Option<usize>,
-    /// Of SRTP.
-    sealer: Option<Sealer>,
+    /// Of SRTP; elsewhere in memory, for outlets lie beside one another in lanes.
+    sealer: Option<Box<Sealer>>,
     /// The unit that has begun, as it is sent.
     sealed: Option<Packets>,
 }
@@ -69,7 +69,7 @@ impl Outlet {
 
     /// From now on everything is SRTP.
     pub(crate) fn seal(&mut self, sealer: Sealer) {
-        self.sealer = Some(sealer);
+        self.sealer = Some(Box::new(sealer));
     }
 
     /// The track plays from now on.
