@@ -89,11 +89,28 @@ pub fn gstreamer(url: &str, transport: Transport, seconds: u32, frames: usize) -
     }
     command.args(["!", "rtph264depay", "!", "h264parse", "!", "avdec_h264", "!", "identity"]);
     command.arg(format!("eos-after={frames}")).args(["!", "fakesink"]);
-    let done = flawless("gst-launch-1.0", transport, play(&mut command, seconds));
-    let text = done.text();
-    assert!(!text.contains("WARNING") && !text.contains("ERROR"), "gst-launch-1.0: {text}");
-    assert!(text.contains("Got EOS from element"), "gst-launch-1.0: {text}");
+    gst_came_to_its_end(&play(&mut command, seconds));
     frames
+}
+
+/// gst-launch-1.0 got everything and complains of nothing, unless it interrupted its own PAUSE after the end: that it does now and
+/// then, and the request is never sent.
+///
+/// # Panics
+/// Otherwise.
+#[track_caller]
+pub fn gst_came_to_its_end(done: &Done) {
+    let (text, said) = (done.text(), done.stderr.as_str());
+    let mut faults = said.lines().filter(|line| line.contains(".c("));
+    let of_its_own = |line: &str| line.contains("gst_rtspsrc_try_send") || line.contains("gst_rtspsrc_pause");
+    let is_flawless = done.status.success() && said.is_empty();
+    let is_interrupted = faults.clone().count() > 0 && faults.all(of_its_own);
+    assert!(
+        text.contains("Got EOS from element") && (is_flawless || is_interrupted),
+        "gst-launch-1.0: {}: {text}\n{said}",
+        done.status
+    );
+    assert!(!text.contains("WARNING") && !said.contains("WARNING"), "gst-launch-1.0: {text}\n{said}");
 }
 
 /// mpv: shows `frames` frames, and plays the sound.
