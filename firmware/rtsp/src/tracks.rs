@@ -100,27 +100,27 @@ impl Tracks {
         if !fits {
             return None;
         }
-        let mut all = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        // Somebody else may have been faster.
-        if let Some(live) = all.get(&(stream, track)).and_then(Weak::upgrade).filter(|live| live.is_running())
-        {
-            return Some(live);
-        }
-        all.retain(|_, live| live.strong_count() > 0);
-        let live = Arc::new(LiveTrack::start(feed, format, track, Arc::clone(&self.clock))?);
-        all.insert((stream, track), Arc::downgrade(&live));
-        Some(live)
+        self.share((stream, track), || LiveTrack::start(feed, format, track, Arc::clone(&self.clock)))
     }
 
     fn open_metadata(&self, channel: ChannelId) -> Option<Arc<LiveTrack>> {
         let metadata = self.metadata.as_ref()?;
         let key = (StreamId::new(channel, StreamKind::Main), TrackId::Metadata);
+        self.share(key, || LiveTrack::tell(metadata, channel))
+    }
+
+    /// The running track, or a new one, which others get from then on: somebody else may have been faster.
+    fn share(
+        &self,
+        key: (StreamId, TrackId),
+        start: impl FnOnce() -> Option<LiveTrack>,
+    ) -> Option<Arc<LiveTrack>> {
         let mut all = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(live) = all.get(&key).and_then(Weak::upgrade).filter(|live| live.is_running()) {
             return Some(live);
         }
         all.retain(|_, live| live.strong_count() > 0);
-        let live = Arc::new(LiveTrack::tell(metadata, channel)?);
+        let live = Arc::new(start()?);
         all.insert(key, Arc::downgrade(&live));
         Some(live)
     }
