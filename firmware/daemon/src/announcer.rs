@@ -8,15 +8,9 @@ use std::path::Path;
 
 use bus::{Event, EventKind, EventPublisher};
 use hal::{ChannelId, WallTime};
+use rtsp::ChannelSource;
 
 use crate::messages::{ChannelState, ChannelStatus, DiskState};
-
-/// What feeds the channels of a role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    Inputs,
-    Cameras,
-}
 
 /// One role's events.
 pub(crate) struct Announcer {
@@ -36,7 +30,7 @@ impl Announcer {
     }
 
     /// Says what is new of the channels; those that are gone are forgotten.
-    pub(crate) fn channels(&mut self, source: Source, statuses: &[ChannelStatus]) {
+    pub(crate) fn channels(&mut self, source: ChannelSource, statuses: &[ChannelStatus]) {
         let there = |channel| statuses.iter().any(|status| Some(status.channel) == channel);
         self.said.retain(|channel, _| channel.is_none() || there(*channel));
         for status in statuses {
@@ -64,15 +58,15 @@ impl Announcer {
 }
 
 /// What a channel's condition is as an event; `None` while it is not known.
-pub(crate) fn of_channel(source: Source, status: &ChannelStatus) -> Option<EventKind> {
+pub(crate) fn of_channel(source: ChannelSource, status: &ChannelStatus) -> Option<EventKind> {
     let reason = || status.message.clone();
     Some(match (source, status.state) {
         (_, ChannelState::Starting) => return None,
-        (Source::Inputs, ChannelState::Ok) => EventKind::SignalBack,
-        (Source::Inputs, ChannelState::NoSignal) => EventKind::SignalLost,
-        (Source::Inputs, _) => EventKind::InputFailed { reason: reason() },
-        (Source::Cameras, ChannelState::Ok) => EventKind::CameraOnline,
-        (Source::Cameras, _) => EventKind::CameraOffline { reason: reason() },
+        (ChannelSource::Input, ChannelState::Ok) => EventKind::SignalBack,
+        (ChannelSource::Input, ChannelState::NoSignal) => EventKind::SignalLost,
+        (ChannelSource::Input, _) => EventKind::InputFailed { reason: reason() },
+        (ChannelSource::Camera, ChannelState::Ok) => EventKind::CameraOnline,
+        (ChannelSource::Camera, _) => EventKind::CameraOffline { reason: reason() },
     })
 }
 
@@ -113,15 +107,15 @@ mod tests {
             &[status(1, ChannelState::Ok, 6), status(2, ChannelState::Failed, 7)],
         ];
         for statuses in inputs {
-            announcer.channels(Source::Inputs, statuses);
+            announcer.channels(ChannelSource::Input, statuses);
         }
         announcer.disk(DiskState::Ok, "", WallTime::from_unix_micros(8));
         announcer.disk(DiskState::Ok, "", WallTime::from_unix_micros(9));
         announcer.disk(DiskState::Full, "no room", WallTime::from_unix_micros(10));
         let mut cameras = Announcer::new(dir.path(), "cameras");
-        cameras.channels(Source::Cameras, &[status(3, ChannelState::Unreachable, 11)]);
-        cameras.channels(Source::Cameras, &[status(3, ChannelState::WrongPassword, 12)]);
-        cameras.channels(Source::Cameras, &[status(3, ChannelState::Ok, 13)]);
+        cameras.channels(ChannelSource::Camera, &[status(3, ChannelState::Unreachable, 11)]);
+        cameras.channels(ChannelSource::Camera, &[status(3, ChannelState::WrongPassword, 12)]);
+        cameras.channels(ChannelSource::Camera, &[status(3, ChannelState::Ok, 13)]);
 
         let mut subscriber = EventSubscriber::open_at(dir.path(), Start::Oldest).unwrap();
         let mut told = Vec::new();

@@ -10,8 +10,9 @@ use hal::{
     Channel as HalChannel, ChannelConfig, ChannelId, Clock, MonoTime, StreamId, StreamKind, SystemClock,
     UnitSink, WallTime,
 };
+use rtsp::ChannelSource;
 
-use crate::announcer::{Announcer, Source};
+use crate::announcer::Announcer;
 use crate::backend::Backends;
 use crate::board_settings;
 use crate::bus_sink::BusSink;
@@ -70,7 +71,7 @@ pub(crate) fn run(
         if clock.mono() >= report_at {
             capture.retry();
             let statuses = capture.status();
-            announcer.channels(Source::Inputs, &statuses);
+            announcer.channels(ChannelSource::Input, &statuses);
             control.status(RoleStatus::Channels(statuses));
             report_at = clock.mono() + STATUS_EVERY;
         }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use hal::{ChannelId, Clock, SystemClock};
 use ingest::{CameraConfig, CameraSettings, CameraState, CameraStatus, Cameras, Secret};
+use rtsp::ChannelSource;
 use tokio::sync::mpsc;
 use tokio::time::interval;
 
-use crate::announcer::{Announcer, Source};
+use crate::announcer::Announcer;
 use crate::control::{Control, Receiver};
 use crate::messages::{ChannelState, ChannelStatus, RoleConfig, RoleStatus, STATUS_EVERY, ToRole};
 use crate::meter::Meters;
@@ -71,7 +72,7 @@ async fn ingest(
                     }
                 });
                 let list: Vec<ChannelStatus> = list.collect();
-                announcer.channels(Source::Cameras, &list);
+                announcer.channels(ChannelSource::Camera, &list);
                 control.status(RoleStatus::Channels(list));
             }
         }

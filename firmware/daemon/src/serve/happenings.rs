@@ -13,9 +13,9 @@ use hal::{ChannelId, MAX_CHANNELS, WallTime};
 use rtsp::{ChannelSource, Metadata};
 
 use super::house::House;
-use crate::announcer::{Source, of_channel, of_disk};
+use crate::announcer::{of_channel, of_disk};
 use crate::messages::Snapshot;
-use crate::settings::Settings;
+use crate::settings::{Channel, Settings};
 
 /// Between two looks when nothing rings.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -83,12 +83,12 @@ fn take(events: &mut EventSubscriber, metadata: &Metadata) -> Result<(), BusErro
 fn set_sources(settings: &Settings, metadata: &Metadata) {
     for number in (1..=MAX_CHANNELS).filter_map(ChannelId::new) {
         let channel = settings.channels.iter().find(|channel| channel.number == number);
-        let source = channel.map(|channel| match channel.input {
-            Some(_) => ChannelSource::Input,
-            None => ChannelSource::Camera,
-        });
-        metadata.set_source(number, source);
+        metadata.set_source(number, channel.map(source));
     }
+}
+
+fn source(channel: &Channel) -> ChannelSource {
+    if channel.input.is_some() { ChannelSource::Input } else { ChannelSource::Camera }
 }
 
 /// What the warden knows, where no event said anything.
@@ -97,8 +97,7 @@ fn fill(snapshot: &Snapshot, settings: &Settings, now: WallTime, metadata: &Meta
         let Some(channel) = settings.channels.iter().find(|one| one.number == status.channel) else {
             continue;
         };
-        let source = if channel.input.is_some() { Source::Inputs } else { Source::Cameras };
-        if let Some(kind) = of_channel(source, status) {
+        if let Some(kind) = of_channel(source(channel), status) {
             metadata.fill(&Event { at: status.since, channel: Some(status.channel), kind });
         }
     }
