@@ -7,7 +7,7 @@
 use std::io::{Read, Seek, SeekFrom};
 
 use crate::error::VerifyError;
-use crate::layout::Hash;
+use crate::layout::{Hash, Sha256};
 
 /// Read at once: enough for a disk to be busy, little beside what a browser's page takes.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -60,19 +60,17 @@ impl<R: Read + Seek> File<R> {
         if offset.checked_add(count).is_none_or(|end| end > self.len) {
             return Ok(None);
         }
-        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        let mut hash = Sha256::default();
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut done = 0;
         while done < count {
             let part = usize::try_from(count - done).unwrap_or(usize::MAX).min(buffer.len());
             self.read(offset + done, &mut buffer[..part])?;
-            context.update(&buffer[..part]);
+            hash.add(&buffer[..part]);
             done += part as u64;
         }
         self.buffer = buffer;
-        let mut hash = [0; 32];
-        hash.copy_from_slice(context.finish().as_ref());
-        Ok(Some(hash))
+        Ok(Some(hash.finish()))
     }
 }
 

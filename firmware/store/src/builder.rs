@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use evidence::layout::{CLOSE_CHUNK_BYTES, MAX_CHUNK_UNITS, sha256};
+use evidence::layout::{CLOSE_CHUNK_BYTES, MAX_CHUNK_UNITS, Sha256};
 use evidence::{
     CHUNK_DISCONTINUITY, CHUNK_KEYFRAME, CHUNK_UNHASHED, ChunkHeader, Frame, LifeKey, MAX_ENTRY_BYTES,
     Placement, SampleFormat,
@@ -82,6 +82,14 @@ struct OpenChunk {
     flags: u32,
     frames: Vec<Frame>,
     payload: Vec<u8>,
+    /// Of the units noted, taken while each is still in the processor's cache.
+    sums: Sums,
+}
+
+/// What vouches for a payload as far as it is there; `None`: not wanted, or another one's work.
+struct Sums {
+    hash: Option<Sha256>,
+    crc: Option<u32>,
 }
 
 impl Builder {
@@ -165,7 +173,9 @@ impl Builder {
             (self.entry, self.format) = (entry, Some(format));
         }
         if size > 0 {
-            self.open.get_or_insert_with(|| OpenChunk::new(unit)).note(unit, size);
+            let how = &self.how;
+            let open = self.open.get_or_insert_with(|| OpenChunk::new(unit, Sums::new(how)));
+            open.note(unit, &payload[payload.len() - size..]);
         }
         self.give_back(payload);
         Ok(())
@@ -218,8 +228,10 @@ impl Builder {
         }
         let mut payload = open.payload;
         self.last_payload = payload.len() + payload.len() / 8;
-        let (payload_hash, unhashed) =
-            if self.how.hash { (sha256(&payload), 0) } else { ([0; 32], CHUNK_UNHASHED) };
+        let (payload_hash, unhashed) = match open.sums.hash {
+            Some(hash) => (hash.finish(), 0),
+            None => ([0; 32], CHUNK_UNHASHED),
+        };
         let mut header = ChunkHeader {
             placement: Placement::default(),
             stream: self.stream,
@@ -229,7 +241,7 @@ impl Builder {
             start_offset: open.min,
             end_offset: open.max.saturating_add(self.unit_ticks as i32),
             flags: open.flags | unhashed,
-            payload_crc: 0,
+            payload_crc: open.sums.crc.unwrap_or_default(),
             payload_hash,
             previous: [0; 32],
             key: None,
@@ -237,9 +249,8 @@ impl Builder {
             frames: open.frames,
             payload_bytes: payload.len() as u32,
         };
-        match &self.how.key {
-            Some(key) => key.seal(&mut header, &mut payload),
-            None => header.payload_crc = crc32c::crc32c(&payload),
+        if let Some(key) = &self.how.key {
+            key.seal(&mut header, &mut payload);
         }
         closed.push(ClosedChunk { header, payload });
         self.next_sequence += 1;
@@ -251,8 +262,24 @@ impl Builder {
     }
 }
 
+impl Sums {
+    fn new(how: &Chunking) -> Self {
+        // The CRC is of what lies on the disk: where it is sealed, the key's work.
+        Self { hash: how.hash.then(Sha256::default), crc: how.key.is_none().then_some(0) }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        if let Some(hash) = &mut self.hash {
+            hash.add(bytes);
+        }
+        if let Some(crc) = &mut self.crc {
+            *crc = crc32c::crc32c_append(*crc, bytes);
+        }
+    }
+}
+
 impl OpenChunk {
-    fn new(unit: &AccessUnit<'_>) -> Self {
+    fn new(unit: &AccessUnit<'_>, sums: Sums) -> Self {
         let flags = if unit.discontinuity { CHUNK_DISCONTINUITY } else { 0 };
         Self {
             pts: unit.pts,
@@ -262,6 +289,7 @@ impl OpenChunk {
             flags,
             frames: Vec::new(),
             payload: Vec::new(),
+            sums,
         }
     }
 
@@ -275,8 +303,9 @@ impl OpenChunk {
             && self.frames.len() < MAX_CHUNK_UNITS
     }
 
-    /// Notes a unit whose `size` coded bytes are at the payload's end.
-    fn note(&mut self, unit: &AccessUnit<'_>, size: usize) {
+    /// Notes a unit whose coded bytes are at the payload's end.
+    fn note(&mut self, unit: &AccessUnit<'_>, coded: &[u8]) {
+        self.sums.add(coded);
         // Within a second of the anchor by `takes`.
         let offset = (unit.pts - self.pts) as i32;
         self.min = self.min.min(offset);
@@ -285,7 +314,7 @@ impl OpenChunk {
             self.flags |= CHUNK_KEYFRAME;
         }
         self.frames.push(Frame {
-            size: size as u32,
+            size: coded.len() as u32,
             pts_offset: offset,
             keyframe: unit.keyframe,
             discontinuity: unit.discontinuity,
