@@ -33,7 +33,7 @@ done
 case ${1:-} in
     demo) packages=("${recorder[@]}") ;;
     image) packages=("${image[@]}") ;;
-    test) packages=("${recorder[@]}" "${image[@]}" iproute2 qemu-user genromfs mtd-utils chromium vlc-bin vlc-plugin-base mpv motion fonts-dejavu-core) ;;
+    test) packages=("${recorder[@]}" "${image[@]}" iproute2 qemu-user genromfs mtd-utils chromium mmdebstrap mpv motion fonts-dejavu-core) ;;
     *) echo "usage: $0 demo|image|test" >&2; exit 2 ;;
 esac
 # Nodes of another origin bring their own npm; Debian's is a package of its own.
@@ -140,5 +140,18 @@ if [ "$1" != demo ]; then
         mkdir "$musl/lib"
         cp -L "$musl/apt/files/lib/ld-musl-arm.so.1" "$musl/lib/"
         rm -rf "$musl/apt"
+    fi
+    # VLC with its RTSP client, and openRTSP: Debian has them in unstable alone. A folder with all that they need becomes their
+    # root while a test lets them play, which root alone can do. Where they cannot be had, that test says so.
+    players=$toolchain/players
+    if [ "$1" = test ] && [ "$(id -u)" -eq 0 ] && [ ! -e "$players/usr/bin/openRTSP" ]; then
+        echo "==> VLC and openRTSP of Debian unstable"
+        unstable() {
+            rm -rf "$players"
+            mmdebstrap --quiet --variant=extract --aptopt='APT::Install-Recommends "false"' \
+                --include=base-files,vlc-bin,vlc-plugin-base,vlc-plugin-access-extra,livemedia-utils \
+                unstable "$players" "deb [check-valid-until=no] http://deb.debian.org/debian unstable main"
+        }
+        retry unstable || rm -rf "$players"
     fi
 fi

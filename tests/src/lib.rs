@@ -30,6 +30,7 @@ mod flush_points;
 mod flush_run;
 mod flush_sweep;
 mod footage;
+pub mod live555;
 mod media_host;
 mod movie;
 mod owner;

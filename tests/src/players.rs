@@ -3,13 +3,12 @@
 //! Each returns how many frames it received, having insisted that the player ended well and wrote no error line.
 
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, Uid};
+use nix::unistd::Pid;
 
 use crate::programs::{Done, finish, run};
 use crate::setup::{HEIGHT, WIDTH};
@@ -171,44 +170,8 @@ pub fn motion(url: &str, transport: Transport, seconds: u32) -> usize {
     packets_in(&dir.join(find("kept-").unwrap_or_else(|| panic!("motion keeps no movie: {kept:?} {said}"))))
 }
 
-/// Whether the VLC of this machine can play RTSP at all: Debian builds it without its RTSP client (bug 981439).
-#[must_use]
-pub fn vlc_has_rtsp() -> bool {
-    let mut list = as_somebody("cvlc");
-    run(SLACK, list.arg("--list")).text().contains("live555")
-}
-
-/// VLC: shows, and keeps what came in a file to be counted. It refuses to run as root.
-///
-/// # Panics
-/// When it complains, or keeps nothing.
-#[must_use]
-pub fn vlc(url: &str, transport: Transport, seconds: u32) -> usize {
-    let dir = tempfile::Builder::new().prefix("candor-vlc-").tempdir().expect("a folder for VLC");
-    let dir = dir.path();
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o777)).expect("a folder for anybody");
-    let kept = dir.join("kept.ts");
-    let mut command = as_somebody("cvlc");
-    command.env("HOME", dir).args(["--no-dbus", "--no-audio"]);
-    command.args(["--vout=dummy", "--play-and-exit"]);
-    if transport == Transport::Tcp {
-        command.arg("--rtsp-tcp");
-    }
-    command.arg(format!("--run-time={seconds}"));
-    command.arg(format!(
-        "--sout=#duplicate{{dst=display,dst=std{{access=file,mux=ts,dst={}}}}}",
-        kept.display()
-    ));
-    command.arg(url).arg("vlc://quit");
-    let done = play(&mut command, seconds);
-    assert!(done.status.success(), "cvlc over {}: {}", transport.word(), done.stderr);
-    let errors = vlc_errors(&done.stderr);
-    assert!(errors.is_empty(), "cvlc over {}: {errors:#?}", transport.word());
-    packets_in(&kept)
-}
-
 /// Pictures in a file.
-fn packets_in(file: &Path) -> usize {
+pub(crate) fn packets_in(file: &Path) -> usize {
     let mut count = Command::new("ffprobe");
     count.args(["-v", "error", "-select_streams", "v:0", "-count_packets", "-show_entries"]);
     count.args(["stream=nb_read_packets", "-of", "csv=p=0"]).arg(file);
@@ -223,22 +186,7 @@ fn packets_in(file: &Path) -> usize {
         .expect("a count of packets")
 }
 
-/// A program that refuses to run as root.
-fn as_somebody(name: &str) -> Command {
-    if !Uid::effective().is_root() {
-        return Command::new(name);
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", name]);
-    command
-}
-
-/// VLC's error lines, such as `[…] main input error: Your input can't be opened`; the others are greetings.
-fn vlc_errors(stderr: &str) -> Vec<&str> {
-    stderr.lines().filter(|line| line.contains(" error: ")).collect()
-}
-
-fn play(command: &mut Command, seconds: u32) -> Done {
+pub(crate) fn play(command: &mut Command, seconds: u32) -> Done {
     run(Duration::from_secs(seconds.into()) + SLACK, command)
 }
 

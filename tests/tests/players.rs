@@ -4,7 +4,8 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use tests::players::{Transport, ffmpeg, ffprobe, gstreamer, motion, mpv, vlc, vlc_has_rtsp};
+use tests::live555::{Live555, Way};
+use tests::players::{Transport, ffmpeg, ffprobe, gstreamer, motion, mpv};
 use tests::{Recorder, Setup, retina, run};
 
 /// How long each plays.
@@ -20,9 +21,11 @@ const ENOUGH_SOUND: usize = (SECONDS as usize - 3) * 50;
 fn every_player_plays_twenty_seconds_over_tcp_and_udp() {
     let recorder = Recorder::start(&Setup::inputs(1));
     let url = recorder.rtsp_url("ch1/main");
-    let vlc_plays = vlc_has_rtsp();
-    if !vlc_plays {
-        println!("VLC is left out: the one on this machine has no RTSP client");
+    let live555 = Live555::find();
+    if live555.is_none() {
+        println!(
+            "VLC and openRTSP are left out: `xtask/install.sh test` could not get them, or this is not root"
+        );
     }
     let secure = recorder.rtsps_url("ch1/main");
     thread::scope(|scope| {
@@ -44,9 +47,15 @@ fn every_player_plays_twenty_seconds_over_tcp_and_udp() {
                     taken.pictures
                 }),
             ));
-            if vlc_plays {
-                players.push(("cvlc", scope.spawn(move || vlc(url, transport, SECONDS))));
-            }
+        }
+        if let Some(live555) = &live555 {
+            players.push(("openRTSP over TLS", scope.spawn(|| live555.open_rtsp(&secure, Way::Tcp, SECONDS))));
+        }
+        for way in [Way::Tcp, Way::Udp, Way::Http] {
+            let Some(live555) = &live555 else { break };
+            let url = &url;
+            players.push(("VLC", scope.spawn(move || live555.vlc(url, way, SECONDS))));
+            players.push(("openRTSP", scope.spawn(move || live555.open_rtsp(url, way, SECONDS))));
         }
         // It takes its time to begin with a movie, so that one is shorter.
         let recorded = scope.spawn(|| motion(&url, Transport::Tcp, SECONDS / 2));

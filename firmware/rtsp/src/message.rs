@@ -87,11 +87,12 @@ pub(crate) fn replayed_headers(
     response
 }
 
-/// A live stream has one position, now. Players ask for `npt=0-` or, after a pause, for where they were.
+/// A live stream has one position, now. Players ask for `npt=0-` or, after a pause, for where they were; live555's for as long as
+/// it will play, `npt=0-20`, of which it takes care itself: the answer says that there is no end.
 pub(crate) fn is_live_range(range: &str) -> bool {
     let Some(span) = range.trim().strip_prefix("npt=") else { return false };
     let span = span.split(';').next().unwrap_or(span).trim();
-    let Some(start) = span.strip_suffix('-') else { return false };
-    start == "now"
-        || (!start.is_empty() && start.bytes().all(|byte| byte.is_ascii_digit() || b".:".contains(&byte)))
+    let Some((start, end)) = span.split_once('-') else { return false };
+    let is_time = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || b".:".contains(&byte));
+    start == "now" && end.is_empty() || !start.is_empty() && is_time(start) && is_time(end)
 }

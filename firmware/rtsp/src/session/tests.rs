@@ -105,11 +105,12 @@ fn clear_answers() {
     let tcp = TCP.replace("0-1", "2-3");
     assert_eq!(status(&talk.ask("SETUP", &second, &format!("{session}{tcp}"))), 200);
     assert_eq!(status(&talk.ask("PLAY", &track, &session)), 460, "one track of two");
-    for range in ["npt=10-20", "clock=20261120T100000Z-", "smpte=0-", "npt=", "npt=-5"] {
+    for range in ["npt=10-20-30", "npt=now-20", "clock=20261120T100000Z-", "smpte=0-", "npt=", "npt=-5"] {
         let answer = talk.ask("PLAY", URL, &format!("{session}Range: {range}\r\n"));
         assert_eq!(status(&answer), 457, "{range}");
     }
-    assert_eq!(status(&talk.ask("PLAY", URL, &session)), 200);
+    let played = talk.ask("PLAY", URL, &format!("{session}Range: npt=0.000-20.000\r\n"));
+    assert_eq!((status(&played), header(&played, "Range")), (200, "npt=now-"), "live555's, for 20 s");
     assert_eq!(status(&talk.ask("PLAY", URL, &session)), 200, "a keep-alive of some players");
     assert_eq!(talk.done.iter().filter(|name| *name == "Play").count(), 1);
     assert_eq!(status(&talk.ask("SETUP", &second, &format!("{session}{tcp}"))), 455, "while playing");
