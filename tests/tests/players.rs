@@ -49,7 +49,8 @@ fn every_player_plays_twenty_seconds_over_tcp_and_udp() {
             ));
         }
         if let Some(live555) = &live555 {
-            players.push(("openRTSP over TLS", scope.spawn(|| live555.open_rtsp(&secure, Way::Tcp, SECONDS))));
+            players
+                .push(("openRTSP over TLS", scope.spawn(|| live555.open_rtsp(&secure, Way::Tcp, SECONDS))));
         }
         for way in [Way::Tcp, Way::Udp, Way::Http] {
             let Some(live555) = &live555 else { break };

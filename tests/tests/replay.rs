@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tests::live555::{Live555, Way};
 use tests::players::{Transport, ffmpeg, gst_came_to_its_end, gstreamer};
 use tests::{PlayedUnit, Recorder, ReplayClient, Setup, marks_of, run};
 
@@ -47,7 +48,16 @@ fn players_replay_and_trick_modes_work() {
     let url = recorder.rtsp_url(&path);
 
     // FFmpeg: every picture from the keyframe before to the end, each the right one. Others beside it, in real time, too.
+    let live555 = Live555::find();
     let (played, over_udp, onvif) = thread::scope(|scope| {
+        for way in [Way::Tcp, Way::Udp] {
+            let Some(live555) = &live555 else { break };
+            let url = &url;
+            scope.spawn(move || {
+                let kept = live555.vlc(url, way, 20);
+                assert!(kept >= ENOUGH, "VLC kept {kept}");
+            });
+        }
         let over_udp = scope.spawn(|| ffmpeg(&url, Transport::Udp, 20));
         let plain = scope.spawn(|| gstreamer(&url, Transport::Tcp, 4, ENOUGH));
         let onvif = scope.spawn(|| run(LIMIT, &mut onvif_client(&url)));
