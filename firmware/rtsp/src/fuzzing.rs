@@ -8,6 +8,7 @@
 mod conversation;
 #[cfg(test)]
 mod seeds;
+mod sending;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -78,7 +79,9 @@ pub fn tunnel(data: &[u8]) {
 /// | `T` | as many seconds pass as the next byte says |
 /// | `H`, `A` | the world answers no action any more; it answers one, as the next byte says, and then every one |
 /// | `L` | a receiver report comes by UDP |
+/// | `U` | a unit comes on each track that plays: of one packet and as many as a byte says (to seven), after 256 times as many lost ones as the next says |
 /// | `E`, `X` | a recording was played to its end; a stream ended |
+/// | `M` | multicast is turned on or off |
 /// | `K`, `V`, `D` | the key is revoked, its recordings, or the address; or had again |
 pub fn session(data: &[u8]) {
     conversation::hold(data);
@@ -143,8 +146,8 @@ fn read(request: &Request<Vec<u8>>) {
         let group =
             multicast.zip(stream).map(|(multicast, stream)| multicast.group(stream, [192, 0, 2, 1].into()));
         for (udp_ports, group) in [(None, None), (Some((8000, 8001)), None), (Some((8000, 8001)), group)] {
-            for secure in [false, true] {
-                offered(offers.as_str(), &Abilities { peer, udp_ports, group, secure, has_key: secure });
+            for (secure, has_key) in [(false, false), (true, false), (true, true)] {
+                offered(offers.as_str(), &Abilities { peer, udp_ports, group, secure, has_key });
             }
         }
     }
@@ -165,7 +168,8 @@ fn read(request: &Request<Vec<u8>>) {
 /// What a client is told to ask for means what it asked for.
 fn read_back(url: &Url, target: Target) {
     let again = |text: &str| Url::parse(text).ok().and_then(|url| Target::parse(&url));
-    for track in [TrackId::Video, TrackId::Audio] {
+    let metadata = target.metadata.then_some(TrackId::Metadata);
+    for track in [TrackId::Video, TrackId::Audio].into_iter().chain(metadata) {
         let text = target.track_url(url, track);
         assert_eq!(again(&text), Some(Target { track: Some(track), ..target }), "{text}");
     }

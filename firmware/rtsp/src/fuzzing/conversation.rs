@@ -1,12 +1,13 @@
 //! A conversation: a client and its world, out of one string of bytes.
 //!
 //! It is held twice, with what comes in one piece and in small ones, and must be the same both times. Each time it is watched:
-//! nothing is done for whoever proved nothing, packets go to the peer alone, answers are RTSP, and silence ends it.
+//! nothing is done for whoever proved nothing, packets go to the peer alone or to the stream's group, what was told to be SRTP is
+//! never sent in clear, answers are RTSP, and silence ends it.
 //!
 //! Does not belong here: the parts' meaning for who writes them (`fuzzing.rs`).
 
-use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,11 +15,12 @@ use std::time::Duration;
 use auth::StreamKeyVerifier;
 use hal::{AudioCodec, AudioFormat, MonoTime, VideoCodec, WallTime};
 use md5::{Digest, Md5};
-use rtsp_types::{Message, headers};
+use rtsp_types::{HeaderValue, Message, StatusCode, headers};
 
 use crate::action::{Action, Beginning, Options, Refusal, Replayed};
 use crate::digest::REALM;
 use crate::framing::MAX_BUFFER_BYTES;
+use crate::fuzzing::sending::{Became, Sending, ssrc};
 use crate::gate::{Gate, Watch, WatchGuard};
 use crate::multicast::Multicast;
 use crate::payload::{Payload, TrackId};
@@ -36,6 +38,10 @@ const MAX_PARTS: usize = 64;
 
 /// Of what comes at once; of single bytes there is another target, and here they would take most of the time.
 const MIN_PIECE_BYTES: usize = 16;
+
+/// Where streams are multicast, and the recorder's own address there.
+const GROUPS: [u8; 4] = [239, 192, 0, 0];
+const INTERFACE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 
 const USER: &str = "anna";
 const KEY: &str = "key";
@@ -61,7 +67,8 @@ struct Anna {
     revoked: AtomicBool,
     live_only: AtomicBool,
     shut_out: AtomicBool,
-    multicast: Option<Multicast>,
+    /// The owner wants it.
+    multicast: AtomicBool,
 }
 
 impl Gate for Anna {
@@ -78,7 +85,7 @@ impl Gate for Anna {
     }
 
     fn multicast(&self) -> Option<Multicast> {
-        self.multicast
+        Multicast::new(GROUPS.into(), 1).ok().filter(|_| self.multicast.load(Ordering::Relaxed))
     }
 
     fn watching(&self, _: Watch) -> WatchGuard {
@@ -107,6 +114,11 @@ struct Conversation {
     /// What an answer is awaited for.
     asked: Option<Action>,
     set_up: Vec<(TrackId, Delivery)>,
+    sending: Vec<Sending>,
+    playing: bool,
+    /// Tracks whose key was told and not used, and all keys.
+    keyed: BTreeSet<TrackId>,
+    keys: BTreeSet<String>,
     closed: bool,
     /// What was done and said, without what is random.
     seen: Vec<String>,
@@ -120,7 +132,7 @@ impl Conversation {
             revoked: false.into(),
             live_only: has(b'l').into(),
             shut_out: false.into(),
-            multicast: Multicast::new([239, 192, 0, 0].into(), 1).ok().filter(|_| has(b'm')),
+            multicast: has(b'm').into(),
         });
         let peer: IpAddr =
             if has(b'6') { [0x2001, 0xdb8, 0, 0, 0, 0, 0, 9].into() } else { [10, 0, 0, 9].into() };
@@ -137,7 +149,8 @@ impl Conversation {
             peer: SocketAddr::new(peer, 50_000),
             local: peer,
             abilities,
-            interface: (!has(b'6')).then_some([10, 0, 0, 1].into()),
+            // As a connection has it.
+            interface: (!has(b'6') && !has(b's') && !has(b'n')).then_some(INTERFACE),
             timeout: SESSION_TIMEOUT,
             turned_away: has(b't'),
         };
@@ -154,6 +167,10 @@ impl Conversation {
             held: false,
             asked: None,
             set_up: Vec::new(),
+            sending: Vec::new(),
+            playing: false,
+            keyed: BTreeSet::new(),
+            keys: BTreeSet::new(),
             closed: false,
             seen: Vec::new(),
         }
@@ -195,8 +212,13 @@ impl Conversation {
                 self.answer(first);
             }
             b'L' => self.session.sign_of_life(self.now),
-            b'E' => self.session.played_to_end(),
+            b'E' => {
+                self.playing = false;
+                self.session.played_to_end();
+            }
             b'X' => self.session.stream_ended(),
+            b'U' => self.send(first, rest.get(1).copied().unwrap_or(0)),
+            b'M' => drop(self.gate.multicast.fetch_not(Ordering::Relaxed)),
             b'K' => drop(self.gate.revoked.fetch_not(Ordering::Relaxed)),
             b'V' => drop(self.gate.live_only.fetch_not(Ordering::Relaxed)),
             b'D' => drop(self.gate.shut_out.fetch_not(Ordering::Relaxed)),
@@ -228,6 +250,20 @@ impl Conversation {
         self.now = self.now + time;
         self.session.tick(self.now);
         self.settle();
+        let in_group = self.set_up.iter().any(|(_, delivery)| matches!(delivery, Delivery::Multicast(_)));
+        assert!(self.closed || !in_group || self.gate.multicast().is_some(), "in a group that is no more");
+    }
+
+    /// A unit comes on each track that plays.
+    fn send(&mut self, packets: u8, missed: u8) {
+        for track in self.sending.iter_mut().filter(|_| self.playing) {
+            let became = track.send(1 + usize::from(packets % 8), u32::from(missed) << 8, self.now);
+            self.seen.push(format!("{became:?} {:?}, sealed: {}", track.track(), track.is_sealed()));
+            if became == Became::Ended {
+                // As for the client's task.
+                self.session.stream_ended();
+            }
+        }
     }
 
     /// Until nothing more is taken.
@@ -269,19 +305,29 @@ impl Conversation {
                         self.answer(b'0');
                     }
                 }
-                Action::End => self.set_up.clear(),
+                Action::End => {
+                    self.set_up.clear();
+                    self.sending.clear();
+                    self.playing = false;
+                }
                 Action::Close => self.asked = None,
-                Action::Send(_) | Action::Pause => {}
+                Action::Pause => self.playing = false,
+                Action::Send(_) => {}
             }
         }
     }
 
     /// Whether an action is one that may be wanted now.
-    fn watch(&self, action: &Action) {
+    fn watch(&mut self, action: &Action) {
         match action {
             Action::Describe(source) => self.watch_source(*source),
             Action::Setup { source, track, delivery, key } => {
                 self.watch_source(*source);
+                assert!(source.metadata || *track != TrackId::Metadata, "metadata that nobody asked for");
+                if key.is_some() {
+                    assert!(self.abilities.secure, "a key that was told in clear");
+                    assert!(self.keyed.remove(track), "a key that nobody was told, or that was used");
+                }
                 let others = self.set_up.iter().filter(|(other, _)| other != track);
                 let taken: Vec<u8> = others.flat_map(|(_, delivery)| channels(*delivery)).collect();
                 assert!(
@@ -294,8 +340,12 @@ impl Conversation {
                     assert!(key.is_some() || !self.abilities.secure, "in clear beside TLS");
                 }
                 if let Delivery::Multicast(group) = delivery {
-                    let wanted = self.gate.multicast.is_some() && source.recorded.is_none();
-                    assert!(wanted && group.rtp.ip().octets()[0] == 239, "{delivery:?}");
+                    assert!(!self.abilities.secure && key.is_none(), "TLS, and multicast");
+                    assert!(self.abilities.peer.is_ipv4(), "{delivery:?}");
+                    assert!(source.recorded.is_none() && *track != TrackId::Metadata, "not for all");
+                    let multicast = self.gate.multicast();
+                    let own = multicast.map(|on| on.group(source.stream_of(*track), INTERFACE));
+                    assert_eq!(Some(*group), own, "its own group, where the owner wants that");
                 }
             }
             Action::Play | Action::Replay(_) => assert!(!self.set_up.is_empty(), "nothing to play"),
@@ -304,6 +354,7 @@ impl Conversation {
     }
 
     fn watch_source(&self, source: Source) {
+        assert!(source.recorded.is_none() || !source.metadata, "{source:?}");
         assert!(source.recorded.is_none() || self.gate.may_replay(USER), "{source:?}");
     }
 
@@ -326,19 +377,25 @@ impl Conversation {
                 self.session.described(self.now, Ok(&presentation(source)));
             }
             (Some(Action::Describe(_)), Some(refusal)) => self.session.described(self.now, Err(refusal)),
-            (Some(Action::Setup { track, delivery, .. }), None) => {
+            (Some(Action::Setup { track, delivery, key, .. }), None) => {
                 self.set_up.retain(|(other, _)| *other != track);
                 self.set_up.push((track, delivery));
-                self.session.set_up(self.now, Ok(0xabcd + u32::from(track.number())));
+                self.sending.retain(|other| other.track() != track);
+                self.sending.extend(Sending::new(track, delivery, key.as_ref()));
+                self.session.set_up(self.now, Ok(ssrc(track)));
             }
             (Some(Action::Setup { .. }), Some(refusal)) => self.session.set_up(self.now, Err(refusal)),
-            (Some(Action::Play), None) => self.session.playing(self.now, Ok((&beginnings, None))),
+            (Some(Action::Play), None) => {
+                self.play();
+                self.session.playing(self.now, Ok((&beginnings, None)));
+            }
             (Some(Action::Replay(wish)), None) => {
                 let from = match wish.span {
                     Some(Span::Clock { start, .. }) => start,
                     Some(Span::Npt { start, .. }) => START.offset_micros(start),
                     None => START,
                 };
+                self.play();
                 let replayed = Replayed { from, to: NEWEST, start: START, wish };
                 self.session.playing(self.now, Ok((&beginnings, Some(replayed))));
             }
@@ -347,6 +404,11 @@ impl Conversation {
             }
             _ => {}
         }
+    }
+
+    fn play(&mut self) {
+        self.playing = true;
+        self.sending.iter_mut().for_each(Sending::open);
     }
 
     /// What an answer says; all of it is RTSP.
@@ -364,10 +426,38 @@ impl Conversation {
                     self.id = id.as_str().split(';').next().unwrap_or_default().to_owned();
                 }
                 let cseq = response.header(&headers::CSEQ).map_or("", |cseq| cseq.as_str());
+                if response.status() == StatusCode::Ok {
+                    let transport = response.header(&headers::TRANSPORT).map(HeaderValue::as_str);
+                    transport.into_iter().for_each(|transport| self.hear_transport(transport));
+                    self.hear_description(&String::from_utf8_lossy(response.body()));
+                }
                 format!("{:?} {:?} {cseq}", response.version(), response.status())
             }
             Message::Request(request) => format!("{:?}", request.method()),
             Message::Data(_) => panic!("a packet"),
+        }
+    }
+
+    /// Says of the track that was set up last what is done with it.
+    fn hear_transport(&self, transport: &str) {
+        let Some((track, delivery)) = self.set_up.last() else { panic!("nothing was set up: {transport}") };
+        let sealed = self.sending.iter().any(|one| one.track() == *track && one.is_sealed());
+        assert_eq!(transport.starts_with("RTP/SAVP"), sealed, "{transport}");
+        let in_group = matches!(delivery, Delivery::Multicast(_));
+        assert_eq!(transport.contains(";multicast;destination=239.192.0."), in_group, "{transport}");
+    }
+
+    /// A description has keys over TLS alone, one each track or none, and each is another.
+    fn hear_description(&mut self, text: &str) {
+        for section in text.split("\r\nm=").skip(1) {
+            let key = section.lines().find_map(|line| line.strip_prefix("a=key-mgmt:"));
+            let is_sealed = section.lines().next().is_some_and(|line| line.contains(" RTP/SAVP "));
+            assert_eq!(key.is_some(), is_sealed, "{section}");
+            let Some(key) = key else { continue };
+            assert!(self.abilities.secure, "a key in clear");
+            assert!(self.keys.insert(key.to_owned()), "a key that was told before");
+            let number = section.rsplit("trackID=").next().and_then(|number| number.get(..1)?.parse().ok());
+            self.keyed.extend(number.and_then(TrackId::from_number));
         }
     }
 }
@@ -381,16 +471,16 @@ fn channels(delivery: Delivery) -> Vec<u8> {
 
 fn presentation(source: Source) -> Presentation {
     let sound = AudioFormat { codec: AudioCodec::G711A, sample_rate: 8000, channels: 1, config: Vec::new() };
-    let payloads =
-        [(TrackId::Video, Payload::Video(VideoCodec::H264)), (TrackId::Audio, Payload::Audio(sound))];
+    let payloads = [
+        (TrackId::Video, Payload::Video(VideoCodec::H264)),
+        (TrackId::Audio, Payload::Audio(sound)),
+        (TrackId::Metadata, Payload::Metadata),
+    ];
     let tracks = payloads
-        .map(|(track, payload)| TrackDescription {
-            track,
-            payload,
-            ssrc: 0xabcd + u32::from(track.number()),
-            parameter_sets: None,
-        })
-        .to_vec();
+        .into_iter()
+        .filter(|(track, _)| source.metadata || *track != TrackId::Metadata)
+        .map(|(track, payload)| TrackDescription { track, payload, ssrc: ssrc(track), parameter_sets: None })
+        .collect();
     let recorded = source.recorded.map(|range| (range.start, range.end.unwrap_or(NEWEST)));
     Presentation { stream: source.stream, version: 1, tracks, recorded }
 }

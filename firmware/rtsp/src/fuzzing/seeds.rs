@@ -48,8 +48,26 @@ fn tunnels() {
 #[test]
 fn conversations_get_everywhere() {
     let all: Vec<String> = seeds("session").iter().flat_map(|seed| super::conversation::hold(seed)).collect();
-    let words =
-        ["Describe", "Setup", "Play", "Replay", "Pause", "End", "Close", "PlayNotify", "V2_0 Ok", "NotFound"];
+    let words = [
+        "Describe",
+        "Setup",
+        "Play",
+        "Replay",
+        "Pause",
+        "End",
+        "Close",
+        "PlayNotify",
+        "V2_0 Ok",
+        "NotFound",
+        "track: Metadata, delivery: Interleaved",
+        "delivery: Multicast",
+        "key: Some(MasterKey)",
+        "Sent Video, sealed: true",
+        "Sent Audio, sealed: true",
+        "Sent Metadata, sealed: true",
+        "Ended Video, sealed: true",
+        "Sent Metadata, sealed: false",
+    ];
     for word in words {
         assert!(all.iter().any(|seen| seen.contains(word)), "no {word}");
     }
