@@ -17,11 +17,11 @@ use ring::rand::SystemRandom;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::action::{Action, Beginning, Options, Refusal};
+use crate::action::{Action, Options, Refusal};
 use crate::connection::Connection;
 use crate::digest::random_hex;
 use crate::gate::{Via, Watch, WatchGuard};
-use crate::leg::{Leg, next_item};
+use crate::leg::{Leg, next_item, start_all};
 use crate::outlet::{Outlet, Sent, Way};
 use crate::packet::Packets;
 use crate::payload::TrackId;
@@ -283,20 +283,7 @@ impl Client {
             self.stop();
             return self.session.playing(self.now(), Err(Refusal::Full));
         }
-        let firsts = match self.legs.as_mut_slice() {
-            [only] => vec![only.start().await],
-            [one, two] => {
-                let (one, two) = tokio::join!(one.start(), two.start());
-                vec![one, two]
-            }
-            [one, two, three] => {
-                let (one, two, three) = tokio::join!(one.start(), two.start(), three.start());
-                vec![one, two, three]
-            }
-            _ => Vec::new(),
-        };
-        let beginnings: Vec<Beginning> =
-            self.legs.iter().zip(firsts).map(|(leg, first)| Beginning { track: leg.track, first }).collect();
+        let beginnings = start_all(&mut self.legs).await;
         self.watch();
         self.session.playing(self.now(), Ok((&beginnings, None)));
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bus::{FanoutReader, Item};
 
+use crate::action::Beginning;
 use crate::groups::Member;
 use crate::lanes::{End, Lane};
 use crate::outlet::Outlet;
@@ -125,7 +126,7 @@ impl Leg {
     }
 
     /// Begins at the last keyframe; returns sequence number and time of the first packet when it comes soon.
-    pub(crate) async fn start(&mut self) -> Option<(u16, u32)> {
+    async fn start(&mut self) -> Option<(u16, u32)> {
         if let State::InGroup(_) = self.state {
             // It begins wherever the group is.
             return None;
@@ -194,17 +195,36 @@ impl Drop for Heard {
 
 /// The next thing to send on any track; never, while there is none.
 pub(crate) async fn next_item(legs: &mut [Leg]) -> (usize, Item<Packets>) {
-    match legs {
-        [only] => (0, only.next().await),
-        [one, two] => tokio::select! {
-            item = one.next() => (0, item),
-            item = two.next() => (1, item),
-        },
-        [one, two, three] => tokio::select! {
-            item = one.next() => (0, item),
-            item = two.next() => (1, item),
-            item = three.next() => (2, item),
-        },
-        _ => std::future::pending().await,
+    let [one, two, three] = each(legs);
+    tokio::select! {
+        item = next_of(one) => (0, item),
+        item = next_of(two) => (1, item),
+        item = next_of(three) => (2, item),
     }
+}
+
+/// Begins all tracks at once.
+pub(crate) async fn start_all(legs: &mut [Leg]) -> Vec<Beginning> {
+    let [one, two, three] = each(legs);
+    let (one, two, three) = tokio::join!(beginning_of(one), beginning_of(two), beginning_of(three));
+    [one, two, three].into_iter().flatten().collect()
+}
+
+/// A session has a leg for each [`TrackId`] at most.
+fn each(legs: &mut [Leg]) -> [Option<&mut Leg>; 3] {
+    let mut legs = legs.iter_mut();
+    std::array::from_fn(|_| legs.next())
+}
+
+async fn next_of(leg: Option<&mut Leg>) -> Item<Packets> {
+    match leg {
+        Some(leg) => leg.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn beginning_of(leg: Option<&mut Leg>) -> Option<Beginning> {
+    let leg = leg?;
+    let first = leg.start().await;
+    Some(Beginning { track: leg.track, first })
 }

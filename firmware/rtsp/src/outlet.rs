@@ -47,24 +47,37 @@ pub(crate) enum Sent {
 #[derive(Debug)]
 pub(crate) struct Outlet {
     way: Way,
-    report: Report,
-    reported: Option<MonoTime>,
-    cname: Arc<str>,
-    pace: Pace,
-    /// Datagrams of the current unit that have gone; `None` before it has begun.
-    gone: Option<usize>,
+    reports: Reports,
+    flow: Flow,
     /// Of SRTP; elsewhere in memory, for outlets lie beside one another in lanes.
     sealer: Option<Box<Sealer>>,
     /// The unit that has begun, as it is sent.
     sealed: Option<Packets>,
 }
 
+/// What the client is told of the track.
+#[derive(Debug)]
+struct Reports {
+    report: Report,
+    reported: Option<MonoTime>,
+    cname: Arc<str>,
+}
+
+/// Datagrams, one after the other.
+#[derive(Debug)]
+struct Flow {
+    pace: Pace,
+    /// Those of the current unit that have gone; `None` before it has begun.
+    gone: Option<usize>,
+}
+
 impl Outlet {
     /// Has sent nothing yet.
     pub(crate) fn new(way: Way, ssrc: u32, clock_rate: u32, cname: Arc<str>) -> Self {
         let report = Report { ssrc, wall: WallTime::default(), timestamp: 0, packets: 0, payload_bytes: 0 };
-        let pace = Pace::new(clock_rate);
-        Self { way, report, reported: None, cname, pace, gone: None, sealer: None, sealed: None }
+        let reports = Reports { report, reported: None, cname };
+        let flow = Flow { pace: Pace::new(clock_rate), gone: None };
+        Self { way, reports, flow, sealer: None, sealed: None }
     }
 
     /// From now on everything is SRTP.
@@ -74,8 +87,8 @@ impl Outlet {
 
     /// The track plays from now on.
     pub(crate) fn open(&mut self) {
-        (self.gone, self.sealed) = (None, None);
-        self.pace.restart();
+        (self.flow.gone, self.sealed) = (None, None);
+        self.flow.pace.restart();
         self.report_anew();
     }
 
@@ -90,7 +103,7 @@ impl Outlet {
 
     /// What the last report said of RTP time holds no more: there will be one before the next unit.
     pub(crate) fn report_anew(&mut self) {
-        self.reported = None;
+        self.reports.reported = None;
     }
 
     /// Sends a unit, or goes on with it: the same one has to be given again after [`Sent::Wait`]. A live stream's (`is_live`)
@@ -109,32 +122,31 @@ impl Outlet {
     }
 
     fn send_as_it_is(&mut self, unit: &Packets, is_live: bool, now: MonoTime) -> Sent {
-        match &self.way {
-            Way::Interleaved { rtp, rtcp, .. } => {
-                let (packets, channel) = (unit.interleaved(*rtp), *rtcp);
-                let report = self.begin(unit, now).map(|report| interleaved(channel, &report));
-                let Way::Interleaved { wire, .. } = &self.way else { return Sent::Whole };
-                if wire.send(report, packets) { Sent::Whole } else { Sent::Left }
+        let Self { way, reports, flow, sealer, .. } = self;
+        match way {
+            Way::Interleaved { wire, rtp, rtcp } => {
+                let report =
+                    reports.before(unit, now).map(|report| interleaved(*rtcp, &seal(sealer, report)));
+                if wire.send(report, unit.interleaved(*rtp)) { Sent::Whole } else { Sent::Left }
             }
             Way::Datagrams { pair, rtp, rtcp } => {
-                let (pair, rtp, rtcp) = (Arc::clone(pair), *rtp, *rtcp);
-                if self.gone.is_none() {
-                    let early = self.pace.before_unit(unit.timestamp, now);
+                if flow.gone.is_none() {
+                    let early = flow.pace.before_unit(unit.timestamp, now);
                     if is_live && !early.is_zero() {
                         return Sent::Wait(early);
                     }
-                    if let Some(report) = self.begin(unit, now) {
-                        let _ = pair.rtcp.try_send_to(&report, rtcp);
+                    if let Some(report) = reports.before(unit, now) {
+                        let _ = pair.rtcp.try_send_to(&seal(sealer, report), *rtcp);
                     }
                 }
-                self.send_datagrams(&pair, unit, rtp, now)
+                flow.send(pair, unit, *rtp, now)
             }
         }
     }
 
     /// Nothing more comes of the track.
     pub(crate) fn say_goodbye(&mut self) {
-        let goodbye = self.sealed_report(rtcp::goodbye(&self.report, &self.cname));
+        let goodbye = seal(&mut self.sealer, rtcp::goodbye(&self.reports.report, &self.reports.cname));
         match &self.way {
             Way::Interleaved { wire, rtcp, .. } => wire.push(interleaved(*rtcp, &goodbye)),
             Way::Datagrams { pair, rtcp, .. } => {
@@ -142,13 +154,15 @@ impl Outlet {
             }
         }
     }
+}
 
+impl Reports {
     /// Counts the unit; the report that has to go before it, which is about the unit's own time.
-    fn begin(&mut self, unit: &Packets, now: MonoTime) -> Option<Vec<u8>> {
+    fn before(&mut self, unit: &Packets, now: MonoTime) -> Option<Vec<u8>> {
         self.report.wall = unit.wall;
         self.report.timestamp = unit.timestamp;
         let due = self.reported.is_none_or(|last| now.since(last) >= REPORT_INTERVAL);
-        let report = due.then(|| self.sealed_report(rtcp::sender_report(&self.report, &self.cname)));
+        let report = due.then(|| rtcp::sender_report(&self.report, &self.cname));
         if due {
             self.reported = Some(now);
         }
@@ -156,15 +170,10 @@ impl Outlet {
         self.report.payload_bytes = self.report.payload_bytes.wrapping_add(unit.payload_bytes());
         report
     }
+}
 
-    fn sealed_report(&mut self, report: Vec<u8>) -> Vec<u8> {
-        match &mut self.sealer {
-            Some(sealer) => sealer.rtcp(&report),
-            None => report,
-        }
-    }
-
-    fn send_datagrams(&mut self, pair: &UdpPair, unit: &Packets, to: SocketAddr, now: MonoTime) -> Sent {
+impl Flow {
+    fn send(&mut self, pair: &UdpPair, unit: &Packets, to: SocketAddr, now: MonoTime) -> Sent {
         let mut gone = self.gone.unwrap_or(0);
         let count = unit.count() as usize;
         let mut allowed = self.pace.allow(count - gone, now);
@@ -187,5 +196,13 @@ impl Outlet {
         }
         self.gone = None;
         Sent::Whole
+    }
+}
+
+/// A report as it is sent.
+fn seal(sealer: &mut Option<Box<Sealer>>, report: Vec<u8>) -> Vec<u8> {
+    match sealer {
+        Some(sealer) => sealer.rtcp(&report),
+        None => report,
     }
 }
