@@ -20,6 +20,7 @@ use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, SegmentRow, State};
 use crate::keys::Keys;
+use crate::lane::Chunks;
 use crate::runs::{SegmentRun, runs_of};
 use crate::scan::{Scan, read_chunk};
 use crate::segment::{Contents, Entry};
@@ -199,6 +200,24 @@ impl Catalog {
     /// Where the chunks of a segment are.
     pub(crate) fn contents(&self, segment: u64) -> Result<Arc<Contents>, StoreError> {
         self.known().contents(&self.volume, segment)
+    }
+}
+
+impl Chunks for Catalog {
+    fn runs(&self, stream: StreamId, from: WallTime, to: WallTime) -> Result<Vec<SegmentRun>, StoreError> {
+        self.segment_runs(stream, from, to)
+    }
+
+    fn chunks(&self, segment: u64) -> Result<Arc<Contents>, StoreError> {
+        self.locked().map_or_else(|| self.contents(segment), Err)
+    }
+
+    fn refusal(&self, segment: u64, entry: &Entry) -> Option<StoreError> {
+        self.unreadable(segment, entry)
+    }
+
+    fn damage(&self, segment: u64, offset: u64, what: &str) -> StoreError {
+        self.volume.damaged(segment, offset, what)
     }
 }
 

@@ -7,21 +7,21 @@
 //! - What cannot be read is noted and passed over: one bad segment hides no other.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use evidence::{CHUNK_DISCONTINUITY, ChunkHeader};
-use hal::{StreamId, WallTime};
+use hal::{Pts90k, StreamId, WallTime};
 
-use crate::catalog::Catalog;
 use crate::error::StoreError;
 use crate::runs::{RUN_GAP_MICROS, SegmentRun};
-use crate::segment::Entry;
+use crate::segment::{Contents, Entry};
 
 /// How far back a keyframe is looked for: 600 frames, the most a GOP may have, at 5 frames a second.
 const MAX_GOP_MICROS: i64 = 120_000_000;
 
 /// How far behind `to` chunks are looked at: with B-frames a picture is decoded before others that are shown
 /// earlier, but never by more than the 16 pictures of a decoder's memory, at 8 frames a second.
-const MAX_REORDER_MICROS: i64 = 2_000_000;
+pub(crate) const MAX_REORDER_MICROS: i64 = 2_000_000;
 
 /// Chunks that begin this far from the end of the one before are without a gap: a late frame, less than a lost picture
 /// group. Where there is more, the other volumes are asked.
@@ -79,6 +79,63 @@ impl Selected {
     pub(crate) fn begins_timeline(&self) -> bool {
         self.entry.flags & CHUNK_DISCONTINUITY != 0
     }
+
+    /// The presentation time so many ticks from the chunk's.
+    pub(crate) fn pts_at(&self, offset: i32) -> Pts90k {
+        Pts90k(self.entry.pts.0.wrapping_add(offset.into()))
+    }
+
+    /// Index of the unit before which others may be missing: all from there on are presented more than `reach` ticks after
+    /// all from unit `first` to there; the number of units where there is none.
+    pub(crate) fn hole_behind(&self, first: usize, reach: i64) -> usize {
+        let frames = &self.header.frames;
+        let mut earliest = i32::MAX;
+        let mut found = frames.len();
+        let mut latest: Vec<i32> = Vec::with_capacity(frames.len() - first);
+        for frame in &frames[first..] {
+            latest.push(latest.last().map_or(frame.pts_offset, |last| frame.pts_offset.max(*last)));
+        }
+        for index in (first + 1..frames.len()).rev() {
+            earliest = earliest.min(frames[index].pts_offset);
+            if i64::from(earliest) - i64::from(latest[index - 1 - first]) > reach {
+                found = index;
+            }
+        }
+        found
+    }
+
+    /// From one unit to the next, ticks, at least 1: the half of the units that are closer together count.
+    pub(crate) fn unit_ticks(&self) -> i64 {
+        let mut times: Vec<i32> = self.header.frames.iter().map(|frame| frame.pts_offset).collect();
+        times.sort_unstable();
+        let last = times.last().map_or(0, |last| i64::from(self.entry.end_offset) - i64::from(*last));
+        let mut steps: Vec<i64> =
+            times.windows(2).map(|pair| i64::from(pair[1]) - i64::from(pair[0])).collect();
+        steps.sort_unstable();
+        let middle = steps.get(steps.len().saturating_sub(1) / 2).copied();
+        last.min(middle.unwrap_or(last)).max(1)
+    }
+}
+
+/// What a lane asks of a volume.
+pub(crate) trait Chunks {
+    /// The runs of a stream that touch `from`..`to`, each in one segment, in recording order.
+    ///
+    /// # Errors
+    /// `Index`, `Io`.
+    fn runs(&self, stream: StreamId, from: WallTime, to: WallTime) -> Result<Vec<SegmentRun>, StoreError>;
+
+    /// Where the chunks of a segment are, and their headers.
+    ///
+    /// # Errors
+    /// `NoKey` when no chunk of it can be read; `Recycled`, `Damaged`, `Io`.
+    fn chunks(&self, segment: u64) -> Result<Arc<Contents>, StoreError>;
+
+    /// Why a chunk could not be read, when that was tried before.
+    fn refusal(&self, segment: u64, entry: &Entry) -> Option<StoreError>;
+
+    /// That the bytes from `offset` on in a segment are not what was written.
+    fn damage(&self, segment: u64, offset: u64, what: &str) -> StoreError;
 }
 
 /// Footage that should be there and cannot be read.
@@ -90,7 +147,7 @@ pub(crate) struct Failure {
 
 /// Walks through a stretch of a stream on one volume.
 pub(crate) struct Lane<'a> {
-    catalog: &'a Catalog,
+    catalog: &'a dyn Chunks,
     volume: usize,
     stream: StreamId,
     from: WallTime,
@@ -108,27 +165,29 @@ pub(crate) struct Lane<'a> {
     started: bool,
     /// Time only goes forward in it, so that its runs can be passed over by their times.
     pub(crate) in_order: bool,
+    /// The next unit of the next chunk.
+    pub(crate) at: usize,
 }
 
 impl<'a> Lane<'a> {
     /// # Errors
     /// `Index`, `Io`.
     pub(crate) fn new(
-        catalog: &'a Catalog,
+        catalog: &'a dyn Chunks,
         volume: usize,
         stream: StreamId,
         from: WallTime,
         to: WallTime,
     ) -> Result<Self, StoreError> {
         let earliest = from.offset_micros(-MAX_GOP_MICROS);
-        let runs = catalog.segment_runs(stream, earliest, to.offset_micros(MAX_REORDER_MICROS))?;
+        let runs = catalog.runs(stream, earliest, to.offset_micros(MAX_REORDER_MICROS))?;
         let in_order =
             runs.is_sorted_by(|one, next| next.start.micros_since(one.end) >= -ANCHOR_SPREAD_MICROS);
         let split = runs.iter().position(|run| run.end > from).unwrap_or(runs.len());
         let mut before = runs;
         let ahead = before.split_off(split).into();
         let (loaded, failures) = (VecDeque::new(), Vec::new());
-        let (read, shift, started) = (None, 0, false);
+        let (read, shift, started, at) = (None, 0, false, 0);
         Ok(Self {
             catalog,
             volume,
@@ -143,6 +202,7 @@ impl<'a> Lane<'a> {
             failures,
             started,
             in_order,
+            at,
         })
     }
 
@@ -197,6 +257,8 @@ impl<'a> Lane<'a> {
             at = self.loaded.iter().position(|chunk| chunk.entry.end() > self.from).unwrap_or(at);
         }
         self.loaded.drain(..at);
+        let keyframe = self.loaded.front().and_then(|chunk| chunk.last_keyframe(self.from));
+        self.at = keyframe.filter(|_| found).unwrap_or(0);
         found && seamless
     }
 
@@ -211,38 +273,72 @@ impl<'a> Lane<'a> {
         self.loaded.get_mut(ahead)
     }
 
-    /// Nothing more of it is wanted.
-    pub(crate) fn end(&mut self) {
-        self.loaded.clear();
-        self.ahead.clear();
-    }
-
     pub(crate) fn pop(&mut self) -> Option<Selected> {
         self.peek(0)?;
         let chunk = self.loaded.pop_front()?;
         self.shift = chunk.shift();
+        self.at = 0;
         Some(chunk)
     }
 
-    /// Passes over the runs that go on from the one that was read last without reading them, as far as `was_given` tells of
-    /// their times and their shift that they are not wanted.
-    pub(crate) fn skip(&mut self, was_given: impl Fn(WallTime, WallTime, i64) -> bool) {
-        let Some((sequence, end)) = self.read.as_mut().filter(|_| self.loaded.is_empty()) else { return };
-        while let Some(run) = self.ahead.front() {
-            let goes_on = run.first_sequence == *sequence + 1
-                && run.start.micros_since(*end).abs() <= GOES_ON_MICROS
+    /// Goes to the unit `at` of the next chunk; behind its last one, to the chunk after it.
+    pub(crate) fn go_to(&mut self, at: usize) {
+        self.at = at;
+        if self.loaded.front().is_some_and(|chunk| at >= chunk.header.frames.len()) {
+            self.pop();
+        }
+    }
+
+    /// Passes over the runs that go on from the one that was read last, as far as their times say that they `may_be_out`, and
+    /// the last chunk of them `is_out` and has the same shift. A run may go on over a gap and a clock that was set back by as
+    /// much: its times do not tell, but the shift of every chunk behind that. So a few segments are read, however many are
+    /// passed over.
+    pub(crate) fn skip(
+        &mut self,
+        may_be_out: impl Fn(WallTime, WallTime, i64) -> bool,
+        is_out: impl Fn(&Selected) -> bool,
+    ) {
+        let Some((mut sequence, mut end)) = self.read.filter(|_| self.loaded.is_empty()) else { return };
+        let mut known = 0;
+        for run in &self.ahead {
+            let goes_on = run.first_sequence == sequence + 1
+                && run.start.micros_since(end).abs() <= GOES_ON_MICROS
                 && !run.discontinuity;
-            if !goes_on || !was_given(run.start, run.end, self.shift) {
+            if !goes_on || !may_be_out(run.start, run.end, self.shift) {
                 break;
             }
-            (*sequence, *end) = (run.last_sequence, run.end);
-            self.ahead.pop_front();
+            (sequence, end) = (run.last_sequence, run.end);
+            known += 1;
         }
+        // The first `passed` runs are out, run `behind` is not.
+        let (mut passed, mut behind, mut next) = (0, known, known);
+        while passed < next {
+            let shift = self.shift;
+            let same = |chunk: &Selected| (chunk.shift() - shift).abs() <= ANCHOR_SPREAD_MICROS;
+            match self.last_of(next - 1).filter(|chunk| same(chunk) && is_out(chunk)) {
+                Some(chunk) => (passed, self.shift) = (next, chunk.shift()),
+                None => behind = next - 1,
+            }
+            next = passed + (behind - passed).div_ceil(2);
+        }
+        if let Some(run) = self.ahead.drain(..passed).next_back() {
+            self.read = Some((run.last_sequence, run.end));
+        }
+    }
+
+    /// The last chunk of the run that is `ahead` runs from the next one.
+    fn last_of(&mut self, ahead: usize) -> Option<Selected> {
+        let run = self.ahead.get(ahead)?.clone();
+        let noted = self.failures.len();
+        let chunks = self.read_run(&run, self.from);
+        // What cannot be read is noted when it is needed.
+        self.failures.truncate(noted);
+        chunks.into_iter().next_back().filter(|chunk| chunk.entry.sequence == run.last_sequence)
     }
 
     /// The chunks of a run from `earliest` on.
     fn read_run(&mut self, run: &SegmentRun, earliest: WallTime) -> Vec<Selected> {
-        let contents = match self.catalog.locked().map_or_else(|| self.catalog.contents(run.segment), Err) {
+        let contents = match self.catalog.chunks(run.segment) {
             Ok(contents) => contents,
             Err(error) => {
                 self.note(run.start, run.end, error);
@@ -258,7 +354,7 @@ impl<'a> Lane<'a> {
                 continue;
             }
             let error = match ChunkHeader::decode(encoded) {
-                Ok(header) => match self.catalog.unreadable(run.segment, entry) {
+                Ok(header) => match self.catalog.refusal(run.segment, entry) {
                     None => {
                         let end = header.frames.len();
                         chunks.push(Selected {
@@ -275,7 +371,7 @@ impl<'a> Lane<'a> {
                     }
                     Some(error) => error,
                 },
-                Err(_) => self.catalog.volume.damaged(
+                Err(_) => self.catalog.damage(
                     run.segment,
                     entry.offset,
                     "the footer's copy of the header is damaged",

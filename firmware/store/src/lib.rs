@@ -26,6 +26,7 @@ mod erase;
 mod error;
 pub mod faults;
 mod fragments;
+mod given;
 mod index;
 mod inventory;
 mod keeping;

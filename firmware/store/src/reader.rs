@@ -17,7 +17,7 @@ use crate::coverage::{Coverage, Question};
 use crate::disk::{Disk, RealDisk};
 use crate::error::{ErrorKind, StoreError};
 use crate::keys::Keys;
-use crate::lane::{Failure, Selected};
+use crate::lane::{Chunks, Failure, Selected};
 use crate::runs::{DISCONTINUITY_GAP_MICROS, RUN_GAP_MICROS, Run, join, join_sides};
 use crate::select::Selection;
 use crate::unit::StoredUnit;
@@ -164,7 +164,7 @@ impl Reader {
         from: WallTime,
         to: WallTime,
     ) -> Result<Selection<'_>, StoreError> {
-        Selection::new(self.volumes.iter().map(AsRef::as_ref), stream, from, to)
+        Selection::new(self.volumes.iter().map(|volume| &**volume as &dyn Chunks), stream, from, to)
     }
 
     /// The answers of all volumes that have one.

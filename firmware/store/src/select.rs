@@ -1,64 +1,71 @@
 //! Which chunks of which volume, and which units, make up a stretch of time.
 //!
 //! Volumes are read as one: the footage of a stream may lie on any of them, go on from one to another, or lie on several
-//! (a mirror). Does not belong here: reading payloads (`catalog`), media time (`movie`).
+//! (a mirror). docs/storage.md, section 8, has the rules. Does not belong here: reading payloads (`catalog`), what was given
+//! out (`given`), media time (`movie`).
 //!
 //! Invariants
-//! - Units come in recording order, beginning at a keyframe, and none twice: a unit is known by its presentation time
-//!   and the distance of that to wall time.
+//! - It begins at a keyframe. From there on every unit comes once, and those of a volume in the order in which it has them:
+//!   a lane moves only past units that were given out.
 //! - As long as one volume has the next unit, the others are left alone; they are asked where it has not.
 
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use evidence::Frame;
 use hal::{Pts90k, StreamId, WallTime};
 
-use crate::catalog::Catalog;
 use crate::error::StoreError;
-use crate::lane::{ANCHOR_SPREAD_MICROS, Failure, GOES_ON_MICROS, Lane, Selected, decodes_on};
+use crate::given::{Given, Stretch};
+use crate::lane::{
+    ANCHOR_SPREAD_MICROS, Chunks, Failure, GOES_ON_MICROS, Lane, MAX_REORDER_MICROS, Selected,
+};
 
-/// What was given out without a gap.
-#[derive(Clone, Copy, Debug)]
-struct Given {
-    pts: (Pts90k, Pts90k),
-    /// Wall time less presentation time, the least and the most.
-    shift: (i64, i64),
-    wall: (WallTime, WallTime),
-}
-
-/// The last chunk that was given out.
+/// The last units that were given out.
 struct Last {
     lane: usize,
     sequence: u64,
-    /// Of its last unit in decoding order.
+    /// Index in the chunk behind the last unit.
+    at: usize,
+    /// Of the last unit in decoding order.
     pts: Pts90k,
     shift: i64,
     end: WallTime,
     format: u32,
-    /// The rest of its chunk was left out.
-    cut: bool,
+    unit_ticks: i64,
+    /// There is no more in the chunk.
+    is_whole: bool,
 }
 
-/// Where a chunk stands to what was given out.
-enum Standing {
-    /// All of it was.
-    Past { reaches_last: bool },
-    /// These units are new.
-    New { first: usize, end: usize, follows: bool },
+/// Given out, and not refused so far.
+struct Out {
+    last: Last,
+    fresh: Stretch,
+    units: Vec<Pts90k>,
+    reach: i64,
 }
 
-/// Where a lane would go on.
+/// Where a lane stands in its timelines.
+#[derive(Clone, Copy)]
+struct Line {
+    timeline: u32,
+    /// The chunk that was looked at last.
+    sequence: u64,
+    pts: Option<Pts90k>,
+}
+
+/// What a lane has next.
 struct Candidate {
     lane: usize,
-    /// Index of the unit.
-    first: usize,
-    /// Index behind the last one that is new.
-    end: usize,
+    /// Indexes of the units.
+    units: Range<usize>,
     /// Decoding goes on there.
     follows: bool,
     /// How well.
     seam: Seam,
-    start: WallTime,
+    keyframe: bool,
+    shift: i64,
+    fresh: Stretch,
 }
 
 /// How what a lane has next fits to what was given out last; the better ones last.
@@ -66,18 +73,26 @@ struct Candidate {
 enum Seam {
     /// There is a gap.
     Gap,
-    /// It begins at about the right time, with a keyframe: a picture may be missing that another lane has.
+    /// It begins at about the right time, and can be decoded: a picture may be missing that another lane has.
     Near,
-    /// Its unit is the very next one.
+    /// No unit is missing.
     Exact,
 }
 
 impl Candidate {
+    /// Whether it comes first. One timeline is in order of presentation time, whatever became of the clock; what is not
+    /// known to be of one is in order of wall time.
     fn is_before(&self, other: &Self) -> bool {
         match self.seam.cmp(&other.seam) {
-            Ordering::Greater => true,
-            Ordering::Less => false,
-            Ordering::Equal => self.start.micros_since(other.start) < -ANCHOR_SPREAD_MICROS,
+            Ordering::Greater => return true,
+            Ordering::Less => return false,
+            Ordering::Equal => {}
+        }
+        let same_shift = (self.shift - other.shift).abs() <= ANCHOR_SPREAD_MICROS;
+        if same_shift || self.fresh.timeline == other.fresh.timeline {
+            self.fresh.pts.0 < other.fresh.pts.0
+        } else {
+            self.fresh.wall.0 < other.fresh.wall.0
         }
     }
 }
@@ -85,16 +100,16 @@ impl Candidate {
 /// Walks through a stretch of a stream.
 pub(crate) struct Selection<'a> {
     lanes: Vec<Lane<'a>>,
+    lines: Vec<Line>,
+    timelines: u32,
     from: WallTime,
     to: WallTime,
     current: usize,
+    /// `None` while a keyframe must come first.
     last: Option<Last>,
-    given: Vec<Given>,
-    /// Given out, and not refused so far.
-    out: Option<(Last, Given, bool)>,
+    given: Given,
+    out: Option<Out>,
     failures: Vec<Failure>,
-    /// Nothing was given out yet: a keyframe must come first.
-    waiting: bool,
     done: bool,
 }
 
@@ -102,7 +117,7 @@ impl<'a> Selection<'a> {
     /// # Errors
     /// `Index`, `Io`: of the first volume, when none can be asked.
     pub(crate) fn new(
-        volumes: impl IntoIterator<Item = &'a Catalog>,
+        volumes: impl IntoIterator<Item = &'a dyn Chunks>,
         stream: StreamId,
         from: WallTime,
         to: WallTime,
@@ -119,38 +134,42 @@ impl<'a> Selection<'a> {
         if lanes.is_empty() && !failures.is_empty() {
             return Err(failures.swap_remove(0).error);
         }
+        let timelines = lanes.len() as u32;
         Ok(Self {
             lanes,
+            lines: (0..timelines).map(|timeline| Line { timeline, sequence: 0, pts: None }).collect(),
+            timelines,
             from,
             to,
             current: 0,
             last: None,
-            given: Vec::new(),
+            given: Given::default(),
             out: None,
             failures,
-            waiting: true,
             done: false,
         })
     }
 
-    /// The next chunk with its units.
+    /// The next units, all of one chunk.
     pub(crate) fn next(&mut self) -> Option<Selected> {
         self.settle();
         while !self.done {
-            let (lane, mut chunk) = self.take()?;
+            let Candidate { lane, units, follows, fresh, .. } = self.best()?;
+            let chunk = self.lanes[lane].peek(0)?;
+            let (mut chunk, count) = if units.end < chunk.header.frames.len() {
+                (chunk.clone(), units.end)
+            } else {
+                (self.lanes[lane].pop()?, 0)
+            };
+            self.lanes[lane].go_to(count);
+            chunk.begin_at(units.start);
+            chunk.end = units.end;
+            chunk.follows = follows;
             self.failures.append(&mut self.lanes[lane].failures);
-            if self.waiting {
-                let keyframe = chunk
-                    .last_keyframe(self.from)
-                    .or_else(|| chunk.header.frames.iter().position(|frame| frame.keyframe));
-                let Some(keyframe) = keyframe else { continue };
-                chunk.begin_at(keyframe);
-            }
             let behind = chunk.entry.start() >= self.to;
             self.cut(lane, &mut chunk);
             if chunk.first < chunk.end {
-                self.waiting = false;
-                self.out = Some((Last::of(lane, &chunk), Given::of(&chunk), chunk.follows));
+                self.out = Some(self.out(lane, &chunk, fresh.timeline));
                 self.current = lane;
                 return Some(chunk);
             }
@@ -161,8 +180,12 @@ impl<'a> Selection<'a> {
 
     /// The chunk that was given out last cannot be read: what it has is looked for elsewhere.
     pub(crate) fn refuse(&mut self, chunk: &Selected, error: StoreError) {
-        self.out = None;
-        self.waiting = self.last.is_none();
+        if let Some(out) = self.out.take() {
+            let lane = &mut self.lanes[out.last.lane];
+            if lane.at > 0 && !out.last.is_whole {
+                lane.pop();
+            }
+        }
         let (start, end) = (chunk.entry.start().max(self.from), chunk.entry.end().min(self.to));
         self.failures.push(Failure { start, end: end.max(start.offset_micros(1)), error });
     }
@@ -172,8 +195,9 @@ impl<'a> Selection<'a> {
         for lane in &mut self.lanes {
             self.failures.append(&mut lane.failures);
         }
-        let out = self.out.iter().map(|(_, given, _)| given);
-        let given: Vec<(WallTime, WallTime)> = self.given.iter().chain(out).map(|given| given.wall).collect();
+        let out = self.out.iter().map(|out| &out.fresh);
+        let given: Vec<(WallTime, WallTime)> =
+            self.given.stretches().chain(out).map(|given| given.wall).collect();
         let (mut left, later): (Vec<Failure>, Vec<Failure>) =
             self.failures.drain(..).partition(|failure| failure.end <= until);
         self.failures = later;
@@ -205,111 +229,144 @@ impl<'a> Selection<'a> {
 
     /// What was given out and not refused counts.
     fn settle(&mut self) {
-        let Some((last, fresh, follows)) = self.out.take() else { return };
-        // A gap that decoding goes on through may be filled from elsewhere later.
-        match self.given.last_mut().filter(|given| follows && given.is_near(&fresh)) {
-            Some(given) => given.extend(&fresh),
-            None => self.given.push(fresh),
-        }
+        let Some(Out { last, fresh, units, reach }) = self.out.take() else { return };
+        self.lines[last.lane].timeline = fresh.timeline;
+        self.given.add(fresh, units, reach);
         self.last = Some(last);
     }
 
-    /// The next chunk, and its lane.
-    fn take(&mut self) -> Option<(usize, Selected)> {
-        if let Some(last) = &self.last
-            && let Some(chunk) = self.lanes.get_mut(last.lane).and_then(|lane| lane.peek(0))
-            && last.is_before(chunk)
-        {
-            let near = chunk.entry.start().micros_since(last.end).abs() <= GOES_ON_MICROS;
-            let fresh = Given::of(chunk);
-            let earlier = self.given.split_last().map_or(&[][..], |(_, earlier)| earlier);
-            if self.lanes.len() == 1 || near && !earlier.iter().any(|given| given.overlaps(&fresh)) {
-                let lane = last.lane;
-                return self.lanes[lane].pop().map(|mut chunk| {
-                    chunk.follows = last.decodes_on(&chunk);
-                    (lane, chunk)
-                });
-            }
-        }
-        self.elsewhere()
+    fn out(&self, lane: usize, chunk: &Selected, timeline: u32) -> Out {
+        let fresh = Stretch::of(chunk, chunk.first..chunk.end, timeline);
+        let units: Vec<Pts90k> = chunk.frames().iter().map(|frame| chunk.pts_at(frame.pts_offset)).collect();
+        let own = chunk.unit_ticks();
+        let usual = self.last.as_ref().map_or(own, |last| last.unit_ticks.min(own));
+        // Where a chunk has a hole, what was before tells how long a unit is.
+        let is_begun = self.last.as_ref().is_some_and(|last| last.is_of(lane, chunk));
+        let last = Last {
+            lane,
+            sequence: chunk.entry.sequence,
+            at: chunk.end,
+            pts: units.last().copied().unwrap_or(chunk.entry.pts),
+            shift: chunk.shift(),
+            end: fresh.wall.1,
+            format: chunk.entry.format,
+            unit_ticks: if is_begun { usual } else { own },
+            is_whole: chunk.end == chunk.header.frames.len(),
+        };
+        Out { last, fresh, units, reach: reach(usual, self.lanes.len() == 1) }
     }
 
-    /// Where the present lane has a gap or ends: the lane that goes on there, else the one that begins first.
-    fn elsewhere(&mut self) -> Option<(usize, Selected)> {
-        let at_end = |last: &Last| last.end >= self.to;
-        if self.last.as_ref().is_some_and(at_end) && self.is_one_in_order() {
-            return None;
-        }
-        let mut best: Option<Candidate> = None;
-        let count = self.lanes.len();
-        for lane in (self.current..count).chain(0..self.current) {
-            let Some(candidate) = self.candidate(lane) else { continue };
-            if best.as_ref().is_none_or(|best| candidate.is_before(best)) {
-                best = Some(candidate);
+    /// What comes next, and on which lane: where the present one has a gap or ends, another may go on.
+    fn best(&mut self) -> Option<Candidate> {
+        loop {
+            let at_end = |last: &Last| last.end >= self.to;
+            if self.last.as_ref().is_some_and(at_end) && self.is_one_in_order() && !self.goes_on() {
+                return None;
             }
-            if best.as_ref().is_some_and(|best| best.seam == Seam::Exact) {
-                break;
+            let mut best: Option<Candidate> = None;
+            let count = self.lanes.len();
+            for lane in (self.current..count).chain(0..self.current) {
+                let Some(candidate) = self.candidate(lane) else { continue };
+                if best.as_ref().is_none_or(|best| candidate.is_before(best)) {
+                    best = Some(candidate);
+                }
+                if best.as_ref().is_some_and(|best| best.seam == Seam::Exact) {
+                    break;
+                }
             }
+            let best = best?;
+            if self.last.is_some() || best.keyframe {
+                return Some(best);
+            }
+            // Nothing can be decoded before the first keyframe.
+            self.lanes[best.lane].go_to(best.units.start + 1);
         }
-        let Candidate { lane, first, end, follows, .. } = best?;
-        let mut chunk = self.lanes[lane].pop()?;
-        chunk.begin_at(first);
-        chunk.end = end;
-        chunk.follows = follows;
-        Some((lane, chunk))
+    }
+
+    /// Whether the lane that served last has the very next chunk.
+    fn goes_on(&mut self) -> bool {
+        let Some(last) = &self.last else { return false };
+        let lane = &mut self.lanes[last.lane];
+        let at = lane.at;
+        lane.peek(0).is_some_and(|chunk| last.is_before(last.lane, chunk, at))
     }
 
     /// Brings a lane to its first unit that was not given out.
     fn candidate(&mut self, number: usize) -> Option<Candidate> {
-        let lane = &mut self.lanes[number];
-        let Some(last) = &self.last else {
-            // Whoever has the keyframe before serves the beginning; so the others are not even looked at.
-            let seam = if lane.find_start() { Seam::Exact } else { Seam::Gap };
-            let chunk = lane.peek(0)?;
-            let (start, end) = (chunk.entry.start(), chunk.header.frames.len());
-            return Some(Candidate { lane: number, first: 0, end, follows: false, seam, start });
-        };
-        let in_order = lane.in_order;
+        let Self { lanes, lines, timelines, given, last, from, .. } = self;
+        let alone = lanes.len() == 1;
+        let (lane, line) = (&mut lanes[number], &mut lines[number]);
+        // Whoever has the keyframe before serves the beginning; so the others are not even looked at.
+        let starts = last.is_none() && lane.find_start();
         let mut reached: Option<Selected> = None;
-        let (first, end, follows) = loop {
+        let (units, fits, reach) = loop {
+            let at = lane.at;
             let chunk = lane.peek(0)?;
-            let own = number == last.lane && last.is_before(chunk);
-            // With B-frames the next chunk of the same lane has pictures that are shown before the last one.
-            let given = if own {
-                self.given.split_last().map_or(&[][..], |(_, earlier)| earlier)
-            } else {
-                &self.given
+            line.enter(chunk, timelines);
+            let own = last.as_ref().is_some_and(|last| last.is_before(number, chunk, at));
+            let around = given.around(chunk);
+            let out_in = |frame: &Frame| {
+                around.timeline_of(chunk.pts_at(frame.pts_offset)).filter(|_| !(alone && own))
             };
-            match standing(given, last, chunk, self.from) {
-                Standing::New { first, end, .. } if in_order && is_behind(chunk, first..end, self.to) => {
-                    lane.end();
-                    return None;
-                }
-                Standing::New { first, end, follows } => {
-                    let before = own && last.decodes_on(chunk)
-                        || reached.is_some_and(|earlier| decodes_on(&earlier, chunk));
-                    break (first, end, follows || before && first == 0);
-                }
-                Standing::Past { reaches_last } => {
-                    reached = lane.pop().filter(|_| reaches_last);
-                    let was_given =
-                        |start, end, shift| self.given.iter().any(|given| given.covers(start, end, shift));
-                    lane.skip(was_given);
+            let frames = &chunk.header.frames;
+            let mut first = None;
+            for (index, frame) in frames.iter().enumerate().skip(at) {
+                if let Some(timeline) = out_in(frame) {
+                    line.timeline = timeline;
+                } else if own || chunk.header.wall_of(frame.pts_offset) >= *from {
+                    first = Some(index);
+                    break;
                 }
             }
+            if last.is_none() {
+                first = chunk.last_keyframe(*from).filter(|index| *index >= at).or(first);
+            }
+            let Some(first) = first else {
+                let is_end = last.as_ref().is_some_and(|last| last.is_end_of(chunk));
+                reached = lane.pop().filter(|_| is_end);
+                lane.skip(
+                    |start, end, shift| given.covers(start, end, shift),
+                    |chunk| given.has_end_of(chunk),
+                );
+                continue;
+            };
+            let usual = chunk.unit_ticks();
+            let reach = reach(last.as_ref().map_or(usual, |last| last.unit_ticks.min(usual)), alone);
+            let hole = if alone { frames.len() } else { chunk.hole_behind(first, reach) };
+            let end = (first + 1..hole).find(|index| out_in(&frames[*index]).is_some()).unwrap_or(hole);
+            let fits = match last {
+                None => false,
+                Some(_) if own => true,
+                Some(last) if first > 0 => {
+                    last.shares(chunk) && chunk.pts_at(frames[first - 1].pts_offset) == last.pts
+                }
+                Some(_) => reached.is_some_and(|before| before.entry.sequence + 1 == chunk.entry.sequence),
+            };
+            break (first..end, fits, reach);
         };
         let chunk = lane.peek(0)?;
-        let frame = chunk.header.frames[first];
-        let start = chunk.header.wall_of(frame.pts_offset);
-        let near = start.micros_since(last.end).abs() <= GOES_ON_MICROS;
-        // The first volume ended exactly where this one begins.
-        let begins = near && frame.keyframe && !frame.discontinuity && last.shares(chunk);
-        let seam = match (follows && near, begins) {
-            (true, _) => Seam::Exact,
-            (false, true) => Seam::Near,
-            (false, false) => Seam::Gap,
-        };
-        Some(Candidate { lane: number, first, end, follows: follows || begins, seam, start })
+        let frame = chunk.header.frames[units.start];
+        let fresh = Stretch::of(chunk, units.clone(), line.timeline);
+        let (mut seam, mut follows) = (if starts { Seam::Exact } else { Seam::Gap }, false);
+        if let (Some(last), Some(before)) = (last, given.last()) {
+            let goes_on = !frame.discontinuity && chunk.entry.format == last.format;
+            let distance = fresh.pts.0 - before.pts.1;
+            let shares = goes_on && last.shares(chunk);
+            let is_next = goes_on
+                && (fits || shares)
+                && (-Pts90k::from_micros(MAX_REORDER_MICROS).0..=reach).contains(&distance);
+            let near = fresh.wall.0.micros_since(last.end).abs() <= GOES_ON_MICROS;
+            // The first volume ended about where this one begins.
+            let begins = near && shares && frame.keyframe;
+            seam = match (is_next, begins || near && fits) {
+                (true, _) => Seam::Exact,
+                (false, true) => Seam::Near,
+                (false, false) => Seam::Gap,
+            };
+            follows = is_next || begins || fits && goes_on;
+        }
+        let shift = chunk.shift();
+        Some(Candidate { lane: number, units, follows, seam, keyframe: frame.keyframe, shift, fresh })
     }
 
     /// Cuts what nobody needs at the end: `chunk` is the last one, or `to` is not in it.
@@ -319,7 +376,8 @@ impl<'a> Selection<'a> {
             return;
         }
         let mut sequence = chunk.entry.sequence;
-        let mut ahead = 0;
+        // Of the chunk itself there may be more.
+        let mut ahead = usize::from(self.lanes[lane].at > 0);
         while let Some(next) = self.lanes[lane].peek(ahead) {
             if next.entry.sequence != sequence + 1 {
                 break;
@@ -338,107 +396,47 @@ impl<'a> Selection<'a> {
 }
 
 impl Last {
-    fn of(lane: usize, chunk: &Selected) -> Self {
-        let offset = chunk.frames().last().map_or(0, |frame| frame.pts_offset);
-        Self {
-            lane,
-            sequence: chunk.entry.sequence,
-            pts: Pts90k(chunk.entry.pts.0.wrapping_add(offset.into())),
-            shift: chunk.shift(),
-            end: chunk.entry.end(),
-            format: chunk.entry.format,
-            cut: chunk.end < chunk.header.frames.len(),
-        }
-    }
-
     /// Whether `chunk` is of the same timeline and format.
     fn shares(&self, chunk: &Selected) -> bool {
         (chunk.shift() - self.shift).abs() <= ANCHOR_SPREAD_MICROS && chunk.entry.format == self.format
     }
 
-    /// Whether `next` of the same lane is the very next chunk.
-    fn is_before(&self, next: &Selected) -> bool {
-        next.entry.sequence == self.sequence + 1 && !self.cut
+    /// Whether they are of this chunk.
+    fn is_of(&self, lane: usize, chunk: &Selected) -> bool {
+        self.lane == lane && self.sequence == chunk.entry.sequence
     }
 
-    /// Whether decoding goes on in `next` of the same lane.
-    fn decodes_on(&self, next: &Selected) -> bool {
-        self.is_before(next) && !next.begins_timeline() && next.entry.format == self.format
+    /// Whether unit `at` of `next` is the very next one of its lane.
+    fn is_before(&self, lane: usize, next: &Selected, at: usize) -> bool {
+        let next_chunk = next.entry.sequence == self.sequence + 1 && at == 0 && self.is_whole;
+        self.lane == lane && (next_chunk || self.is_of(lane, next) && at == self.at)
+    }
+
+    /// Whether `chunk` ends with the same unit.
+    fn is_end_of(&self, chunk: &Selected) -> bool {
+        let end = chunk.header.frames.last().map(|frame| chunk.pts_at(frame.pts_offset));
+        self.shares(chunk) && end == Some(self.pts)
     }
 }
 
-impl Given {
-    fn of(chunk: &Selected) -> Self {
-        let times = || chunk.frames().iter().map(|frame| frame.pts_offset);
-        let (least, most) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
-        let pts = |offset: i32| Pts90k(chunk.entry.pts.0.wrapping_add(offset.into()));
-        let shift = chunk.shift();
-        Self {
-            pts: (pts(least), pts(most)),
-            shift: (shift, shift),
-            wall: (chunk.header.wall_of(least), chunk.entry.end()),
+impl Line {
+    /// A new timeline begins where the chunk says so, and where presentation time goes back.
+    fn enter(&mut self, chunk: &Selected, timelines: &mut u32) {
+        if self.sequence == chunk.entry.sequence {
+            return;
         }
-    }
-
-    fn extend(&mut self, fresh: &Self) {
-        self.pts = (self.pts.0.min(fresh.pts.0), self.pts.1.max(fresh.pts.1));
-        self.shift = (self.shift.0.min(fresh.shift.0), self.shift.1.max(fresh.shift.1));
-        self.wall = (self.wall.0.min(fresh.wall.0), self.wall.1.max(fresh.wall.1));
-    }
-
-    fn is_near(&self, fresh: &Self) -> bool {
-        fresh.wall.0.micros_since(self.wall.1).abs() <= GOES_ON_MICROS && self.has_shift(fresh.shift.0)
-    }
-
-    fn overlaps(&self, fresh: &Self) -> bool {
-        self.has(fresh.pts.0, fresh.shift.0) || self.has(fresh.pts.1, fresh.shift.0)
-    }
-
-    /// Whether it has, and not just at its end, what lies in these times.
-    fn covers(&self, start: WallTime, end: WallTime, shift: i64) -> bool {
-        self.wall.0 <= start
-            && end <= self.wall.1.offset_micros(-2 * ANCHOR_SPREAD_MICROS)
-            && self.has_shift(shift)
-    }
-
-    fn has(&self, pts: Pts90k, shift: i64) -> bool {
-        (self.pts.0..=self.pts.1).contains(&pts) && self.has_shift(shift)
-    }
-
-    fn has_shift(&self, shift: i64) -> bool {
-        shift >= self.shift.0 - ANCHOR_SPREAD_MICROS && shift <= self.shift.1 + ANCHOR_SPREAD_MICROS
-    }
-}
-
-/// Whether all these units are shown at `to` or later.
-fn is_behind(chunk: &Selected, units: Range<usize>, to: WallTime) -> bool {
-    chunk.header.frames[units].iter().all(|frame| chunk.header.wall_of(frame.pts_offset) >= to)
-}
-
-fn standing(given: &[Given], last: &Last, chunk: &Selected, from: WallTime) -> Standing {
-    let shift = chunk.shift();
-    let header = &chunk.header;
-    let count = header.frames.len();
-    let pts = |frame: &evidence::Frame| Pts90k(chunk.entry.pts.0.wrapping_add(frame.pts_offset.into()));
-    if last.shares(chunk)
-        && let Some(at) = header.frames.iter().position(|frame| pts(frame) == last.pts)
-    {
-        // Its units from there on are the very ones that come next.
-        return if at + 1 == count {
-            Standing::Past { reaches_last: true }
-        } else {
-            Standing::New { first: at + 1, end: count, follows: true }
-        };
-    }
-    let new = |frame: &evidence::Frame| {
-        header.wall_of(frame.pts_offset) >= from
-            && !given.iter().rev().any(|given| given.has(pts(frame), shift))
-    };
-    match header.frames.iter().position(new) {
-        Some(first) => {
-            let end = header.frames[first..].iter().position(|frame| !new(frame));
-            Standing::New { first, end: end.map_or(count, |end| first + end), follows: false }
+        let reordered = Pts90k::from_micros(MAX_REORDER_MICROS).0;
+        if chunk.begins_timeline() || self.pts.is_some_and(|pts| pts - chunk.entry.pts > reordered) {
+            self.timeline = *timelines;
+            *timelines = timelines.wrapping_add(1);
         }
-        None => Standing::Past { reaches_last: false },
+        (self.sequence, self.pts) = (chunk.entry.sequence, Some(chunk.entry.pts));
     }
+}
+
+/// Ticks to the next unit, at most, where none is missing.
+fn reach(unit_ticks: i64, alone: bool) -> i64 {
+    // Of one volume alone nobody looks for what it has not.
+    let late = if alone { Pts90k::from_micros(GOES_ON_MICROS).0 } else { 0 };
+    unit_ticks + (unit_ticks / 2).max(late)
 }

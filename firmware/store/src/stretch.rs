@@ -33,6 +33,8 @@ pub(crate) struct Stretch<'a> {
     first: bool,
     /// A chunk was left out just before.
     left_out: bool,
+    /// The chunk of which all units were given last: its volume, its segment, where it begins.
+    whole: Option<(usize, u64, u64)>,
     shown_from: Option<WallTime>,
 }
 
@@ -58,7 +60,7 @@ impl<'a> Stretch<'a> {
             }
         }
         let shown_from = first_shown(&ready, from);
-        Ok(Self { stream, selection, ready, cut, first: true, left_out: false, shown_from })
+        Ok(Self { stream, selection, ready, cut, first: true, left_out: false, whole: None, shown_from })
     }
 
     pub(crate) fn stream(&self) -> StreamId {
@@ -95,11 +97,17 @@ impl Iterator for Stretch<'_> {
         loop {
             let mut chunk = self.ready.pop_front().or_else(|| self.selection.next())?;
             if self.cut == Cut::Chunks {
+                let place = (chunk.volume, chunk.segment, chunk.entry.offset);
+                if self.whole == Some(place) {
+                    // It came in parts, and all of it is in the file.
+                    continue;
+                }
                 if chunk.first > 0 && !self.first {
                     // Some of its units came from another volume.
                     self.left_out = true;
                     continue;
                 }
+                self.whole = Some(place);
                 chunk.begin_at(0);
                 chunk.end = chunk.header.frames.len();
             }

@@ -21,7 +21,7 @@ pub(crate) fn twin(reader: &Reader, volume: usize, entry: &Entry, footage: &Hash
     others.into_iter().find_map(|(number, catalog)| {
         let from = entry.start().offset_micros(-AROUND_MICROS);
         let to = entry.end().offset_micros(AROUND_MICROS);
-        let mut lane = Lane::new(catalog, number, entry.stream, from, to).ok()?;
+        let mut lane = Lane::new(&**catalog, number, entry.stream, from, to).ok()?;
         let mut found = BytesMut::new();
         let mut units = 0;
         let mut before = None;

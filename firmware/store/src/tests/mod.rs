@@ -19,6 +19,7 @@ mod footage;
 mod index;
 mod inventory;
 mod killed;
+mod layouts;
 mod limits;
 mod locks;
 mod opening;
