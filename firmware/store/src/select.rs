@@ -240,8 +240,9 @@ impl<'a> Selection<'a> {
         let units: Vec<Pts90k> = chunk.frames().iter().map(|frame| chunk.pts_at(frame.pts_offset)).collect();
         let own = chunk.unit_ticks();
         let usual = self.last.as_ref().map_or(own, |last| last.unit_ticks.min(own));
-        // Where a chunk has a hole, what was before tells how long a unit is.
+        // Of a chunk that comes in parts, for one because it has a hole, what was before tells how long a unit is.
         let is_begun = self.last.as_ref().is_some_and(|last| last.is_of(lane, chunk));
+        let is_whole = chunk.end == chunk.header.frames.len();
         let last = Last {
             lane,
             sequence: chunk.entry.sequence,
@@ -250,8 +251,8 @@ impl<'a> Selection<'a> {
             shift: chunk.shift(),
             end: fresh.wall.1,
             format: chunk.entry.format,
-            unit_ticks: if is_begun { usual } else { own },
-            is_whole: chunk.end == chunk.header.frames.len(),
+            unit_ticks: if is_begun || !is_whole { usual } else { own },
+            is_whole,
         };
         Out { last, fresh, units, reach: reach(usual, self.lanes.len() == 1) }
     }
