@@ -72,7 +72,9 @@ pub(crate) fn coverage(db: &Connection, question: &Question<'_>, beside: &Beside
     if from < to {
         // A span begins on its day, and may reach into the asked one.
         let (first, last) = (day_of(from).saturating_sub(1), day_of(to));
-        for day in spans::days(db, first, last, |stream| found.contains_key(&stream))? {
+        let kinds = || found.keys().map(|stream| stream.kind);
+        let kinds = kinds().min().unwrap_or(StreamKind::Main)..=kinds().max().unwrap_or(StreamKind::Audio);
+        for day in spans::days(db, first, last, kinds, |stream| found.contains_key(&stream))? {
             if let Some(found) = found.get_mut(&day.stream) {
                 found.count += day.spans;
                 found.days.push(day);

@@ -88,14 +88,21 @@ impl Day {
     pub(crate) fn stretches(&self, gap: i64, into: &mut Vec<(WallTime, WallTime)>) {
         let begin = beginning_of(self.day);
         let words = self.words();
+        // Of slots with footage, how far apart they are where the gap between them is left out.
+        let reach = usize::try_from(gap / SLOT_MICROS).map_or(SLOTS, |slots| slots.saturating_add(1));
         let mut slot = next_slot(&words, 0, true);
         while slot < SLOTS {
-            let behind = next_slot(&words, slot, false);
-            let next = next_slot(&words, behind, true);
             let from_slot = begin.offset_micros(slot as i64 * SLOT_MICROS);
             // Only the first stretch can begin before the day's footage.
             let start = from_slot.max(self.start);
-            let end = if next < SLOTS { begin.offset_micros(behind as i64 * SLOT_MICROS) } else { self.end };
+            // From the end of one run to the last slot within reach, and not from run to run: there may be a hundred.
+            let mut last = next_slot(&words, slot, false) - 1;
+            while let Some(farther) = last_slot(&words, last + 1, last.saturating_add(reach)) {
+                last = next_slot(&words, farther, false) - 1;
+            }
+            let next = next_slot(&words, last + 1, true);
+            let end =
+                if next < SLOTS { begin.offset_micros((last + 1) as i64 * SLOT_MICROS) } else { self.end };
             match into.last_mut() {
                 Some(last) if start.micros_since(last.1) <= gap => last.1 = last.1.max(end),
                 _ => into.push((start, end)),
@@ -127,6 +134,22 @@ fn next_slot(words: &[u64; SLOT_WORDS], from: usize, with_footage: bool) -> usiz
         at = (at / 64 + 1) * 64;
     }
     SLOTS
+}
+
+/// The last slot from `first` to `last` that has footage.
+fn last_slot(words: &[u64; SLOT_WORDS], first: usize, last: usize) -> Option<usize> {
+    let last = last.min(SLOTS - 1);
+    let mut end = last + 1;
+    while first < end {
+        let word = (end - 1) / 64;
+        let found = words[word] & (u64::MAX >> (64 * (word + 1) - end));
+        if found != 0 {
+            let slot = 64 * word + 63 - found.leading_zeros() as usize;
+            return (slot >= first).then_some(slot);
+        }
+        end = 64 * word;
+    }
+    None
 }
 
 /// What changed, until the days are made to agree.
@@ -352,15 +375,18 @@ pub(crate) fn last(db: &Connection, stream: StreamId) -> Result<Option<Span>> {
     Ok(at_or_before(db, day, stream, sequence as u64)?.map(|stored| stored.span))
 }
 
-/// Days `first`..=`last` of the streams for which `wanted` says so, in order of day.
+/// Days `first`..=`last` of the streams of `kinds` for which `wanted` says so, in order of day.
 pub(crate) fn days(
     db: &Connection,
     first: i64,
     last: i64,
+    kinds: RangeInclusive<StreamKind>,
     wanted: impl Fn(StreamId) -> bool,
 ) -> Result<Vec<Day>> {
-    let mut statement = db.prepare_cached("SELECT * FROM day WHERE day BETWEEN ?1 AND ?2")?;
-    let mut rows = statement.query([first, last])?;
+    // What is asked is mostly of one kind: SQLite passes over the others faster than they are looked at here.
+    let mut statement =
+        db.prepare_cached("SELECT * FROM day WHERE day BETWEEN ?1 AND ?2 AND kind BETWEEN ?3 AND ?4")?;
+    let mut rows = statement.query(params![first, last, kinds.start().code(), kinds.end().code()])?;
     let mut days = Vec::new();
     while let Some(row) = rows.next()? {
         let stream = stream_of(row.get(2)?, row.get(1)?)?;
@@ -403,7 +429,7 @@ pub(crate) fn of_day(
 /// not, or `None` for rows that no day has.
 pub(crate) fn audit(db: &Connection) -> Result<std::result::Result<(), Option<(StreamId, WallTime)>>> {
     let mut seen = 0;
-    for day in days(db, i64::MIN, i64::MAX, |_| true)? {
+    for day in days(db, i64::MIN, i64::MAX, StreamKind::Main..=StreamKind::Audio, |_| true)? {
         let rows = rows_of(db, day.day, day.stream)?;
         seen += rows.len() as u64;
         let spans = joined(&rows);
