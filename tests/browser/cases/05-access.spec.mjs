@@ -126,3 +126,49 @@ test('only addresses on the list may connect', async ({ owned: page, recorder, c
   await page.getByTestId('rtsp-switch').uncheck()
   await expect(page.getByText('Off: its port is closed.')).toBeVisible()
 })
+
+test('multicast is off until the owner turns it on, and says who can watch then', async ({ owned: page, api, complaints }) => {
+  complaints.allow(/422 .*\/settings$/)
+  await page.goto('/settings/access')
+  const toggle = page.getByTestId('multicast-switch')
+  const form = page.getByTestId('multicast-form')
+  const group = form.getByLabel('First address')
+  const known = async () => (await api('GET', '/settings')).rtsp_multicast
+  await expect(toggle).not.toBeChecked()
+  await expect(toggle, 'goes with RTSP alone').toBeDisabled()
+  await page.getByTestId('rtsp-switch').check()
+  await expect(toggle).toBeEnabled()
+  await expect(page.getByText('anybody in the network can watch it, without a key')).toBeVisible()
+  await expect(form).toHaveCount(0)
+
+  await toggle.check()
+  await expect(group).toHaveValue('239.192.0.0')
+  await expect(form.getByLabel('Reach')).toHaveValue('1')
+  expect(await known()).toEqual({ enabled: true, group: '239.192.0.0', ttl: 1 })
+
+  const save = async (address) => {
+    await group.fill(address)
+    await form.getByRole('button', { name: 'Save' }).click()
+  }
+  for (const [address, words] of [['192.168.1.0', 'begins with 239.'], ['239.192.7.1', 'ends in .0'], ['everybody', 'Give an address such as']]) {
+    await save(address)
+    await expect(page.getByRole('alert')).toContainText(words)
+    expect((await known()).group, 'as before').toBe('239.192.0.0')
+  }
+  await form.getByLabel('Reach').fill('3')
+  await save('239.192.7.0')
+  await expect(form.getByRole('button', { name: 'Saved' })).toBeVisible()
+  await expect(page.getByRole('alert')).toHaveCount(0)
+
+  await page.reload()
+  await expect(toggle).toBeChecked()
+  await expect(group).toHaveValue('239.192.7.0')
+  await expect(form.getByLabel('Reach')).toHaveValue('3')
+
+  await toggle.uncheck()
+  await expect(form).toHaveCount(0)
+  expect(await known()).toEqual({ enabled: false, group: '239.192.7.0', ttl: 3 })
+  await page.getByTestId('rtsp-switch').uncheck()
+  await expect(page.getByText('Off: its port is closed.')).toBeVisible()
+  await expect(toggle).toBeDisabled()
+})
