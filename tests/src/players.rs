@@ -73,7 +73,7 @@ pub fn ffmpeg(url: &str, transport: Transport, seconds: u32) -> usize {
 }
 
 /// GStreamer: decodes `frames` frames. Over TLS it takes the recorder's certificate, which nobody has signed, for what it is
-/// otherwise: its name and its days must be right.
+/// otherwise: its name and its days must be right. Datagrams beside TLS are SRTP, or there are none.
 ///
 /// # Panics
 /// When it complains.
@@ -81,11 +81,12 @@ pub fn ffmpeg(url: &str, transport: Transport, seconds: u32) -> usize {
 pub fn gstreamer(url: &str, transport: Transport, seconds: u32, frames: usize) -> usize {
     let mut command = Command::new("gst-launch-1.0");
     command.arg("rtspsrc").arg(format!("location={url}"));
-    if url.starts_with("rtsps:") {
-        command.args(["protocols=tcp+tls", "tls-validation-flags=not-activated+expired+revoked+insecure"]);
-    } else {
-        command.arg(format!("protocols={}", transport.word()));
+    let is_secure = url.starts_with("rtsps:");
+    if is_secure {
+        command.arg("tls-validation-flags=not-activated+expired+revoked+insecure");
     }
+    let in_tls = if is_secure && transport == Transport::Tcp { "+tls" } else { "" };
+    command.arg(format!("protocols={}{in_tls}", transport.word()));
     command.args(["!", "rtph264depay", "!", "h264parse", "!", "avdec_h264", "!", "identity"]);
     command.arg(format!("eos-after={frames}")).args(["!", "fakesink"]);
     gst_came_to_its_end(&play(&mut command, seconds));

@@ -49,7 +49,9 @@ fn players_replay_and_trick_modes_work() {
 
     // FFmpeg: every picture from the keyframe before to the end, each the right one. Others beside it, in real time, too.
     let live555 = Live555::find();
+    let sealed = recorder.rtsps_url(&path.replacen("main", "main/srtp", 1));
     let (played, over_udp, onvif) = thread::scope(|scope| {
+        let as_srtp = scope.spawn(|| gstreamer(&sealed, Transport::Udp, 4, ENOUGH));
         for way in [Way::Tcp, Way::Udp] {
             let Some(live555) = &live555 else { break };
             let url = &url;
@@ -65,6 +67,7 @@ fn players_replay_and_trick_modes_work() {
         command.args(["-v", "error", "-nostdin", "-rtsp_transport", "tcp", "-i", &url]);
         let played = marks_of(&mut command);
         plain.join().unwrap();
+        as_srtp.join().unwrap();
         (played, over_udp.join().unwrap(), onvif.join().unwrap())
     });
     assert!(played.windows(2).all(|pair| pair[1].counter == pair[0].counter + 1), "a picture is missing");
