@@ -1,23 +1,24 @@
 //! `cargo xtask bench rtsp`: one stream to a crowd, beside what sockets cost.
 //!
 //! Servers and viewers are processes of crate `rtsp`'s example `crowd`, on this machine's loopback: our server, a floor that
-//! hands each access unit to each socket as one contiguous write, and gst-rtsp-server. In each turn every case goes to every
-//! server, so that what else the machine does hits all alike.
+//! hands each access unit to each socket as one contiguous write, and gst-rtsp-server. MediaMTX and go2rtc are measured beside
+//! them where they are on PATH. In each turn every case goes to every server, so that what else the machine does hits all alike.
 //!
-//! Does not belong here: what is played and how it is watched (the example).
+//! Does not belong here: what is played and how it is watched (the example), how other people's servers are set up
+//! (`bench_rtsp_peer.rs`).
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
+use std::collections::BTreeMap;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use hal::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
 
+use crate::bench_rtsp_peer::{Peer, Running};
+use crate::bench_rtsp_role::Role;
 use crate::processes::{cpu_time, resident_bytes};
 use crate::steps;
-use crate::workspace::{Failure, target};
+use crate::workspace::Failure;
 
 const SECONDS: u64 = 20;
 const QUICK_SECONDS: u64 = 5;
@@ -25,8 +26,6 @@ const TURNS: u8 = 3;
 /// Joining, warming up and what comes last, beside the measured time: more than the viewers themselves allow.
 const SLACK: Duration = Duration::from_secs(60);
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
-/// A server that was told ends in milliseconds; one that hangs is not waited for.
-const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a figure is to be at most, with the floor's CPU time as 1.
 const GOAL_RATIO: f64 = 1.25;
@@ -39,6 +38,12 @@ pub(crate) struct Args {
     /// Turns, of which the median counts
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=9))]
     turns: Option<u8>,
+    /// These servers alone, with commas between
+    #[arg(long, value_enum, value_delimiter = ',')]
+    servers: Vec<Server>,
+    /// Only the cases with so many viewers, with commas between
+    #[arg(long, value_delimiter = ',')]
+    viewers: Vec<u32>,
 }
 
 /// Who watches, and how.
@@ -62,12 +67,14 @@ const CASES: [Case; 7] = [
     Case { at_once: true, ..Case::tcp(500) },
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 enum Server {
     Floor,
     Candor,
     Gst,
+    Mediamtx,
+    Go2rtc,
 }
 
 /// The figures.
@@ -75,6 +82,8 @@ enum Server {
 pub(crate) struct Figures {
     seconds: u64,
     turns: u8,
+    /// Of servers that are not ours; `None` where one is not on PATH.
+    versions: BTreeMap<&'static str, Option<String>>,
     lines: Vec<Line>,
 }
 
@@ -88,6 +97,15 @@ struct Line {
     cpu_ratio_to_floor: Option<f64>,
     /// `None` where no turn came to its end.
     outcome: Option<Outcome>,
+    /// Why turns did not.
+    failures: Vec<String>,
+}
+
+/// A case at a server, with what came of it in each turn, or why nothing did.
+struct Run {
+    case: Case,
+    server: Server,
+    turns: Vec<Result<Outcome, String>>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -135,19 +153,32 @@ impl Case {
 }
 
 impl Server {
-    const ALL: [Self; 3] = [Self::Floor, Self::Candor, Self::Gst];
+    const ALL: [Self; 5] = [Self::Floor, Self::Candor, Self::Gst, Self::Mediamtx, Self::Go2rtc];
 
     fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
             Self::Candor => "candor",
             Self::Gst => "gst",
+            Self::Mediamtx => Peer::Mediamtx.name(),
+            Self::Go2rtc => Peer::Go2rtc.name(),
+        }
+    }
+
+    fn peer(self) -> Option<Peer> {
+        match self {
+            Self::Floor | Self::Candor | Self::Gst => None,
+            Self::Mediamtx => Some(Peer::Mediamtx),
+            Self::Go2rtc => Some(Peer::Go2rtc),
         }
     }
 
     /// The floor has neither datagrams nor joining.
     fn takes(self, case: Case) -> bool {
-        self != Self::Floor || !(case.udp || case.at_once)
+        match self.peer() {
+            Some(peer) => peer.has_udp() || !case.udp,
+            None => self != Self::Floor || !(case.udp || case.at_once),
+        }
     }
 }
 
@@ -156,40 +187,54 @@ pub(crate) fn run(args: &Args) -> Result<Figures, Failure> {
     steps::run("cargo", &["build", "--release", "--locked", "-p", "rtsp", "--example", "crowd"], &[])?;
     let seconds = if args.quick { QUICK_SECONDS } else { SECONDS };
     let turns = args.turns.unwrap_or(if args.quick { 1 } else { TURNS });
-    let mut runs: Vec<(Case, Server, Vec<Option<Outcome>>)> = CASES
+    let versions: BTreeMap<_, _> =
+        Server::ALL.into_iter().filter_map(Server::peer).map(|peer| (peer.name(), peer.version())).collect();
+    let servers: Vec<Server> = Server::ALL
         .into_iter()
-        .flat_map(|case| Server::ALL.map(|server| (case, server, Vec::new())))
-        .filter(|(case, server, _)| server.takes(*case))
+        .filter(|server| args.servers.is_empty() || args.servers.contains(server))
+        .filter(|server| versions.get(server.name()).is_none_or(Option::is_some))
+        .collect();
+    let mut runs: Vec<Run> = CASES
+        .into_iter()
+        .filter(|case| args.viewers.is_empty() || args.viewers.contains(&(case.clients + case.stuck)))
+        .flat_map(|case| servers.iter().map(move |&server| Run { case, server, turns: Vec::new() }))
+        .filter(|run| run.server.takes(run.case))
         .collect();
     for turn in 1..=turns {
-        for (case, server, outcomes) in &mut runs {
-            println!("==> {}, {}, turn {turn} of {turns}", server.name(), case.title());
-            let outcome = measure(*server, *case, seconds)
-                .inspect_err(|error| println!("    not measured: {error}"))
-                .ok();
-            outcomes.push(outcome);
+        for run in &mut runs {
+            println!("==> {}, {}, turn {turn} of {turns}", run.server.name(), run.case.title());
+            let outcome = measure(run.server, run.case, seconds)
+                .map_err(|error| error.to_string())
+                .inspect_err(|error| println!("    not measured: {error}"));
+            run.turns.push(outcome);
         }
     }
     let lines: Vec<Line> = runs
         .iter()
-        .map(|(case, server, outcomes)| {
-            let floor = runs.iter().find(|(c, s, _)| (c, *s) == (case, Server::Floor));
-            let ratios = floor.map(|(_, _, floor)| {
-                let pairs =
-                    floor.iter().zip(outcomes).filter_map(|(floor, own)| floor.as_ref().zip(own.as_ref()));
-                pairs.map(|(floor, own)| own.cpu_sec_per_gb / floor.cpu_sec_per_gb).collect::<Vec<_>>()
-            });
-            let done = outcomes.iter().flatten().cloned().collect();
-            Line {
-                case: *case,
-                server: *server,
-                cpu_ratio_to_floor: ratios.and_then(|ratios| median(ratios, |ratio| *ratio)),
-                outcome: median(done, |outcome: &Outcome| outcome.cpu_sec_per_gb),
-            }
+        .map(|run| {
+            run.line(runs.iter().find(|floor| floor.server == Server::Floor && floor.case == run.case))
         })
         .collect();
-    print_table(&lines);
-    Ok(Figures { seconds, turns, lines })
+    print_table(&lines, &versions);
+    Ok(Figures { seconds, turns, versions, lines })
+}
+
+impl Run {
+    fn line(&self, floor: Option<&Self>) -> Line {
+        let ratios = floor.map(|floor| {
+            let pairs = floor.turns.iter().zip(&self.turns);
+            let both = pairs.filter_map(|(floor, own)| floor.as_ref().ok().zip(own.as_ref().ok()));
+            both.map(|(floor, own)| own.cpu_sec_per_gb / floor.cpu_sec_per_gb).collect::<Vec<_>>()
+        });
+        let done = self.turns.iter().flatten().cloned().collect();
+        Line {
+            case: self.case,
+            server: self.server,
+            cpu_ratio_to_floor: ratios.and_then(|ratios| median(ratios, |ratio| *ratio)),
+            outcome: median(done, |outcome: &Outcome| outcome.cpu_sec_per_gb),
+            failures: self.turns.iter().filter_map(|turn| turn.as_ref().err().cloned()).collect(),
+        }
+    }
 }
 
 fn median<T>(mut all: Vec<T>, key: impl Fn(&T) -> f64) -> Option<T> {
@@ -198,19 +243,55 @@ fn median<T>(mut all: Vec<T>, key: impl Fn(&T) -> f64) -> Option<T> {
     Some(all.swap_remove(middle))
 }
 
+/// A server's process.
+enum Serving {
+    Role(Role, u16),
+    Peer(Running),
+}
+
+impl Serving {
+    fn start(server: Server) -> Result<Self, Failure> {
+        if let Some(peer) = server.peer() {
+            return Ok(Self::Peer(Running::start(peer)?));
+        }
+        let role = Role::start(&[server.name()])?;
+        let port = role.said("port", SLACK)?.parse()?;
+        Ok(Self::Role(role, port))
+    }
+
+    fn pid(&self) -> u32 {
+        match self {
+            Self::Role(role, _) => role.pid(),
+            Self::Peer(running) => running.pid(),
+        }
+    }
+
+    fn port(&self) -> u16 {
+        match self {
+            Self::Role(_, port) => *port,
+            Self::Peer(running) => running.port(),
+        }
+    }
+}
+
 fn measure(server: Server, case: Case, seconds: u64) -> Result<Outcome, Failure> {
-    let serving = Role::start(&[server.name()])?;
-    let first = serving.line(SLACK)?;
-    let port = first.strip_prefix("port ").ok_or("a server without a port")?;
-    let kind = if server == Server::Floor { "floor" } else { "rtsp" };
+    let serving = Serving::start(server)?;
+    watch(&serving, server == Server::Floor, case, seconds).map_err(|error| match &serving {
+        Serving::Role(..) => error,
+        Serving::Peer(running) => format!("{error}; {}", running.last_words()).into(),
+    })
+}
+
+fn watch(serving: &Serving, is_floor: bool, case: Case, seconds: u64) -> Result<Outcome, Failure> {
+    let (pid, port) = (serving.pid(), serving.port().to_string());
+    let kind = if is_floor { "floor" } else { "rtsp" };
     let (count, stuck, span) = (case.clients.to_string(), case.stuck.to_string(), seconds.to_string());
-    let mut words = vec!["clients", "--kind", kind, "--port", port, "--count", &count];
+    let mut words = vec!["clients", "--kind", kind, "--port", &port, "--count", &count];
     words.extend(["--stuck", &stuck, "--seconds", &span]);
     words.extend(case.udp.then_some("--udp"));
     words.extend(case.at_once.then_some("--at-once"));
     let clients = Role::start(&words)?;
 
-    let pid = serving.child.id();
     let clock = SystemClock::new();
     let began = clock.mono();
     let (mut at_first, mut used, mut resident_most_bytes) = (None, None, 0);
@@ -235,48 +316,9 @@ fn measure(server: Server, case: Case, seconds: u64) -> Result<Outcome, Failure>
     Ok(Outcome { cpu_seconds, cpu_sec_per_gb, resident_most_bytes, report })
 }
 
-/// A process of the example.
-struct Role {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Role {
-    fn start(words: &[&str]) -> Result<Self, Failure> {
-        let mut child = Command::new(target().join("release/examples/crowd"))
-            .args(words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()?;
-        let console = child.stdout.take().ok_or("no console")?;
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            for line in BufReader::new(console).lines().map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
-        Ok(Self { child, lines })
-    }
-
-    fn line(&self, limit: Duration) -> Result<String, Failure> {
-        Ok(self.lines.recv_timeout(limit)?)
-    }
-}
-
-impl Drop for Role {
-    fn drop(&mut self) {
-        // Its standard input ends, which is its sign; its output ends with it.
-        drop(self.child.stdin.take());
-        while let Ok(_line) = self.lines.recv_timeout(END_TIMEOUT) {}
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn print_table(lines: &[Line]) {
+fn print_table(lines: &[Line], versions: &BTreeMap<&str, Option<String>>) {
     println!(
-        "\n{:<20} {:<7} {:>8} {:>6} {:>7} {:>8} {:>9} {:>15} {:>15} {:>7}",
+        "\n{:<20} {:<8} {:>8} {:>6} {:>7} {:>8} {:>9} {:>15} {:>15} {:>7}",
         "clients",
         "server",
         "CPU s/GB",
@@ -288,12 +330,12 @@ fn print_table(lines: &[Line]) {
         "lag ms",
         "MB"
     );
-    for Line { case, server, cpu_ratio_to_floor, outcome } in lines {
+    for Line { case, server, cpu_ratio_to_floor, outcome, failures } in lines {
         let (title, server) = (case.title(), server.name());
-        let Some(outcome) = outcome else {
-            println!("{title:<20} {server:<7} not measured");
-            continue;
-        };
+        for failure in failures {
+            println!("{title:<20} {server:<8} a turn was not measured: {failure}");
+        }
+        let Some(outcome) = outcome else { continue };
         let report = &outcome.report;
         let ratio = cpu_ratio_to_floor.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
         let pair = |half: Option<f64>, most: Option<f64>| match (half, most) {
@@ -301,7 +343,7 @@ fn print_table(lines: &[Line]) {
             _ => "-".to_owned(),
         };
         println!(
-            "{title:<20} {server:<7} {:>8.2} {ratio:>6} {:>7.2} {:>8} {:>9.2} {:>15} {:>15} {:>7.1}",
+            "{title:<20} {server:<8} {:>8.2} {ratio:>6} {:>7.2} {:>8} {:>9.2} {:>15} {:>15} {:>7.1}",
             outcome.cpu_sec_per_gb,
             100.0 * report.units as f64 / report.units_due as f64,
             report.served,
@@ -313,9 +355,7 @@ fn print_table(lines: &[Line]) {
     }
     println!("picture: PLAY to a whole keyframe, lag: until the last viewer has a unit; p50 / p99");
     println!("goal: {GOAL_RATIO} of the floor's CPU time at most, from 50 clients on");
-    for name in ["mediamtx", "go2rtc"] {
-        let found = std::env::var_os("PATH")
-            .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).exists()));
-        println!("{name}: {}", if found { "on PATH, not driven by this command" } else { "not on PATH" });
+    for (name, version) in versions {
+        println!("{name}: {}", version.as_deref().unwrap_or("not on PATH, and not measured"));
     }
 }

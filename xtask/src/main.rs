@@ -6,6 +6,8 @@ mod bench;
 mod bench_index;
 mod bench_record;
 mod bench_rtsp;
+mod bench_rtsp_peer;
+mod bench_rtsp_role;
 mod bench_store;
 mod bench_store_case;
 mod bench_store_crash;

@@ -18,7 +18,7 @@ use crate::cut::{Cutter, Framing, Packets};
 use crate::stream::{Stamp, now};
 use crate::talk::{Failure, say};
 use crate::tally::Tally;
-use crate::viewer::{Viewer, udp_pair};
+use crate::viewer::{INTERLEAVED, Viewer, udp_pair};
 
 /// Until all are served. Whoever is not by then is counted as turned away.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -137,7 +137,7 @@ async fn join(
     }
     let mut viewer = Viewer::connect(address).await?;
     if !udp {
-        viewer.set_up("RTP/AVP/TCP;unicast;interleaved=0-1").await?;
+        viewer.set_up(INTERLEAVED).await?;
         let asked = now();
         let socket = viewer.play().await?;
         return follow(socket, Framing::Interleaved, seat(asked), is_stuck).await;

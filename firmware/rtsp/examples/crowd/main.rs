@@ -11,6 +11,7 @@ mod cut;
 mod floor;
 mod gst;
 mod ours;
+mod ready;
 #[path = "../../tests/common/said.rs"]
 mod said;
 mod stream;
@@ -36,6 +37,8 @@ enum Role {
     /// Publishes what `candor` serves, in a folder of rings
     #[command(hide = true)]
     Camera { dir: PathBuf },
+    /// Waits until a server plays, and says so
+    Ready(ready::Args),
     /// Those who watch
     Clients(clients::Args),
 }
@@ -46,6 +49,7 @@ fn main() -> Result<(), Failure> {
         Role::Camera { dir } => ours::camera(&dir),
         Role::Floor => floor::run(),
         Role::Gst => gst::run(),
+        Role::Ready(args) => ready::run(&args),
         Role::Clients(args) => clients::run(&args),
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The stream is published by another process, as `capture` does: its copy into the ring does not count as the server's, but
 //! the server's copy out of it does.
+//!
+//! After its port it prints `url`, by which servers that are not ours take the stream.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -19,7 +21,7 @@ use rtsp::{Entrance, Gate, REALM, Server, ServerOptions, UdpPair, Watch, WatchGu
 use tokio::net::TcpListener;
 
 use crate::stream::Stream;
-use crate::talk::{Failure, say_port, until_told};
+use crate::talk::{Failure, say, say_port, until_told};
 
 /// What `clients` asks for.
 pub(crate) const PATH: &str = "/ch1/main";
@@ -73,6 +75,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Ok::<u16, Failure>(port)
     })?;
     say_port(port)?;
+    say(&format!("url rtsp://{USER}:{KEY}@{address}:{port}{PATH}"))?;
     until_told();
     eprintln!("{:?}", server.stats());
     // Told by the end of its input.

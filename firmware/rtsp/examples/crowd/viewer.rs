@@ -15,6 +15,8 @@ use crate::talk::Failure;
 /// Pairs of ports tried.
 const PORT_ATTEMPTS: usize = 64;
 const MAX_REPLY_BYTES: usize = 16 << 10;
+/// Packets in the connection.
+pub(crate) const INTERLEAVED: &str = "RTP/AVP/TCP;unicast;interleaved=0-1";
 
 /// A conversation up to PLAY.
 pub(crate) struct Viewer {
