@@ -185,7 +185,8 @@ impl<'a> Lane<'a> {
             runs.is_sorted_by(|one, next| next.start.micros_since(one.end) >= -ANCHOR_SPREAD_MICROS);
         let split = runs.iter().position(|run| run.end > from).unwrap_or(runs.len());
         let mut before = runs;
-        let ahead = before.split_off(split).into();
+        // What lies behind the end and was recorded earlier, before the clock was set back, is not where this begins.
+        let ahead = before.split_off(split).into_iter().skip_while(|run| run.start >= to).collect();
         let (loaded, failures) = (VecDeque::new(), Vec::new());
         let (read, shift, started, at) = (None, 0, false, 0);
         Ok(Self {
