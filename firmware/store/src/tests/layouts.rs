@@ -410,7 +410,7 @@ fn what_was_read_wrongly_once_is_read_once() {
 /// A unit is missing in the middle of a chunk of one volume, and another one has it.
 #[test]
 fn a_hole_in_a_chunk_is_filled() {
-    let mut volumes = volumes(&[(&[0..10, 11..40], 20), (&[0..40], 7)]);
+    let mut volumes = volumes(&[(&[0..10, 11..40], 20), (std::slice::from_ref(&(0..40)), 7)]);
     volumes[0].commits_at_ends = false;
     let layout = Layout { b_frames: false, count: 40, steps: Vec::new(), volumes, parts: Vec::new() };
     check(&layout).unwrap();
