@@ -6,7 +6,7 @@
 //! Invariants
 //! - A ledger that is damaged or truncated is left as it is, and the next one's first leaf names it.
 //! - Recording never waits for the ledger for longer than one write; what cannot be written is kept, up to a bound, and then
-//!   counted.
+//!   counted. What takes long reads beside it.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -18,8 +18,8 @@ use std::time::Duration;
 use evidence::Fingerprint;
 use hal::{Clock, MonoTime, WallTime};
 use ledger::{
-    DEFAULT_LEAF_BYTES, ErrorKind, Event, Folder, KeyKind, Leaf, LedgerError, Log, Signer, VerifierKey,
-    VolumeId,
+    DEFAULT_LEAF_BYTES, ErrorKind, Event, Folder, KeyKind, Leaf, LedgerError, Log, Reader, Signer,
+    VerifierKey, VolumeId,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -32,6 +32,8 @@ use crate::messages::{LedgerKey, LedgerSigned};
 const MAX_WAITING: usize = 4096;
 /// Leaves appended at once (`Log::append`).
 const MAX_BATCH: usize = 1024;
+/// Leaves read at once for their proofs.
+const PAGE_LEAVES: usize = 256;
 /// Events that nobody waits for are made durable together, no later than footage.
 const APPEND_EVERY: Duration = Duration::from_secs(2);
 /// A checkpoint vouches for what came before it; each costs the disk three small writes.
@@ -196,7 +198,8 @@ impl RecordLedger {
     }
 
     /// Writes down the event that `event` makes of the indexes of the leaves that are wanted, signs, and gives what proves that
-    /// all of these are in the ledger.
+    /// all of these are in the ledger. What is written down meanwhile does not wait for it: leaves are looked for and proofs are
+    /// made beside the ledger.
     ///
     /// # Errors
     /// The ledger's; `NotFound` while there is none.
@@ -205,28 +208,40 @@ impl RecordLedger {
         wanted: Wanted,
         event: impl FnOnce(Vec<u64>) -> Event,
     ) -> io::Result<Vouchers> {
+        let (reader, key) = self.beside()?;
+        let leaves = wanted.find(&reader).map_err(io::Error::other)?;
+        let (export, signed) = self.keep_signed(event(leaves.clone()), &key)?;
+        Ok(Vouchers {
+            key,
+            checkpoint: signed.last_checkpoint().to_string(),
+            leaves: records(&signed, [export].into_iter().chain(leaves))?,
+        })
+    }
+
+    /// All that is written down so far, to be read beside the ledger, and whose it is.
+    fn beside(&self) -> io::Result<(Reader, VerifierKey)> {
         let mut state = self.state();
         // What waits may explain something, too.
         state.append(self.clock.mono())?;
-        let reader = state.open.as_ref().ok_or_else(no_ledger)?.log.reader();
-        let leaves = wanted.find(reader).map_err(io::Error::other)?;
-        let export = reader.size();
-        state.wait_for_disk(Leaf { time: self.clock.wall(), event: event(leaves.clone()) });
+        let open = state.open.as_ref().ok_or_else(no_ledger)?;
+        let reader = open.log.reader().snapshot().map_err(io::Error::other)?;
+        Ok((reader, open.signer.verifier().clone()))
+    }
+
+    /// Writes an event down and signs: its index, and the ledger as it was signed. The ledger must still be that of `key`.
+    fn keep_signed(&self, event: Event, key: &VerifierKey) -> io::Result<(u64, Reader)> {
+        let mut state = self.state();
+        state.append(self.clock.mono())?;
+        let open = state.open.as_ref().filter(|open| open.signer.verifier().name() == key.name());
+        let index = open.ok_or_else(no_ledger)?.log.reader().size();
+        state.wait_for_disk(Leaf { time: self.clock.wall(), event });
         state.append(self.clock.mono())?;
         self.sign(&mut state);
-        let Open { log, signer, .. } = state.open.as_ref().ok_or_else(no_ledger)?;
-        let checkpoint = log.reader().last_checkpoint();
-        let size = checkpoint.checkpoint().size;
-        if size <= export {
+        let reader = state.open.as_ref().ok_or_else(no_ledger)?.log.reader();
+        if reader.last_checkpoint().checkpoint().size <= index {
             return Err(io::Error::other("the ledger cannot be signed now"));
         }
-        let mut records = Vec::new();
-        for index in [export].into_iter().chain(leaves) {
-            let leaf = log.reader().leaf(index).map_err(io::Error::other)?;
-            let path = log.reader().inclusion(index, size).map_err(io::Error::other)?;
-            records.extend(evidence::leaf_record(index, &leaf, &path));
-        }
-        Ok(Vouchers { key: signer.verifier().clone(), checkpoint: checkpoint.to_string(), leaves: records })
+        Ok((index, reader.snapshot().map_err(io::Error::other)?))
     }
 
     /// How far it is.
@@ -311,6 +326,23 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// Leaves with their proofs for the last checkpoint, one behind the other. Those side by side are read together.
+fn records(reader: &Reader, indexes: impl IntoIterator<Item = u64>) -> io::Result<Vec<u8>> {
+    let size = reader.last_checkpoint().checkpoint().size;
+    let mut page: Vec<(u64, Vec<u8>)> = Vec::new();
+    let mut records = Vec::new();
+    for index in indexes {
+        if !page.iter().any(|(there, _)| *there == index) {
+            page = reader.leaves(index, PAGE_LEAVES).map_err(io::Error::other)?;
+        }
+        let leaf = page.iter().find(|(there, _)| *there == index).map(|(_, leaf)| leaf);
+        let leaf = leaf.ok_or_else(|| io::Error::other(format!("leaf {index} was dropped")))?;
+        let path = reader.inclusion(index, size).map_err(io::Error::other)?;
+        records.extend(evidence::leaf_record(index, leaf, &path));
+    }
+    Ok(records)
 }
 
 fn encoded(leaf: &Leaf) -> Option<Vec<u8>> {
@@ -428,6 +460,62 @@ mod tests {
         assert!(head.checkpoint.starts_with(&format!("{origin}\n2\n")), "{}", head.checkpoint);
         let words = words(&again);
         assert!(words[0].contains("eve") && words[1].contains("ann"), "{words:?}");
+    }
+
+    #[test]
+    fn what_happens_is_written_down_while_a_proof_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(desk());
+        ledger.move_to(Some(dir.path().to_owned()));
+        ledger.look_after();
+        // More than one leaf file, so that hashes are read from the disk, too.
+        let many = 10_000_u64;
+        for _ in 0..many / MAX_WAITING as u64 + 1 {
+            (0..MAX_WAITING).for_each(|_| ledger.note(login("ann")));
+            ledger.beside().unwrap();
+        }
+        let written = ledger.head().size;
+        assert!(written > many);
+        // Of another thread, as sealing a segment is: it comes back while leaves are looked for, ...
+        let append = || {
+            let of_thread = Arc::clone(&ledger);
+            std::thread::spawn(move || of_thread.keep(&login("eve"))).join().unwrap().unwrap();
+        };
+        let (reader, key) = ledger.beside().unwrap();
+        append();
+        assert_eq!((reader.size(), ledger.head().size), (written, written + 1));
+        // ... and while they are proved.
+        let (export, signed) = ledger.keep_signed(Event::RecorderStopped, &key).unwrap();
+        append();
+        assert_eq!((export, ledger.head().size), (written + 1, written + 3));
+        let wanted = (0..written).step_by(97).chain([export]);
+        let signed_size = signed.last_checkpoint().checkpoint().size;
+        let expected: Vec<u8> = wanted
+            .clone()
+            .flat_map(|index| {
+                let (leaf, path) =
+                    (signed.leaf(index).unwrap(), signed.inclusion(index, signed_size).unwrap());
+                evidence::leaf_record(index, &leaf, &path)
+            })
+            .collect();
+        assert!(records(&signed, wanted).unwrap() == expected);
+        // All of it together: the event is made while others are written down.
+        let wanted = Wanted {
+            start: ledger.clock.wall(),
+            end: ledger.clock.wall(),
+            sealed: std::collections::BTreeSet::new(),
+            gaps: true,
+        };
+        let vouchers = ledger.vouch(wanted, |_| {
+            append();
+            Event::RecorderStopped
+        });
+        let size = written + 5;
+        assert!(vouchers.unwrap().checkpoint.contains(&format!("\n{size}\n")));
+        // Another ledger's leaves are not proved by this one.
+        ledger.move_to(Some(dir.path().join("elsewhere")));
+        ledger.look_after();
+        assert!(ledger.keep_signed(Event::RecorderStopped, &key).is_err());
     }
 
     #[test]

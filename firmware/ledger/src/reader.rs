@@ -146,6 +146,24 @@ impl Reader {
         Ok(unsigned)
     }
 
+    /// The ledger as it is now, to be read beside its writer, who goes on meanwhile. Leaf files that he drops later are
+    /// [`ErrorKind::Dropped`] here. It copies the hashes of the last leaf file: at most 512 KiB.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Damaged`] when the file of hashes cannot be opened.
+    pub fn snapshot(&self) -> Result<Self, LedgerError> {
+        let reopen = |_: &Box<dyn StorageFile>| {
+            self.storage.open(HASHES).map_err(|_| damaged("the file of hashes cannot be opened"))
+        };
+        Ok(Self {
+            storage: Arc::clone(&self.storage),
+            files: self.files.clone(),
+            hashes: self.hashes.as_ref().map(reopen).transpose()?,
+            checkpoint: self.checkpoint.clone(),
+            tail: self.tail.clone(),
+        })
+    }
+
     /// The number of leaves, dropped ones too.
     #[must_use]
     pub fn size(&self) -> u64 {
