@@ -60,8 +60,12 @@ impl Live555 {
         command.arg(format!("--sout=#std{{access=file,mux=ts,dst={inside}/kept.ts}}"));
         let done = play(command.args([url, "vlc://quit"]), seconds);
         assert!(done.status.success(), "VLC, {way:?}: {}", done.stderr);
-        // It greets with errors about what a machine without a desktop has not, and its file takes no G.711.
-        let is_fault = |line: &&str| line.contains(" input error: ") || line.contains(" demux error: ");
+        // It greets with errors about what a machine without a desktop has not, its file takes no G.711, and where others keep the
+        // processor busy it says that it waits longer.
+        let is_fault = |line: &&str| {
+            let of_stream = line.contains(" input error: ") || line.contains(" demux error: ");
+            of_stream && !line.contains("is called too late")
+        };
         let faults: Vec<_> = done.stderr.lines().filter(is_fault).collect();
         assert!(faults.is_empty(), "VLC, {way:?}: {faults:#?}");
         packets_in(&dir.path().join("kept.ts"))
