@@ -10,11 +10,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use common::Recorder;
-use common::archive::{GROUP, Shelf};
 use common::footage::Clip;
 use common::gst::{self, Branch};
 use common::network::own_network;
-use rtsp::ServerOptions;
 
 /// The bytes of a packet's payload that are looked for in what was sent: behind the headers of RTP and of fragments.
 const SAMPLE: std::ops::Range<usize> = 32..64;
@@ -126,35 +124,4 @@ fn gstreamer_plays_what_nobody_else_can_read() {
     let seen = recorder.gate.seen.lock().unwrap();
     let via: Vec<_> = seen.iter().map(|watch| watch.via).collect();
     assert_eq!(via[1..], [rtsp::Via::Rtsps; 3]);
-}
-
-#[test]
-fn a_recording_is_replayed_sealed_to_its_end() {
-    if !own_network() {
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let options = format!("-bf 0 -g {GROUP} -keyint_min {GROUP} -sc_threshold 0 -b:v 1500k");
-    let clip = Clip::h264(dir.path(), "recorded", 640, &options);
-    let mut recorder = Recorder::with_archive(ServerOptions::default(), Some(Arc::new(Shelf::of(&clip))));
-    // Four of its eight seconds, from a keyframe on. That this is all a sealed report says, and nothing else.
-    let range = "?start=2026-11-20T10:00:02Z&end=2026-11-20T10:00:06Z";
-    let secure = recorder.tls_url(&format!("/ch1/main/srtp{range}"));
-    let secure = format!("rtsps://{}", secure.rsplit('@').next().unwrap());
-    for transport in ["udp", "tcp"] {
-        let sniffer = Sniffer::start();
-        let video = "rtph264depay ! h264parse ! avdec_h264";
-        let branch = Branch { media: "video", elements: video, buffers: 10_000 };
-        let pictures = gst::play(&secure, transport, &[branch])[0];
-        // Datagrams may be lost, and the last report has a port of its own and may be taken before the last pictures.
-        let least = if transport == "udp" { 80 } else { 100 };
-        assert!((least..=100).contains(&pictures), "{pictures} pictures over {transport}");
-        let datagrams = sniffer.stop();
-        assert_eq!(datagrams.len() > 100, transport == "udp", "{}", datagrams.len());
-        assert_eq!(in_clear(&datagrams[..datagrams.len().min(10)], &clip), 0);
-    }
-    recorder.wait_until(Duration::from_secs(10), "it left", || recorder.watching() == 0);
-    let seen = recorder.gate.seen.lock().unwrap();
-    assert_eq!(seen.len(), 2);
-    assert!(seen.iter().all(|watch| watch.recorded && watch.via == rtsp::Via::Rtsps));
 }

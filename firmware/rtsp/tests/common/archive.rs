@@ -9,8 +9,6 @@ use media::ParameterSets;
 use rtsp::{Archive, ArchiveError, ArchiveRequest, Opening, RecordedFormat, RecordedUnit, Recording};
 use tokio::sync::mpsc;
 
-use super::footage::{Clip, Coded};
-
 /// 2026-11-20T10:00:00Z.
 pub const START: WallTime = WallTime::from_unix_micros(1_795_168_800_000_000);
 
@@ -19,7 +17,7 @@ pub const GROUP: usize = 10;
 
 const STEP_MICROS: i64 = 40_000;
 
-/// Channel 1's main stream.
+/// Channel 1's main stream: groups of [`GROUP`] pictures, with a gap of ten seconds in the middle.
 pub struct Shelf {
     units: Vec<RecordedUnit>,
     /// Units that were taken.
@@ -33,40 +31,7 @@ pub fn wall(groups: usize, at: usize) -> WallTime {
 }
 
 impl Shelf {
-    /// A clip that players can decode, in groups of [`GROUP`] pictures, without a gap.
-    pub fn of(clip: &Clip) -> Self {
-        let mut sets = ParameterSets::default();
-        let mut units = Vec::new();
-        for (at, coded) in clip.units.iter().enumerate() {
-            assert_eq!(coded.keyframe, at.is_multiple_of(GROUP), "picture {at}");
-            let mut data = Vec::new();
-            for nal in media::annexb::nal_units(&coded.data) {
-                match nal[0] & 0x1f {
-                    7 => sets.sps = vec![nal.to_vec().into()],
-                    8 => sets.pps = vec![nal.to_vec().into()],
-                    _ => {
-                        data.extend_from_slice(&(nal.len() as u32).to_be_bytes());
-                        data.extend_from_slice(nal);
-                    }
-                }
-            }
-            units.push((coded, data));
-        }
-        let format = Arc::new(RecordedFormat { format: clip.format.clone(), parameter_sets: sets });
-        let recorded = |(at, (coded, data)): (usize, (&Coded, Vec<u8>))| RecordedUnit {
-            format: Arc::clone(&format),
-            pts: coded.pts,
-            wall: START.offset_micros(at as i64 * STEP_MICROS),
-            keyframe: coded.keyframe,
-            missing_micros: None,
-            ends_section: false,
-            is_last: false,
-            data: data.into(),
-        };
-        Self { units: units.into_iter().enumerate().map(recorded).collect(), taken: Arc::default() }
-    }
-
-    /// Groups of [`GROUP`] pictures, with a gap of ten seconds in the middle. `bytes` a picture, of which the number is at the end.
+    /// `bytes` a picture, of which the number is at the end.
     pub fn new(groups: usize, bytes: usize) -> Self {
         let sets = ParameterSets {
             vps: Vec::new(),
