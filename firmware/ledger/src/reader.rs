@@ -152,13 +152,11 @@ impl Reader {
     /// # Errors
     /// [`ErrorKind::Damaged`] when the file of hashes cannot be opened.
     pub fn snapshot(&self) -> Result<Self, LedgerError> {
-        let reopen = |_: &Box<dyn StorageFile>| {
-            self.storage.open(HASHES).map_err(|_| damaged("the file of hashes cannot be opened"))
-        };
+        let reopen = || self.storage.open(HASHES).map_err(|_| damaged("the file of hashes cannot be opened"));
         Ok(Self {
             storage: Arc::clone(&self.storage),
             files: self.files.clone(),
-            hashes: self.hashes.as_ref().map(reopen).transpose()?,
+            hashes: self.hashes.is_some().then(reopen).transpose()?,
             checkpoint: self.checkpoint.clone(),
             tail: self.tail.clone(),
         })
