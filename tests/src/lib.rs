@@ -31,6 +31,7 @@ mod flush_run;
 mod flush_sweep;
 mod footage;
 pub mod live555;
+mod login;
 mod media_host;
 mod movie;
 mod owner;

@@ -14,6 +14,7 @@ use nix::unistd::Uid;
 use tempfile::TempDir;
 
 use crate::board_image::target;
+use crate::login::Login;
 use crate::players::{packets_in, play};
 
 /// How live555 gets a stream.
@@ -54,7 +55,10 @@ impl Live555 {
         match way {
             Way::Tcp => command.arg("--rtsp-tcp"),
             Way::Udp => &mut command,
-            Way::Http => command.args(["--rtsp-http".to_owned(), format!("--rtsp-http-port={}", port(url))]),
+            Way::Http => {
+                let port = Login::of(url).port();
+                command.args(["--rtsp-http".to_owned(), format!("--rtsp-http-port={port}")])
+            }
         };
         command.arg(format!("--run-time={seconds}"));
         command.arg(format!("--sout=#std{{access=file,mux=ts,dst={inside}/kept.ts}}"));
@@ -78,17 +82,15 @@ impl Live555 {
     #[must_use]
     pub fn open_rtsp(&self, url: &str, way: Way, seconds: u32) -> usize {
         let (dir, inside) = self.folder();
+        let login = Login::of(url);
         let mut command = self.command("openRTSP");
         command.args(["-V", "-d", &seconds.to_string(), "-F", &format!("{inside}/kept-")]);
         match way {
             Way::Tcp => command.arg("-t"),
             Way::Udp => &mut command,
-            Way::Http => command.args(["-T", port(url)]),
+            Way::Http => command.args(["-T", &login.port()]),
         };
-        let (start, address) = url.split_once('@').expect("a URL with a key");
-        let (scheme, login) = start.split_once("://").expect("a scheme");
-        let (user, key) = login.split_once(':').expect("a user and a key");
-        let done = play(command.args(["-u", user, key, &format!("{scheme}://{address}")]), seconds);
+        let done = play(command.args(["-u", &login.user, &login.key, login.url.as_str()]), seconds);
         assert!(done.status.success(), "openRTSP, {way:?}: {}", done.stderr);
         packets_in(&dir.path().join("kept-video-H264-1"))
     }
@@ -108,10 +110,4 @@ impl Live555 {
         let inside = format!("/tmp/{name}");
         (dir, inside)
     }
-}
-
-fn port(url: &str) -> &str {
-    let address = url.rsplit_once('@').map_or(url, |(_, address)| address);
-    let authority = address.split('/').next().unwrap_or(address);
-    authority.rsplit_once(':').expect("a port").1
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::login::Login;
 use crate::programs::{Done, finish, run};
 use crate::setup::{HEIGHT, WIDTH};
 use crate::wait::{Stopwatch, until_within};
@@ -137,10 +138,9 @@ pub fn motion(url: &str, transport: Transport, seconds: u32) -> usize {
     let dir = tempfile::Builder::new().prefix("candor-motion-").tempdir().expect("a folder for motion");
     let dir = dir.path();
     let folder = dir.display();
-    let (start, address) = url.split_once('@').expect("a URL with a key");
-    let login = start.strip_prefix("rtsp://").expect("a URL of RTSP");
+    let Login { url, user, key } = Login::of(url);
     let config = format!(
-        "daemon off\nsetup_mode off\nlog_level 4\nnetcam_url rtsp://{address}\nnetcam_userpass {login}\n\
+        "daemon off\nsetup_mode off\nlog_level 4\nnetcam_url {url}\nnetcam_userpass {user}:{key}\n\
          netcam_params rtsp_transport={}\nwidth {WIDTH}\nheight {HEIGHT}\nemulate_motion on\nmovie_output on\nmovie_passthrough on\n\
          movie_max_time {seconds}\npicture_output first\ntarget_dir {folder}\nmovie_filename kept-%Y%m%d%H%M%S\n\
          picture_filename seen-%Y%m%d%H%M%S\non_movie_end touch {folder}/ended\nwebcontrol_port 0\nstream_port 0\n",

@@ -9,8 +9,8 @@ use retina::client::{
     Credentials, PlayOptions, Session, SessionOptions, SetupOptions, TcpTransportOptions, UdpTransportOptions,
 };
 use retina::codec::CodecItem;
-use url::Url;
 
+use crate::login::Login;
 use crate::players::Transport;
 
 /// An answer that has not come by now never will.
@@ -36,13 +36,8 @@ pub fn retina(url: &str, transport: Transport, seconds: u32) -> Taken {
 }
 
 async fn take(url: &str, transport: Transport, length: Duration) -> Taken {
-    let mut url: Url = url.parse().expect("a URL");
-    let login = Credentials {
-        username: url.username().to_owned(),
-        password: url.password().unwrap_or_default().to_owned(),
-    };
-    url.set_username("").and_then(|()| url.set_password(None)).expect("a URL with a host");
-    let options = SessionOptions::default().creds(Some(login));
+    let Login { url, user, key } = Login::of(url);
+    let options = SessionOptions::default().creds(Some(Credentials { username: user, password: key }));
     let mut session = in_time("DESCRIBE", Session::describe(url, options)).await;
     for track in 0..session.streams().len() {
         let transport = match transport {
