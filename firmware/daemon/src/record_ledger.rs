@@ -334,10 +334,15 @@ fn records(reader: &Reader, indexes: impl IntoIterator<Item = u64>) -> io::Resul
     let mut page: Vec<(u64, Vec<u8>)> = Vec::new();
     let mut records = Vec::new();
     for index in indexes {
-        if !page.iter().any(|(there, _)| *there == index) {
-            page = reader.leaves(index, PAGE_LEAVES).map_err(io::Error::other)?;
-        }
-        let leaf = page.iter().find(|(there, _)| *there == index).map(|(_, leaf)| leaf);
+        let at = match page.binary_search_by_key(&index, |(there, _)| *there) {
+            Ok(at) => at,
+            Err(_) => {
+                page = reader.leaves(index, PAGE_LEAVES).map_err(io::Error::other)?;
+                0
+            }
+        };
+        // A page begins later where what was asked for is not kept any more.
+        let leaf = page.get(at).filter(|(there, _)| *there == index).map(|(_, leaf)| leaf);
         let leaf = leaf.ok_or_else(|| io::Error::other(format!("leaf {index} was dropped")))?;
         let path = reader.inclusion(index, size).map_err(io::Error::other)?;
         records.extend(evidence::leaf_record(index, leaf, &path));

@@ -113,14 +113,17 @@ impl Reader {
         Ok((reader, recovery, content))
     }
 
+    fn open_hashes(&self) -> Result<Box<dyn StorageFile>, LedgerError> {
+        self.storage.open(HASHES).map_err(|_| damaged("the file of hashes cannot be opened"))
+    }
+
     /// The right edge of all leaf files but the last.
     fn begin_tail(&mut self, first: u64) -> Result<(), LedgerError> {
         if first > MAX_TREE_SIZE {
             return Err(damaged("the last leaf file has a name that cannot be"));
         }
         if first > 0 {
-            let missing = |_| damaged("the file of hashes cannot be opened");
-            self.hashes = Some(self.storage.open(HASHES).map_err(missing)?);
+            self.hashes = Some(self.open_hashes()?);
         }
         let peaks = subtrees(0, first).map(|peak| self.kept_hash(peak)).collect::<Result<_, _>>()?;
         let frontier = Frontier::new(first, peaks).ok_or_else(|| damaged("the hashes do not fit"))?;
@@ -152,11 +155,10 @@ impl Reader {
     /// # Errors
     /// [`ErrorKind::Damaged`] when the file of hashes cannot be opened.
     pub fn snapshot(&self) -> Result<Self, LedgerError> {
-        let reopen = || self.storage.open(HASHES).map_err(|_| damaged("the file of hashes cannot be opened"));
         Ok(Self {
             storage: Arc::clone(&self.storage),
             files: self.files.clone(),
-            hashes: self.hashes.is_some().then(reopen).transpose()?,
+            hashes: self.hashes.as_ref().map(|_| self.open_hashes()).transpose()?,
             checkpoint: self.checkpoint.clone(),
             tail: self.tail.clone(),
         })

@@ -143,8 +143,7 @@ impl Given {
 
     /// Whether the last unit of a chunk was given out.
     pub(crate) fn has_end_of(&self, chunk: &Selected) -> bool {
-        let last = chunk.header.frames.last().map(|frame| chunk.pts_at(frame.pts_offset));
-        last.is_some_and(|pts| self.around(chunk).timeline_of(pts).is_some())
+        chunk.last_pts().is_some_and(|pts| self.around(chunk).timeline_of(pts).is_some())
     }
 
     /// What to ask for the units of one chunk.

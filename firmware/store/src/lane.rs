@@ -85,6 +85,11 @@ impl Selected {
         Pts90k(self.entry.pts.0.wrapping_add(offset.into()))
     }
 
+    /// When its last unit in decoding order is presented.
+    pub(crate) fn last_pts(&self) -> Option<Pts90k> {
+        self.header.frames.last().map(|frame| self.pts_at(frame.pts_offset))
+    }
+
     /// Index of the unit before which others may be missing: all from there on are presented more than `reach` ticks after
     /// all from unit `first` to there; the number of units where there is none.
     pub(crate) fn hole_behind(&self, first: usize, reach: i64) -> usize {

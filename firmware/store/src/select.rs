@@ -415,8 +415,7 @@ impl Last {
 
     /// Whether `chunk` ends with the same unit.
     fn is_end_of(&self, chunk: &Selected) -> bool {
-        let end = chunk.header.frames.last().map(|frame| chunk.pts_at(frame.pts_offset));
-        self.shares(chunk) && end == Some(self.pts)
+        self.shares(chunk) && chunk.last_pts() == Some(self.pts)
     }
 }
 
