@@ -12,7 +12,7 @@ use std::sync::mpsc::SyncSender;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use hal::{ByteCount, ChannelId, Clock, MonoTime, StreamKind, WallTime};
+use hal::{ByteCount, ChannelId, Clock, MonoTime, StreamId, StreamKind, WallTime};
 use ledger::{Event, Hex, StreamSpan};
 use recorder::{
     Candidate, ChannelChoice, Channels, Recorder, RecorderStatus, StatusHandle, StopFlag, StoreDesk,
@@ -325,7 +325,7 @@ impl RecordVolume {
             _ => Encryption::DeviceOnly,
         };
         tracing::info!(?recovery, dir = %dir.display(), "volume open");
-        let reader = Arc::new(Reader::open(dir, keys)?);
+        let reader = Arc::new(Reader::beside(&store)?);
         self.keeping.apply(&mut store);
         if let Some(books) = &self.books {
             store.set_witness(Box::new(books.notary()));
@@ -472,13 +472,13 @@ fn destroy(
 }
 
 fn spans(reader: &Reader) -> Result<Vec<StreamSpan>, StoreError> {
-    let mut spans = Vec::new();
-    for stream in reader.streams()? {
-        if let Some((start, end)) = reader.bounds(stream)? {
-            spans.push(StreamSpan { channel: stream.channel, stream: stream.kind, start, end });
-        }
-    }
-    Ok(spans)
+    let span = |(stream, (start, end)): (StreamId, _)| StreamSpan {
+        channel: stream.channel,
+        stream: stream.kind,
+        start,
+        end,
+    };
+    Ok(reader.all_bounds()?.into_iter().map(span).collect())
 }
 
 /// What is wrong although footage is recorded, for people.
@@ -513,7 +513,7 @@ fn expected(class: &ClassStatus) -> Expected {
 }
 
 fn volume_bounds(reader: &Reader) -> Result<Option<(WallTime, WallTime)>, StoreError> {
-    let all = spans(reader)?.into_iter().map(|span| (span.start, span.end));
+    let all = reader.all_bounds()?.into_values();
     Ok(all.reduce(|(oldest, newest), (start, end)| (oldest.min(start), newest.max(end))))
 }
 

@@ -1,7 +1,7 @@
 //! What readers know of a volume: its runs, and the contents of its segments.
 //!
-//! The index tells what is durable, footers tell where it is, and the open segment is scanned as far as it is
-//! committed. Does not belong here: choosing chunks (`select`), units (`reader`).
+//! The index tells what is durable, footers tell where it is; of an open segment the writer tells in its own process, and
+//! others scan it as far as it is committed. Does not belong here: choosing chunks (`select`), units (`reader`).
 //!
 //! Invariants
 //! - Nothing is reported that the writer has not acknowledged.
@@ -21,11 +21,13 @@ use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, SegmentRow, State};
 use crate::keys::Keys;
 use crate::lane::Chunks;
-use crate::runs::{SegmentRun, runs_of};
+use crate::live::Live;
+use crate::runs::{Bounds, SegmentRun, runs_of};
 use crate::scan::{Scan, read_chunk};
 use crate::segment::{Contents, Entry};
 use crate::volume::{Probe, Volume};
 use crate::walk::walk;
+use crate::writer::Writer;
 
 /// Segments whose contents are kept: a few readers at different times. A footer is about half a percent of a
 /// segment, so this is 2 MB at the usual size.
@@ -45,6 +47,8 @@ pub(crate) struct Catalog {
 /// What is known of the volume.
 struct Known {
     index: Index,
+    /// Where the writer is in this process.
+    live: Option<Arc<Live>>,
     /// In the index, but not there: a power cut took away that they were forgotten.
     missing: BTreeSet<u64>,
     kept: VecDeque<(u64, Arc<Contents>)>,
@@ -68,6 +72,18 @@ impl Catalog {
     pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, keys: &Keys) -> Result<Self, StoreError> {
         let mut volume = Volume::open(disk, dir)?;
         volume.unlock_if_possible(keys)?;
+        Self::new(volume, None)
+    }
+
+    /// Beside the writer of `volume` in this process.
+    ///
+    /// # Errors
+    /// `Damaged`, `Io`.
+    pub(crate) fn beside(writer: &Writer) -> Result<Self, StoreError> {
+        Self::new(writer.volume().clone(), Some(Arc::clone(writer.live())))
+    }
+
+    fn new(volume: Volume, live: Option<Arc<Live>>) -> Result<Self, StoreError> {
         let index = match Index::open_read_only(&volume.index_path()) {
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unwritable | ErrorKind::Index) =>
@@ -84,7 +100,7 @@ impl Catalog {
             .map(|row| row.segment)
             .filter(|segment| !there.contains(segment))
             .collect();
-        let known = Known { index, missing, kept: VecDeque::new(), open: BTreeMap::new() };
+        let known = Known { index, live, missing, kept: VecDeque::new(), open: BTreeMap::new() };
         Ok(Self { volume, state: Mutex::new(known), unreadable: Mutex::default() })
     }
 
@@ -106,11 +122,27 @@ impl Catalog {
         Ok(streams.into_iter().collect())
     }
 
+    /// The first and the last moment of every stream's footage.
+    ///
+    /// # Errors
+    /// `Index`, `Io`.
+    pub(crate) fn all_bounds(&self) -> Result<BTreeMap<StreamId, Bounds>, StoreError> {
+        let mut known = self.known();
+        let mut all = known.index.all_bounds()?;
+        for (segment, contents) in known.open_contents(&self.volume)? {
+            for run in runs_of(segment, &contents.entries) {
+                let bounds = all.entry(run.stream).or_insert((run.start, run.end));
+                *bounds = (bounds.0.min(run.start), bounds.1.max(run.end));
+            }
+        }
+        Ok(all)
+    }
+
     /// The first and the last moment of a stream's footage; `None` when there is none.
     ///
     /// # Errors
     /// `Index`, `Io`.
-    pub(crate) fn bounds(&self, stream: StreamId) -> Result<Option<(WallTime, WallTime)>, StoreError> {
+    pub(crate) fn bounds(&self, stream: StreamId) -> Result<Option<Bounds>, StoreError> {
         let mut known = self.known();
         let mut bounds = known.index.bounds(stream)?;
         for (segment, contents) in known.open_contents(&self.volume)? {
@@ -272,6 +304,10 @@ impl Known {
     }
 
     fn open_segment(&mut self, volume: &Volume, row: SegmentRow) -> Result<Arc<Contents>, StoreError> {
+        let told = self.live.as_ref().and_then(|live| live.before(row.segment, row.committed_bytes));
+        if let Some(contents) = told {
+            return Ok(contents);
+        }
         let open = match self.open.entry(row.segment) {
             btree_map::Entry::Occupied(known) => known.into_mut(),
             btree_map::Entry::Vacant(place) => {

@@ -15,7 +15,7 @@ use nix::fcntl::OFlag;
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 
 /// What disks with the largest blocks want, and what batches of footage are written in.
-const ALIGNMENT: usize = 4096;
+pub(crate) const ALIGNMENT: usize = 4096;
 /// In one system call: a disk's own speed is reached, and a small board can spare it.
 const BUFFER_BYTES: usize = 512 << 10;
 
@@ -53,7 +53,7 @@ impl Direct {
             return Ok(0);
         }
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = aligned(&mut buffer);
+        let room = staged(&mut buffer);
         let mut filled = 0;
         for slice in from {
             let taken = slice.len().min(room.len() - filled);
@@ -71,8 +71,11 @@ impl Direct {
     /// # Errors
     /// The system's.
     pub(crate) fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        if is_whole_blocks(offset, into) {
+            return self.file.read_at(into, offset);
+        }
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = aligned(&mut buffer);
+        let room = staged(&mut buffer);
         let before = (offset % ALIGNMENT as u64) as usize;
         let wanted = (before + into.len()).next_multiple_of(ALIGNMENT).min(room.len());
         let got = self.file.read_at(&mut room[..wanted], offset - before as u64)?;
@@ -83,13 +86,24 @@ impl Direct {
     }
 }
 
-/// As much of the buffer as begins on a block.
-fn aligned(buffer: &mut Vec<u8>) -> &mut [u8] {
+fn is_whole_blocks(offset: u64, memory: &[u8]) -> bool {
+    offset.is_multiple_of(ALIGNMENT as u64)
+        && memory.len().is_multiple_of(ALIGNMENT)
+        && memory.as_ptr().addr().is_multiple_of(ALIGNMENT)
+}
+
+/// What of `memory` begins on a block.
+pub(crate) fn aligned(memory: &mut [u8]) -> &mut [u8] {
+    let begin = memory.as_ptr().align_offset(ALIGNMENT).min(memory.len());
+    &mut memory[begin..]
+}
+
+/// The buffer, as much of it as it is for.
+fn staged(buffer: &mut Vec<u8>) -> &mut [u8] {
     if buffer.is_empty() {
         buffer.resize(BUFFER_BYTES + ALIGNMENT, 0);
     }
-    let begin = buffer.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-    &mut buffer[begin..begin + BUFFER_BYTES]
+    &mut aligned(buffer)[..BUFFER_BYTES]
 }
 
 #[cfg(test)]
@@ -134,6 +148,14 @@ mod tests {
         assert_eq!(read, content[4095..][..read.len()]);
         assert_eq!(reading.read_at(content.len() as u64 - 5, &mut read).unwrap(), 5, "up to the end");
         assert_eq!(reading.read_at(content.len() as u64 + 5, &mut read).unwrap(), 0, "behind the end");
+        assert_ne!(reading.buffer.lock().unwrap().len(), 0, "copied, where it is no whole block");
+
+        let reading = Direct::for_reading(&path).unwrap();
+        let mut memory = vec![0; 4 * ALIGNMENT];
+        let blocks = &mut aligned(&mut memory)[..2 * ALIGNMENT];
+        assert_eq!(reading.read_at(4096, blocks).unwrap(), blocks.len());
+        assert_eq!(blocks, &content[4096..][..2 * ALIGNMENT]);
+        assert_eq!(reading.buffer.lock().unwrap().len(), 0, "right where it belongs");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! - Rows of a segment are there when it is sealed (or given up), all or none, and so are its share in spans and days.
 //! - Until then only its committed bytes are known, and readers scan it that far.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +20,7 @@ use crate::coverage::{Beside, Coverage, Question, coverage};
 use crate::error::{ErrorKind, StoreError};
 use crate::retention::Class;
 use crate::rows;
-use crate::runs::SegmentRun;
+use crate::runs::{Bounds, SegmentRun};
 use crate::segment::{Entry, SegmentHeader};
 use crate::spans::{self, Changes};
 
@@ -262,8 +263,20 @@ impl Index {
     }
 
     /// The first moment of a stream's footage and the last one, as far as it is indexed.
-    pub(crate) fn bounds(&self, stream: StreamId) -> Result<Option<(WallTime, WallTime)>, StoreError> {
+    pub(crate) fn bounds(&self, stream: StreamId) -> Result<Option<Bounds>, StoreError> {
         self.run(|db| spans::bounds(db, stream))
+    }
+
+    /// The same of every stream that has footage.
+    pub(crate) fn all_bounds(&self) -> Result<BTreeMap<StreamId, Bounds>, StoreError> {
+        self.run(|db| {
+            let snapshot = db.unchecked_transaction()?;
+            let mut all = BTreeMap::new();
+            for stream in spans::streams(&snapshot)? {
+                all.extend(spans::bounds(&snapshot, stream)?.map(|bounds| (stream, bounds)));
+            }
+            Ok(all)
+        })
     }
 
     /// When streams have footage.

@@ -13,6 +13,7 @@
 //! - The index is a convenience: losing it loses nothing.
 
 mod backlog;
+mod blocks;
 mod builder;
 mod calendar;
 mod catalog;
@@ -34,6 +35,7 @@ mod key_file;
 mod keys;
 mod lane;
 mod layout;
+mod live;
 mod locks;
 mod movie;
 mod noise;
@@ -89,7 +91,7 @@ pub use renew::renew_keys;
 pub use replay::{Order, Replay, ReplayRequest, ReplayUnit};
 pub use report::{ClassStatus, CommitReport, LastUnit, VolumeStatus};
 pub use retention::{Class, Retention};
-pub use runs::Run;
+pub use runs::{Bounds, Run};
 pub use scrub::ScrubReport;
 pub use store::Store;
 pub use stretch::Cut;

@@ -4,7 +4,7 @@
 //! bytes leave. A volume that fails stops no other: what another one has is taken from there. Does not belong here: what
 //! is there (`catalog`), choosing chunks (`select`), MP4 (`movie`).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,8 +18,9 @@ use crate::disk::{Disk, RealDisk};
 use crate::error::{ErrorKind, StoreError};
 use crate::keys::Keys;
 use crate::lane::{Chunks, Failure, Selected};
-use crate::runs::{DISCONTINUITY_GAP_MICROS, RUN_GAP_MICROS, Run, join, join_sides};
+use crate::runs::{Bounds, DISCONTINUITY_GAP_MICROS, RUN_GAP_MICROS, Run, join, join_sides};
 use crate::select::Selection;
+use crate::store::Store;
 use crate::unit::StoredUnit;
 
 /// The most volumes read as one: as many disks as the largest boards take.
@@ -64,6 +65,14 @@ impl Reader {
         Self::open_on(Arc::new(RealDisk), dir, keys)
     }
 
+    /// Reads beside `store`, in its process: what is being written need not be looked for on the disk.
+    ///
+    /// # Errors
+    /// `Damaged`, `Io`.
+    pub fn beside(store: &Store) -> Result<Self, StoreError> {
+        Ok(Self { volumes: [Arc::new(Catalog::beside(&store.writer)?)].into() })
+    }
+
     /// As [`Reader::open`], on another disk.
     ///
     /// # Errors
@@ -103,9 +112,21 @@ impl Reader {
     ///
     /// # Errors
     /// `Index`, `Io`, when no volume can tell.
-    pub fn bounds(&self, stream: StreamId) -> Result<Option<(WallTime, WallTime)>, StoreError> {
+    pub fn bounds(&self, stream: StreamId) -> Result<Option<Bounds>, StoreError> {
         let all = self.ask(|volume| volume.bounds(stream))?.into_iter().flatten();
-        Ok(all.reduce(|(start, end), (first, last)| (start.min(first), end.max(last))))
+        Ok(all.reduce(both))
+    }
+
+    /// The same of every stream that has footage.
+    ///
+    /// # Errors
+    /// `Index`, `Io`, when no volume can tell.
+    pub fn all_bounds(&self) -> Result<BTreeMap<StreamId, Bounds>, StoreError> {
+        let mut all = BTreeMap::new();
+        for (stream, bounds) in self.ask(Catalog::all_bounds)?.into_iter().flatten() {
+            all.entry(stream).and_modify(|known| *known = both(*known, bounds)).or_insert(bounds);
+        }
+        Ok(all)
     }
 
     /// The runs that touch `from`..`to`, in recording order. A run that began earlier or ends later is told from at
@@ -186,6 +207,10 @@ impl Reader {
             None => Ok(answers),
         }
     }
+}
+
+fn both((start, end): Bounds, (first, last): Bounds) -> Bounds {
+    (start.min(first), end.max(last))
 }
 
 /// Joins what two volumes have of one stretch.

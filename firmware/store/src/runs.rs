@@ -24,6 +24,9 @@ pub(crate) const MAX_ROW_MICROS: i64 = 3_600_000_000;
 /// A day of UTC: rows of the index and the spans made of them are broken at its end.
 pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 
+/// The first presentation and the end of the last one.
+pub type Bounds = (WallTime, WallTime);
+
 /// Footage of one stream without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {

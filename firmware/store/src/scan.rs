@@ -6,6 +6,8 @@
 //! - A scan tells of whole commits only: one torn chunk voids its commit.
 //! - It ends before what an earlier life of the file left behind: that has other numbers.
 
+use std::io;
+
 use bytes::Bytes;
 use evidence::layout::{align_up, sha256};
 use evidence::{CHUNK_UNHASHED, ChunkHeader, FIXED_BYTES, HeaderError, MAX_HEADER_BYTES};
@@ -201,25 +203,19 @@ fn names_segment(bytes: &[u8], segment: u64) -> bool {
     bytes.len() >= FIXED_BYTES && bytes[16..24] == segment.to_le_bytes()
 }
 
-/// Reads the chunk that `entry` tells of into `bytes`, as it lies on the medium, and verifies its header by the hash that the
-/// entry has and its payload by the CRC in there: what tells of a medium that changes bits, and costs little.
+/// Verifies the chunk that `entry` tells of, `bytes` as they lie on the medium: its header by the hash that the entry has and its
+/// payload by the CRC in there, which tells of a medium that changes bits, and costs little.
 ///
 /// # Errors
-/// `Damaged`, `Unsupported`, `Io`.
-pub(crate) fn read_stored(
+/// `Damaged`, `Unsupported`.
+pub(crate) fn verify_stored(
     volume: &Volume,
     segment: u64,
-    file: &dyn DiskFile,
     entry: &Entry,
-    bytes: &mut Vec<u8>,
+    bytes: &[u8],
 ) -> Result<ChunkHeader, StoreError> {
     let damaged = |what| Err(volume.damaged(segment, entry.offset, what));
-    let size = entry.header_bytes as usize + entry.payload_bytes as usize;
-    bytes.resize(size, 0);
-    let got = read_full(file, entry.offset, bytes).map_err(|error| {
-        StoreError::io(&volume.path(segment), Some(entry.offset), "cannot be read", error)
-    })?;
-    if got < size {
+    if bytes.len() < entry.stored_bytes() {
         return damaged("the chunk is cut short");
     }
     let header = match ChunkHeader::decode(bytes) {
@@ -241,7 +237,7 @@ pub(crate) fn read_stored(
     Ok(header)
 }
 
-/// As [`read_stored`], and verifies the footage, which is `None` where it is sealed and the volume's key is not at hand.
+/// Reads the chunk that `entry` tells of, and verifies all of it; the footage is `None` where it is sealed and the volume's key is not at hand.
 ///
 /// # Errors
 /// `Damaged`, `Unsupported`, `Io`.
@@ -252,8 +248,10 @@ pub(crate) fn read_chunk(
     entry: &Entry,
 ) -> Result<(ChunkHeader, Option<Bytes>), StoreError> {
     let damaged = |what| Err(volume.damaged(segment, entry.offset, what));
-    let mut bytes = Vec::new();
-    let header = read_stored(volume, segment, file, entry, &mut bytes)?;
+    let mut bytes = vec![0; entry.stored_bytes()];
+    let got = read_full(file, entry.offset, &mut bytes)
+        .map_err(|error| unreadable(volume, segment, entry, error))?;
+    let header = verify_stored(volume, segment, entry, &bytes[..got])?;
     let header_bytes = header.header_bytes();
     let payload = &mut bytes[header_bytes..];
     let hashed = header.flags & CHUNK_UNHASHED == 0;
@@ -272,4 +270,9 @@ pub(crate) fn read_chunk(
     }
     let footage = header_bytes..header_bytes + header.footage_bytes();
     Ok((header, Some(Bytes::from(bytes).slice(footage))))
+}
+
+/// That a chunk cannot be read.
+pub(crate) fn unreadable(volume: &Volume, segment: u64, entry: &Entry, error: io::Error) -> StoreError {
+    StoreError::io(&volume.path(segment), Some(entry.offset), "cannot be read", error)
 }

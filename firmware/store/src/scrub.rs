@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use hal::ByteCount;
 
+use crate::blocks::Blocks;
 use crate::disk::{Access, DiskFile};
-use crate::scan::read_stored;
+use crate::error::StoreError;
+use crate::scan::{unreadable, verify_stored};
 use crate::segment::Entry;
 use crate::volume::{Probe, Volume};
 
@@ -31,8 +33,8 @@ struct Job {
     segment: u64,
     file: Arc<dyn DiskFile>,
     entries: VecDeque<Entry>,
-    /// The chunk that was read last, for its memory.
-    bytes: Vec<u8>,
+    /// For the chunk that is looked at.
+    memory: Blocks,
 }
 
 #[derive(Default)]
@@ -80,13 +82,18 @@ impl Scrubber {
                 work.job = None;
                 continue;
             };
-            report.bytes =
-                ByteCount(report.bytes.0 + u64::from(entry.header_bytes) + u64::from(entry.payload_bytes));
-            if let Err(error) = read_stored(&self.volume, job.segment, &*job.file, &entry, &mut job.bytes) {
+            report.bytes.0 += entry.stored_bytes() as u64;
+            if let Err(error) = self.look_at(job, &entry) {
                 report.damages.push(error.to_string());
             }
         }
         report
+    }
+
+    fn look_at(&self, job: &mut Job, entry: &Entry) -> Result<(), StoreError> {
+        let read = job.memory.read(&*job.file, entry.offset, entry.stored_bytes());
+        let bytes = read.map_err(|error| unreadable(&self.volume, job.segment, entry, error))?;
+        verify_stored(&self.volume, job.segment, entry, bytes).map(drop)
     }
 
     fn begin(&self, segment: u64, report: &mut ScrubReport) -> Option<Job> {
@@ -96,7 +103,7 @@ impl Scrubber {
         });
         match probed {
             Ok((file, Probe::Sealed(_, _, contents))) => {
-                Some(Job { segment, file, entries: contents.entries.into(), bytes: Vec::new() })
+                Some(Job { segment, file, entries: contents.entries.into(), memory: Blocks::default() })
             }
             Ok(_) => {
                 let error =

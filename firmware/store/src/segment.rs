@@ -260,6 +260,11 @@ impl Entry {
         }
     }
 
+    /// The bytes of header and payload.
+    pub(crate) fn stored_bytes(&self) -> usize {
+        self.header_bytes as usize + self.payload_bytes as usize
+    }
+
     /// The wall time of the first presentation.
     pub(crate) fn start(&self) -> WallTime {
         wall_at(self.wall, self.start_offset)

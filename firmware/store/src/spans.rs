@@ -14,7 +14,7 @@ use hal::{ChannelId, StreamId, StreamKind, WallTime};
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use crate::rows::{self, chunks, last_of, stream_of};
-use crate::runs::{DAY_MICROS, RUN_GAP_MICROS, SegmentRun, Span, day_of};
+use crate::runs::{Bounds, DAY_MICROS, RUN_GAP_MICROS, SegmentRun, Span, day_of};
 
 /// A bit of [`Day::slots`].
 pub(crate) const SLOT_MICROS: i64 = 300_000_000;
@@ -348,7 +348,7 @@ pub(crate) fn streams(db: &Connection) -> Result<Vec<StreamId>> {
 }
 
 /// The first presentation and the last end of one.
-pub(crate) fn bounds(db: &Connection, stream: StreamId) -> Result<Option<(WallTime, WallTime)>> {
+pub(crate) fn bounds(db: &Connection, stream: StreamId) -> Result<Option<Bounds>> {
     let end = |order: &str| {
         db.prepare_cached(&format!(
             "SELECT start_wall_us, duration_us FROM day WHERE channel = ?1 AND kind = ?2 ORDER BY day {order} LIMIT 1"

@@ -20,6 +20,7 @@ use crate::disk::{DiskFile, write_full};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::SegmentRow;
 use crate::layout::BLOCK_BYTES;
+use crate::live::Live;
 use crate::locks::Locks;
 use crate::pool::{Pool, Taken};
 use crate::recover::{Recovered, Resume};
@@ -43,7 +44,6 @@ struct Current {
     file: Arc<dyn DiskFile>,
     /// Behind the last durable commit; 0 while not even the header is written.
     end: u64,
-    contents: Contents,
     /// The index knows of `end`.
     indexed: bool,
 }
@@ -57,6 +57,8 @@ pub(crate) struct Writer {
     next_commit: BTreeMap<Class, u64>,
     /// A class that has nothing may have had so many.
     unread_commits: u64,
+    /// The contents of what is open.
+    live: Arc<Live>,
 }
 
 impl Writer {
@@ -66,11 +68,13 @@ impl Writer {
         nonce: u64,
         recovered: Recovered,
     ) -> Result<Self, StoreError> {
+        let live = Arc::new(Live::default());
         let open: BTreeMap<Class, Current> = recovered
             .resume
             .into_iter()
             .map(|(class, Resume { file, header, scan })| {
-                (class, Current { header, file, end: scan.end, contents: scan.contents, indexed: true })
+                live.append(header.segment, scan.contents, scan.end);
+                (class, Current { header, file, end: scan.end, indexed: true })
             })
             .collect();
         let backlog = Backlog::new(recovered.index);
@@ -78,11 +82,16 @@ impl Writer {
         let Recovered { existing, free, next_segment, next_commit, .. } = recovered;
         let mut pool = Pool::new(volume, backlog, locks, existing, free, next_segment);
         pool.restore_locks()?;
-        Ok(Self { pool, nonce, open, next_commit, unread_commits })
+        Ok(Self { pool, nonce, open, next_commit, unread_commits, live })
     }
 
     pub(crate) fn volume(&self) -> &Volume {
         &self.pool.volume
+    }
+
+    /// What is open, for readers.
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.live
     }
 
     pub(crate) fn used_bytes(&self) -> u64 {
@@ -116,8 +125,7 @@ impl Writer {
             writer: self.nonce,
             class,
         };
-        let contents = Contents::default();
-        self.open.insert(class, Current { header, file, end: 0, contents, indexed: true });
+        self.open.insert(class, Current { header, file, end: 0, indexed: true });
         Ok(early)
     }
 
@@ -129,13 +137,14 @@ impl Writer {
     /// How many of the first `chunks` fit into the class's segment.
     pub(crate) fn fitting(&self, class: Class, chunks: &[ClosedChunk]) -> usize {
         let Some(current) = self.open.get(&class) else { return 0 };
+        let contents = self.live.of(current.header.segment);
         let mut end = current.end.max(BLOCK_BYTES);
-        let mut headers = current.contents.headers.len();
+        let mut headers = contents.headers.len();
         let mut count = 0;
         for chunk in chunks.iter().take(MAX_BATCH_CHUNKS) {
             end += chunk.header.stride();
             headers += chunk.header.header_bytes();
-            let footer = footer_bytes(current.contents.entries.len() + count + 1, headers);
+            let footer = footer_bytes(contents.entries.len() + count + 1, headers);
             if align_up(end, BLOCK_BYTES) + footer > self.pool.volume.segment_bytes {
                 break;
             }
@@ -210,7 +219,7 @@ impl Writer {
             Failure::Segment(StoreError::io(&path, Some(begin), "cannot be made durable", error))
         })?;
         current.end = end;
-        current.contents.append(contents);
+        self.live.append(current.header.segment, contents, end);
         current.indexed = false;
         *next_commit += 1;
         Ok((end - begin, chains))
@@ -223,7 +232,7 @@ impl Writer {
 
     /// Classes whose open segment has durable footage of which `wanted` says so.
     pub(crate) fn open_with(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Class> {
-        let has = |current: &Current| current.contents.entries.iter().any(&wanted);
+        let has = |current: &Current| self.live.of(current.header.segment).entries.iter().any(&wanted);
         self.open.iter().filter(|(_, current)| has(current)).map(|(class, _)| *class).collect()
     }
 
@@ -255,14 +264,15 @@ impl Writer {
 
     fn close(&mut self, current: &Current, now: WallTime) -> Result<u64, StoreError> {
         let segment = current.header.segment;
-        let footer = encode_footer(segment, current.end, now, &current.contents);
+        let contents = self.live.of(segment);
+        let footer = encode_footer(segment, current.end, now, &contents);
         let at = self.volume().segment_bytes - footer.len() as u64;
         let written = write_full(&*current.file, at, &mut [IoSlice::new(&footer)])
             .and_then(|()| current.file.sync_data())
             .map_err(|error| {
                 StoreError::io(&self.volume().path(segment), Some(at), "cannot be sealed", error)
             });
-        let entries = &current.contents.entries;
+        let entries = &contents.entries;
         let row = SegmentRow::closed(&current.header, current.end, written.is_ok().then_some(now), entries);
         self.pool.closed(row, entries);
         written.map(|()| footer.len() as u64)
@@ -270,10 +280,14 @@ impl Writer {
 
     /// Tells the index what became durable.
     pub(crate) fn update_index(&mut self) -> Result<(), StoreError> {
-        let behind = self.open.values_mut().filter(|current| !current.indexed);
+        let behind = self.open.values().filter(|current| !current.indexed);
         let rows: Vec<SegmentRow> =
             behind.map(|current| SegmentRow::open(&current.header, current.end)).collect();
-        self.pool.backlog.update(&rows)?;
+        let updated = self.pool.backlog.update(&rows);
+        // Not before: until then the index says of what was sealed that it is open. Where it cannot be told, readers scan.
+        let open = &self.open;
+        self.live.retain(|segment| open.values().any(|current| current.header.segment == segment));
+        updated?;
         self.open.values_mut().for_each(|current| current.indexed = true);
         Ok(())
     }

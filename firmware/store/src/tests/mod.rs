@@ -6,6 +6,7 @@ mod volumes;
 mod watched;
 mod witnessed;
 
+mod beside;
 mod classes;
 mod crash;
 mod crash_index;
