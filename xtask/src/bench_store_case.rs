@@ -27,7 +27,8 @@ use crate::workspace::Failure;
 
 pub(crate) const FRAMES_PER_SEC: u32 = 25;
 pub(crate) const BIT_RATE_BPS: u32 = 4_000_000;
-const SEGMENT_BYTES: u64 = 64 << 20;
+/// What a disk of 1 TB and more has.
+const SEGMENT_BYTES: u64 = 256 << 20;
 /// Frames from keyframe to keyframe.
 const GOP: u32 = 50;
 /// 2026-11-20T10:00:00Z.
@@ -103,7 +104,7 @@ impl Case {
         let gop = gop()?;
         let second: u64 = gop.iter().map(|(data, _)| data.len() as u64).sum::<u64>() / 2;
         let payload = second * u64::from(self.streams) * u64::from(self.seconds);
-        let max_bytes = (payload / VOLUME_PART).max(6 * SEGMENT_BYTES);
+        let max_bytes = (payload / VOLUME_PART).max(4 * SEGMENT_BYTES);
         let (pid, clock) = (std::process::id(), SystemClock::new());
         let begun = (cpu_time(pid)?, written_bytes(pid)?, clock.mono());
         let (writes, syncs, resident) = if self.mode == Mode::Floor {
@@ -133,13 +134,12 @@ impl Case {
             .chunks(FRAMES_PER_SEC as usize)
             .map(|units| units.iter().flat_map(|(data, _)| data.iter().copied()).collect())
             .collect();
-        let files: Vec<File> = (0..max_bytes / SEGMENT_BYTES)
-            .map(|number| {
-                let file = File::create(self.dir.join(format!("{number}.floor")))?;
-                fallocate(&file, FallocateFlags::empty(), 0, SEGMENT_BYTES as i64)?;
-                Ok::<_, Failure>(file)
-            })
-            .collect::<Result<_, _>>()?;
+        let create = |number: usize| {
+            let file = File::create(self.dir.join(format!("{number}.floor")))?;
+            fallocate(&file, FallocateFlags::empty(), 0, SEGMENT_BYTES as i64)?;
+            Ok::<_, Failure>(file)
+        };
+        let mut files = vec![create(0)?];
         let pace = Pace::new(self.paced);
         let (mut file, mut at, mut writes) = (0, 0, 0);
         for second in 0..self.seconds {
@@ -147,7 +147,10 @@ impl Case {
             let slices: Vec<IoSlice<'_>> = (0..self.streams).map(|_| IoSlice::new(half)).collect();
             let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
             if at + bytes as u64 > SEGMENT_BYTES {
-                (file, at) = ((file + 1) % files.len(), 0);
+                (file, at) = ((file + 1) % (max_bytes / SEGMENT_BYTES) as usize, 0);
+                if file == files.len() {
+                    files.push(create(file)?);
+                }
             }
             let done = pwritev(&files[file], &slices, at as i64)?;
             if done != bytes {

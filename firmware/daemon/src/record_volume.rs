@@ -190,19 +190,15 @@ impl RecordVolume {
             Some(_) if encrypt => Cipher::ChaCha20Poly1305,
             _ => Cipher::None,
         };
-        let (segment_bytes, max_bytes) = match self.place.capacity_bytes {
-            None => (segment_bytes, max_bytes),
-            Some(capacity) => {
-                let small =
-                    (capacity / MIN_SEGMENTS_ON_DISK).max(MIN_SEGMENT_BYTES) / ALIGN_BYTES * ALIGN_BYTES;
-                (segment_bytes.min(small), max_bytes.min(capacity))
-            }
+        let max_bytes = self.place.capacity_bytes.map_or(max_bytes, |capacity| max_bytes.min(capacity));
+        let mut options = StoreOptions { cipher, ..StoreOptions::with_max_bytes(ByteCount(max_bytes)) };
+        let segment_bytes = segment_bytes.unwrap_or(options.segment_bytes.0);
+        let small = |capacity: u64| {
+            (capacity / MIN_SEGMENTS_ON_DISK).max(MIN_SEGMENT_BYTES) / ALIGN_BYTES * ALIGN_BYTES
         };
-        StoreOptions {
-            segment_bytes: ByteCount(segment_bytes),
-            cipher,
-            ..StoreOptions::with_max_bytes(ByteCount(max_bytes))
-        }
+        let small = self.place.capacity_bytes.map_or(segment_bytes, small);
+        options.segment_bytes = ByteCount(segment_bytes.min(small));
+        options
     }
 
     fn open(&mut self) {

@@ -45,10 +45,18 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
-    /// A plain volume of `max_bytes` with segments of 64 MiB: 8 s of 16 channels at 4 Mbit/s, scanned in a moment.
+    /// A plain volume of `max_bytes` in some 4096 segments, of whole MiB, at least 64 and at most 256 of them.
+    ///
+    /// 64 MiB are 8 s of 16 channels at 4 Mbit/s. Larger ones are sealed less often, which is a wait for the medium each time;
+    /// more than 256 MiB would take too long to scan after a power cut.
     #[must_use]
     pub const fn with_max_bytes(max_bytes: ByteCount) -> Self {
-        Self { max_bytes, segment_bytes: ByteCount(64 << 20), cipher: Cipher::None, hash: true }
+        let segment_mib = match max_bytes.0 / 4096 >> 20 {
+            ..64 => 64,
+            fitting @ 64..256 => fitting,
+            256.. => 256,
+        };
+        Self { max_bytes, segment_bytes: ByteCount(segment_mib << 20), cipher: Cipher::None, hash: true }
     }
 }
 
@@ -65,4 +73,15 @@ pub(crate) struct VolumeFile {
     /// Volumes from before there was a cipher are plain.
     #[serde(default)]
     pub(crate) cipher: Cipher,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_disks_have_large_segments() {
+        let mib = |gb: u64| StoreOptions::with_max_bytes(ByteCount(gb * 1_000_000_000)).segment_bytes.0 >> 20;
+        assert_eq!([1, 256, 500, 1000, 4000].map(mib), [64, 64, 116, 232, 256]);
+    }
 }

@@ -31,6 +31,10 @@ use crate::volume::Volume;
 /// The most chunks in one batch; the count is 16 bits on disk.
 const MAX_BATCH_CHUNKS: usize = 4096;
 
+/// A commit is not divided for the sake of a rest of the segment that is less than this part of it: dividing costs a wait for
+/// the medium more, not dividing half of such a rest.
+const REST_PART: u64 = 16;
+
 /// What failed.
 pub(crate) enum Failure {
     /// The segment: nothing more may be written to it.
@@ -134,9 +138,10 @@ impl Writer {
         self.open.get(&class).is_some_and(|current| current.end == 0)
     }
 
-    /// How many of the first `chunks` fit into the class's segment.
+    /// How many of the first `chunks` are to go into the class's segment, as they fit; 0 when it is to be sealed.
     pub(crate) fn fitting(&self, class: Class, chunks: &[ClosedChunk]) -> usize {
         let Some(current) = self.open.get(&class) else { return 0 };
+        let segment_bytes = self.pool.volume.segment_bytes;
         let contents = self.live.of(current.header.segment);
         let mut end = current.end.max(BLOCK_BYTES);
         let mut headers = contents.headers.len();
@@ -145,8 +150,9 @@ impl Writer {
             end += chunk.header.stride();
             headers += chunk.header.header_bytes();
             let footer = footer_bytes(contents.entries.len() + count + 1, headers);
-            if align_up(end, BLOCK_BYTES) + footer > self.pool.volume.segment_bytes {
-                break;
+            if align_up(end, BLOCK_BYTES) + footer > segment_bytes {
+                let small = current.end > 0 && segment_bytes - current.end < segment_bytes / REST_PART;
+                return if small { 0 } else { count };
             }
             count += 1;
         }

@@ -77,8 +77,8 @@ pub(crate) struct Multicast {
 pub(crate) struct Storage {
     /// The oldest footage of a disk is overwritten beyond this.
     pub(crate) max_bytes: u64,
-    /// The size of one segment file.
-    pub(crate) segment_bytes: u64,
+    /// The size of one segment file; `None`: as fits the disk.
+    pub(crate) segment_bytes: Option<u64>,
     /// A disk that takes footage for the first time is encrypted.
     pub(crate) encrypt: bool,
     /// Every channel is recorded on two disks, while there are two.
@@ -278,10 +278,9 @@ impl Default for Network {
 
 impl Default for Storage {
     fn default() -> Self {
-        // 64 MiB: sixteen channels of 4 Mbit/s seal one in 8 s, and a crash rescans at most that much.
         Self {
             max_bytes: 16 << 30,
-            segment_bytes: 64 << 20,
+            segment_bytes: None,
             encrypt: true,
             mirror: false,
             more_folders: Vec::new(),

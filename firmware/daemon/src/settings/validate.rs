@@ -5,7 +5,9 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use hal::ByteCount;
 use jiff::tz::TimeZone;
+use store::StoreOptions;
 
 use super::allow::network_of;
 use super::keep_days::{MAX_DAYS, rivals};
@@ -139,12 +141,14 @@ fn same_port(port: u16, other: &str) -> String {
 
 fn storage(at: &Path, settings: &Settings) -> Result<(), Fault> {
     let storage = &settings.storage;
+    let fitting = StoreOptions::with_max_bytes(ByteCount(storage.max_bytes)).segment_bytes.0;
+    let segment_bytes = storage.segment_bytes.unwrap_or(fitting);
     at.name("segment_bytes")
-        .check((MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&storage.segment_bytes), || {
+        .check((MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&segment_bytes), || {
             format!("a segment has {MIN_SEGMENT_BYTES} to {MAX_SEGMENT_BYTES} bytes")
         })?;
-    at.name("max_bytes").check(storage.max_bytes >= MIN_SEGMENTS * storage.segment_bytes, || {
-        format!("at least {MIN_SEGMENTS} segments must fit: {} bytes", MIN_SEGMENTS * storage.segment_bytes)
+    at.name("max_bytes").check(storage.max_bytes >= MIN_SEGMENTS * segment_bytes, || {
+        format!("at least {MIN_SEGMENTS} segments must fit: {} bytes", MIN_SEGMENTS * segment_bytes)
     })
 }
 

@@ -1,12 +1,14 @@
 //! What goes in comes out: units, runs, recycling, formats.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use hal::{ByteCount, StreamKind, WallTime};
 
 use super::support::{
     BEGINNING, END, START_MICROS, Source, assert_clean, assert_stretch, clock, keys, open, read_all, scratch,
     small, stream,
 };
-use crate::{ErrorKind, Reader, Store, StoreOptions, list, rebuild_index};
+use crate::{ErrorKind, Reader, Store, StoreOptions, chunks, list, rebuild_index};
 
 #[test]
 fn units_come_back_bit_exact_after_each_commit_and_a_reopening() {
@@ -89,7 +91,7 @@ fn the_oldest_segment_is_recycled_and_files_never_go() {
     let mut source = Source::new(stream(1, StreamKind::Main), 10, 1000);
     let mut made = Vec::new();
     let reader_at = |dir: &std::path::Path| Reader::open(dir, &keys()).unwrap();
-    let mut files = std::collections::BTreeSet::new();
+    let mut files = BTreeSet::new();
     for _ in 0..60 {
         made.extend(source.feed(&mut store, 10));
         store.commit().unwrap();
@@ -115,6 +117,37 @@ fn the_oldest_segment_is_recycled_and_files_never_go() {
     store.commit().unwrap();
     assert_eq!(store.status().used_bytes, ByteCount(3 * (64 << 10)));
     assert_clean(dir.path());
+}
+
+#[test]
+fn a_second_is_divided_for_a_large_rest_of_a_segment_and_not_for_a_small_one() {
+    /// Seconds of four streams, of units of so many bytes, that lie in two segments each.
+    fn divided(unit_bytes: usize) -> usize {
+        let dir = scratch();
+        let options = StoreOptions {
+            segment_bytes: ByteCount(1 << 20),
+            ..StoreOptions::with_max_bytes(ByteCount(64 << 20))
+        };
+        let (mut store, _) = Store::open(dir.path(), options, &keys(), clock()).unwrap();
+        let streams = (1..=4).map(|channel| stream(channel, StreamKind::Main));
+        let mut sources: Vec<Source> = streams.map(|stream| Source::new(stream, 4, unit_bytes)).collect();
+        for _ in 0..80 {
+            sources.iter_mut().for_each(|source| drop(source.feed(&mut store, 4)));
+            store.commit().unwrap();
+        }
+        assert_clean(dir.path());
+        let mut segments: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+        for chunk in chunks(dir.path()).unwrap() {
+            segments.entry(chunk.sequence).or_default().insert(chunk.segment);
+        }
+        assert_eq!(segments.len(), 80);
+        let used: BTreeSet<u64> = segments.values().flatten().copied().collect();
+        assert!(used.len() >= 4, "in {} segments", used.len());
+        segments.values().filter(|segments| segments.len() > 1).count()
+    }
+    // 40 KiB a second are less than a sixteenth of a segment, 160 KiB are more.
+    assert_eq!(divided(2_500), 0);
+    assert_ne!(divided(10_000), 0);
 }
 
 #[test]
