@@ -106,9 +106,11 @@ impl Case {
         let payload = second * u64::from(self.streams) * u64::from(self.seconds);
         let max_bytes = (payload / VOLUME_PART).max(4 * SEGMENT_BYTES);
         let (pid, clock) = (std::process::id(), SystemClock::new());
+        // Made before: the floor only writes. No two cameras send the same memory, and neither does it.
+        let footage = if self.mode == Mode::Floor { self.footage(&gop) } else { Vec::new() };
         let begun = (cpu_time(pid)?, written_bytes(pid)?, clock.mono());
         let (writes, syncs, resident) = if self.mode == Mode::Floor {
-            self.floor(&gop, max_bytes)?
+            self.floor(&footage, max_bytes)?
         } else {
             self.store(&gop, max_bytes)?
         };
@@ -128,12 +130,16 @@ impl Case {
         })
     }
 
+    /// Every second of a GOP, and of it what each stream has.
+    fn footage(&self, gop: &[(Vec<u8>, bool)]) -> Vec<Vec<Vec<u8>>> {
+        let second =
+            |units: &[(Vec<u8>, bool)]| units.iter().flat_map(|(data, _)| data.iter().copied()).collect();
+        let of_all = |units| (0..self.streams).map(|_| second(units)).collect();
+        gop.chunks(FRAMES_PER_SEC as usize).map(of_all).collect()
+    }
+
     /// Segments as the store has them, written round: a write and a sync a second.
-    fn floor(&self, gop: &[(Vec<u8>, bool)], max_bytes: u64) -> Result<(u64, u64, u64), Failure> {
-        let halves: Vec<Vec<u8>> = gop
-            .chunks(FRAMES_PER_SEC as usize)
-            .map(|units| units.iter().flat_map(|(data, _)| data.iter().copied()).collect())
-            .collect();
+    fn floor(&self, footage: &[Vec<Vec<u8>>], max_bytes: u64) -> Result<(u64, u64, u64), Failure> {
         let create = |number: usize| {
             let file = File::create(self.dir.join(format!("{number}.floor")))?;
             fallocate(&file, FallocateFlags::empty(), 0, SEGMENT_BYTES as i64)?;
@@ -143,8 +149,8 @@ impl Case {
         let pace = Pace::new(self.paced);
         let (mut file, mut at, mut writes) = (0, 0, 0);
         for second in 0..self.seconds {
-            let half = &halves[second as usize % halves.len()];
-            let slices: Vec<IoSlice<'_>> = (0..self.streams).map(|_| IoSlice::new(half)).collect();
+            let streams = &footage[second as usize % footage.len()];
+            let slices: Vec<IoSlice<'_>> = streams.iter().map(|bytes| IoSlice::new(bytes)).collect();
             let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
             if at + bytes as u64 > SEGMENT_BYTES {
                 (file, at) = ((file + 1) % (max_bytes / SEGMENT_BYTES) as usize, 0);

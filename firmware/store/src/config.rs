@@ -51,7 +51,7 @@ impl StoreOptions {
     /// more than 256 MiB would take too long to scan after a power cut.
     #[must_use]
     pub const fn with_max_bytes(max_bytes: ByteCount) -> Self {
-        let segment_mib = match max_bytes.0 / 4096 >> 20 {
+        let segment_mib = match (max_bytes.0 / 4096) >> 20 {
             ..64 => 64,
             fitting @ 64..256 => fitting,
             256.. => 256,
