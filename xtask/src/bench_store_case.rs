@@ -8,7 +8,6 @@ use std::io::IoSlice;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hal::{
@@ -21,7 +20,7 @@ use nix::sys::uio::pwritev;
 use serde::{Deserialize, Serialize};
 use store::{Cipher, Keys, Movie, Reader, Store, StoreOptions};
 
-use crate::bench_store_disk::CountingDisk;
+use crate::bench_store_disk::{Calls, CountingDisk};
 use crate::processes::{cpu_time, resident_bytes, written_bytes};
 use crate::workspace::Failure;
 
@@ -75,8 +74,10 @@ pub(crate) struct Outcome {
     pub(crate) megabytes_per_sec: f64,
     /// Bytes sent to the medium for each coded byte, the index included; a file system in memory does not count them.
     pub(crate) write_amplification: Option<f64>,
-    /// Of the segments; SQLite syncs besides when it folds its log in (docs/storage.md, "Index").
+    /// Of the segments, while it records; SQLite syncs besides when it folds its log in (docs/storage.md, "Index").
     pub(crate) syncs_per_footage_sec: Option<f64>,
+    /// Of their folder, whose names change with each segment.
+    pub(crate) folder_syncs_per_footage_sec: Option<f64>,
     pub(crate) writes_per_footage_sec: Option<f64>,
     pub(crate) resident_bytes: u64,
     /// From asking for a range to the first 64 KiB of its MP4, warm, the middle of many.
@@ -109,7 +110,7 @@ impl Case {
         // Made before: the floor only writes. No two cameras send the same memory, and neither does it.
         let footage = if self.mode == Mode::Floor { self.footage(&gop) } else { Vec::new() };
         let begun = (cpu_time(pid)?, written_bytes(pid)?, clock.mono());
-        let (writes, syncs, resident) = if self.mode == Mode::Floor {
+        let (calls, resident) = if self.mode == Mode::Floor {
             self.floor(&footage, max_bytes)?
         } else {
             self.store(&gop, max_bytes)?
@@ -123,8 +124,9 @@ impl Case {
             cpu_sec_per_gb: cpu.as_secs_f64() / gigabytes,
             megabytes_per_sec: payload as f64 / 1e6 / took.as_secs_f64(),
             write_amplification: (written > 0).then_some(written as f64 / payload as f64),
-            syncs_per_footage_sec: Some(syncs as f64 / seconds),
-            writes_per_footage_sec: Some(writes as f64 / seconds),
+            syncs_per_footage_sec: Some(calls.syncs as f64 / seconds),
+            folder_syncs_per_footage_sec: Some(calls.folder_syncs as f64 / seconds),
+            writes_per_footage_sec: Some(calls.writes as f64 / seconds),
             resident_bytes: resident,
             first_byte_micros: if self.mode == Mode::Floor { None } else { Some(self.first_byte(&clock)?) },
         })
@@ -139,7 +141,7 @@ impl Case {
     }
 
     /// Segments as the store has them, written round: a write and a sync a second.
-    fn floor(&self, footage: &[Vec<Vec<u8>>], max_bytes: u64) -> Result<(u64, u64, u64), Failure> {
+    fn floor(&self, footage: &[Vec<Vec<u8>>], max_bytes: u64) -> Result<(Calls, u64), Failure> {
         let create = |number: usize| {
             let file = File::create(self.dir.join(format!("{number}.floor")))?;
             fallocate(&file, FallocateFlags::empty(), 0, SEGMENT_BYTES as i64)?;
@@ -166,7 +168,8 @@ impl Case {
             (at, writes) = (at + bytes as u64, writes + 1);
             pace.wait_for(second + 1);
         }
-        Ok((writes, u64::from(self.seconds), resident_bytes(std::process::id())?))
+        let calls = Calls { writes, syncs: u64::from(self.seconds), folder_syncs: 0 };
+        Ok((calls, resident_bytes(std::process::id())?))
     }
 
     fn options(&self, max_bytes: u64) -> StoreOptions {
@@ -178,11 +181,12 @@ impl Case {
         }
     }
 
-    fn store(&self, gop: &[(Vec<u8>, bool)], max_bytes: u64) -> Result<(u64, u64, u64), Failure> {
+    fn store(&self, gop: &[(Vec<u8>, bool)], max_bytes: u64) -> Result<(Calls, u64), Failure> {
         let disk = CountingDisk::default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (mut store, _) =
             Store::open_on(Arc::new(disk.clone()), &self.dir, self.options(max_bytes), &keys(), clock)?;
+        let begun = disk.calls();
         let pace = Pace::new(self.paced);
         for second in 0..self.seconds {
             append_second(&mut store, gop, self.streams, second)?;
@@ -190,8 +194,9 @@ impl Case {
             pace.wait_for(second + 1);
         }
         let resident = resident_bytes(std::process::id())?;
+        let calls = disk.calls().since(begun);
         store.finish()?;
-        Ok((disk.writes.load(Ordering::Relaxed), disk.syncs.load(Ordering::Relaxed), resident))
+        Ok((calls, resident))
     }
 
     fn first_byte(&self, clock: &SystemClock) -> Result<u64, Failure> {

@@ -10,8 +10,37 @@ use store::{Access, Disk, DiskFile, RealDisk};
 /// The real file system; every copy counts on.
 #[derive(Clone, Default)]
 pub(crate) struct CountingDisk {
-    pub(crate) writes: Arc<AtomicU64>,
-    pub(crate) syncs: Arc<AtomicU64>,
+    writes: Arc<AtomicU64>,
+    syncs: Arc<AtomicU64>,
+    folder_syncs: Arc<AtomicU64>,
+}
+
+/// How often the system was asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Calls {
+    pub(crate) writes: u64,
+    /// `fdatasync` of a segment.
+    pub(crate) syncs: u64,
+    /// `fsync` of a folder.
+    pub(crate) folder_syncs: u64,
+}
+
+impl CountingDisk {
+    /// Since the disk was made.
+    pub(crate) fn calls(&self) -> Calls {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Calls { writes: of(&self.writes), syncs: of(&self.syncs), folder_syncs: of(&self.folder_syncs) }
+    }
+}
+
+impl Calls {
+    pub(crate) fn since(self, begun: Self) -> Self {
+        Self {
+            writes: self.writes - begun.writes,
+            syncs: self.syncs - begun.syncs,
+            folder_syncs: self.folder_syncs - begun.folder_syncs,
+        }
+    }
 }
 
 struct CountingFile {
@@ -43,7 +72,7 @@ impl Disk for CountingDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.syncs.fetch_add(1, Ordering::Relaxed);
+        self.folder_syncs.fetch_add(1, Ordering::Relaxed);
         RealDisk.sync_dir(dir)
     }
 
