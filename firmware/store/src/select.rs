@@ -21,6 +21,9 @@ use crate::lane::{
     ANCHOR_SPREAD_MICROS, Chunks, Failure, GOES_ON_MICROS, Lane, MAX_REORDER_MICROS, Selected,
 };
 
+/// Of so many units it can be told how long one is, although one may be missing.
+const TELLING_UNITS: usize = 3;
+
 /// The last units that were given out.
 struct Last {
     lane: usize,
@@ -32,7 +35,8 @@ struct Last {
     shift: i64,
     end: WallTime,
     format: u32,
-    unit_ticks: i64,
+    /// How long a unit is, where anybody knows.
+    unit_ticks: Option<i64>,
     /// There is no more in the chunk.
     is_whole: bool,
 }
@@ -238,11 +242,11 @@ impl<'a> Selection<'a> {
     fn out(&self, lane: usize, chunk: &Selected, timeline: u32) -> Out {
         let fresh = Stretch::of(chunk, chunk.first..chunk.end, timeline);
         let units: Vec<Pts90k> = chunk.frames().iter().map(|frame| chunk.pts_at(frame.pts_offset)).collect();
-        let own = chunk.unit_ticks();
-        let usual = self.last.as_ref().map_or(own, |last| last.unit_ticks.min(own));
-        // Of a chunk that comes in parts, for one because it has a hole, what was before tells how long a unit is.
-        let is_begun = self.last.as_ref().is_some_and(|last| last.is_of(lane, chunk));
+        let before = self.last.as_ref().and_then(|last| last.unit_ticks);
+        let usual = usual_ticks(before, chunk);
         let is_whole = chunk.end == chunk.header.frames.len();
+        // One that comes in parts, for one because it has a hole, counts when all of it is out.
+        let tells = is_whole && chunk.header.frames.len() >= TELLING_UNITS;
         let last = Last {
             lane,
             sequence: chunk.entry.sequence,
@@ -251,7 +255,7 @@ impl<'a> Selection<'a> {
             shift: chunk.shift(),
             end: fresh.wall.1,
             format: chunk.entry.format,
-            unit_ticks: if is_begun || !is_whole { usual } else { own },
+            unit_ticks: if tells { Some(chunk.unit_ticks()) } else { before },
             is_whole,
         };
         Out { last, fresh, units, reach: reach(usual, self.lanes.len() == 1) }
@@ -331,8 +335,8 @@ impl<'a> Selection<'a> {
                 );
                 continue;
             };
-            let usual = chunk.unit_ticks();
-            let reach = reach(last.as_ref().map_or(usual, |last| last.unit_ticks.min(usual)), alone);
+            let before = last.as_ref().and_then(|last| last.unit_ticks);
+            let reach = reach(usual_ticks(before, chunk), alone);
             let hole = if alone { frames.len() } else { chunk.hole_behind(first, reach) };
             let end = (first + 1..hole).find(|index| out_in(&frames[*index]).is_some()).unwrap_or(hole);
             let fits = match last {
@@ -432,6 +436,12 @@ impl Line {
         }
         (self.sequence, self.pts) = (chunk.entry.sequence, Some(chunk.entry.pts));
     }
+}
+
+/// How long a unit of a chunk is, where the chunk may have holes: not longer than before.
+fn usual_ticks(before: Option<i64>, chunk: &Selected) -> i64 {
+    let own = chunk.unit_ticks();
+    before.map_or(own, |before| before.min(own))
 }
 
 /// Ticks to the next unit, at most, where none is missing.

@@ -415,3 +415,18 @@ fn a_hole_in_a_chunk_is_filled() {
     let layout = Layout { b_frames: false, count: 40, steps: Vec::new(), volumes, parts: Vec::new() };
     check(&layout).unwrap();
 }
+
+fn whole(stretches: &[Range<usize>], every: usize) -> Volume {
+    Volume { stretches: stretches.to_vec(), every, commits_at_ends: false }
+}
+
+#[test]
+fn a_unit_behind_a_gap_waits_for_those_that_another_volume_has() {
+    let volumes = vec![
+        whole(std::slice::from_ref(&(20..21)), 8),
+        whole(&[100..180, 240..299], 12),
+        whole(&[80..140, 200..253, 260..261], 13),
+    ];
+    let layout = Layout { b_frames: false, count: 370, steps: Vec::new(), volumes, parts: Vec::new() };
+    check(&layout).unwrap();
+}
