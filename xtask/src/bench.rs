@@ -18,7 +18,7 @@ pub(crate) struct Args {
 enum What {
     /// The index of a full 4 TB volume: opening it, and what a timeline asks of a year of 16 channels
     Index(bench_index::Args),
-    /// Sixteen simulated channels of 4 Mbit/s to disk, beside ffmpeg recording the same streams
+    /// Sixteen channels of 4 Mbit/s to disk, beside ffmpeg and, where it is on PATH, Moonfire NVR recording the same streams
     Record(bench_record::Args),
     /// One stream to 10 to 500 RTSP clients, beside what the sockets alone cost, and beside gst-rtsp-server
     Rtsp(bench_rtsp::Args),

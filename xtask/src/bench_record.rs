@@ -1,9 +1,11 @@
-//! `cargo xtask bench record`: how the recorder records, beside ffmpeg.
+//! `cargo xtask bench record`: how the recorder records, beside its peers.
 //!
 //! Channels of 4 Mbit/s and 25 frames a second are recorded by the whole recorder, as processes, in release: simulated
 //! ones, or with `--rtsp` network cameras, which a second recorder plays. In the same run one ffmpeg takes the same
-//! streams over RTSP and writes them with `-c copy -f segment`. Afterwards the footage is read back: every unit that was
-//! due must be there.
+//! streams over RTSP and writes them with `-c copy -f segment`; with `--rtsp` Moonfire NVR takes them too, where it is on
+//! PATH. Afterwards the footage is read back: every unit that was due must be there.
+//!
+//! Does not belong here: how other people's recorders are set up (`bench_record_peer.rs`).
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -17,14 +19,17 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Serialize;
 
+use crate::bench_record_peer::{Peer, Streams, bytes_below};
 use crate::processes::{children, cpu_time, resident_bytes, written_bytes};
 use crate::workspace::{Failure, target};
 use crate::{steps, stream_key};
 
 const FRAMES_PER_SEC: u32 = 25;
 const BIT_RATE_BPS: u32 = 4_000_000;
-/// Everything has started and the first GOPs are on disk.
-const WARM_UP: Duration = Duration::from_secs(10);
+/// Everything has started, and each ring has gone round once, with a quarter to spare for connecting. The kernel makes a
+/// ring's pages when they are written and read for the first time, and a recorder that runs for months pays for that once.
+const WARM_UP: Duration = Duration::from_secs((RING_BYTES * 8 * 5 / 4).div_ceil(BIT_RATE_BPS as u64));
+const RING_BYTES: u64 = bus::RingSpec::for_stream(StreamKind::Main).payload_bytes as u64;
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 /// Web, RTSP, RTSPS.
 const PORTS: [u16; 3] = [18443, 18554, 18322];
@@ -34,13 +39,17 @@ const MEMORY: &str = "/dev/shm";
 const CAMERA_SEGMENT_BYTES: u64 = 4 << 20;
 const SEGMENT_BYTES: u64 = 64 << 20;
 const USER: &str = "bench";
+/// Who keeps less of the footage did not record the same; the rest is for what a peer has not written yet.
+const LEAST_KEPT_PERCENT: f64 = 98.0;
+/// What a server takes from one address, each with a stream.
+const VIEWERS: u16 = 64;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// One minute instead of ten
     #[arg(long)]
     quick: bool,
-    /// Network cameras, which a second recorder plays, instead of simulated inputs
+    /// Network cameras, which a second recorder plays, instead of simulated inputs; up to 21 go to Moonfire NVR, too
     #[arg(long)]
     rtsp: bool,
     /// How many
@@ -76,7 +85,8 @@ pub(crate) struct Figures {
     tmpfs: bool,
     seconds: f64,
     roles: Vec<RoleFigures>,
-    ffmpeg: ProcessFigures,
+    /// ffmpeg, and where it took part, Moonfire NVR.
+    peers: Vec<PeerFigures>,
     /// Coded bytes of the read-back units.
     footage_bytes: u64,
     units: u64,
@@ -88,7 +98,6 @@ pub(crate) struct Figures {
     cpu_ratio_to_ffmpeg: f64,
     /// CPU seconds of the roles on the way to the disk, `ingest` or `capture` and `record`, for each gigabyte of footage.
     cpu_sec_per_gb: f64,
-    ffmpeg_cpu_sec_per_gb: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -96,6 +105,20 @@ struct RoleFigures {
     role: String,
     #[serde(flatten)]
     process: ProcessFigures,
+}
+
+#[derive(Debug, Serialize)]
+struct PeerFigures {
+    name: &'static str,
+    version: String,
+    #[serde(flatten)]
+    process: ProcessFigures,
+    /// So much longer its files became: about as much as the footage, or it did not record all of it.
+    kept_bytes: u64,
+    /// For each gigabyte of footage, as our recorder has it.
+    cpu_sec_per_gb: f64,
+    #[serde(skip)]
+    last_words: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -113,6 +136,7 @@ struct ProcessFigures {
 /// Runs it all and prints the table.
 pub(crate) fn run(args: &Args) -> Result<Figures, Failure> {
     steps::run("cargo", &["build", "--release", "--locked", "-p", "candor"], &[])?;
+    let peers = peers(args)?;
     let memory = Folder::new(Path::new(MEMORY).join("candor-bench-record"))?;
     let disk = Folder::new(target().join("bench/record"))?;
     let dir = if args.tmpfs { &memory.0 } else { &disk.0 };
@@ -129,9 +153,20 @@ pub(crate) fn run(args: &Args) -> Result<Figures, Failure> {
         PORTS,
         &settings(args, PORTS, (SEGMENT_BYTES, args.footage_bytes()), cameras.as_ref()),
     )?;
-    // A server takes 64 viewers from one address.
-    let source = cameras.as_ref().filter(|_| args.channels <= 32).unwrap_or(&recorder);
-    let mut ffmpeg = Ended(start_ffmpeg(dir, source, args.channels)?);
+    // The cameras have no room for the recorder and a peer beside it when there are more.
+    let source = cameras.as_ref().filter(|_| args.channels <= VIEWERS / 2).unwrap_or(&recorder);
+    let streams = Streams {
+        port: source.ports[1],
+        user: USER,
+        key: &source.key,
+        channels: args.channels,
+        keep_bytes: args.footage_bytes() / u64::from(args.channels),
+    };
+    let mut taking = Vec::new();
+    for (peer, version) in peers {
+        taking.push(Taking { peer, version, process: Ended(peer.start(dir, streams)?), kept_bytes: 0 });
+    }
+    println!("==> {} s, in which the rings go round once", WARM_UP.as_secs());
     sleep(WARM_UP);
 
     let span = args.span();
@@ -142,7 +177,10 @@ pub(crate) fn run(args: &Args) -> Result<Figures, Failure> {
         .collect();
     let mut meters: Vec<Meter> =
         roles.iter().map(|(pid, name)| Meter::begin(*pid, name)).collect::<Result<_, _>>()?;
-    meters.push(Meter::begin(ffmpeg.0.id(), "ffmpeg")?);
+    for Taking { peer, process, kept_bytes, .. } in &mut taking {
+        meters.push(Meter::begin(process.0.id(), peer.name())?);
+        *kept_bytes = bytes_below(&peer.footage(dir))?;
+    }
     let (from, started) = (clock.wall(), clock.mono());
     println!("==> {} channels of {BIT_RATE_BPS} bit/s for {} s", args.channels, span.as_secs());
     while clock.mono().since(started) < span {
@@ -151,7 +189,10 @@ pub(crate) fn run(args: &Args) -> Result<Figures, Failure> {
     }
     let (to, seconds) = (clock.wall(), clock.mono().since(started).as_secs_f64());
     let figures: Vec<(String, ProcessFigures)> = meters.into_iter().map(|meter| meter.end(seconds)).collect();
-    ffmpeg.end()?;
+    for Taking { peer, process, kept_bytes, .. } in &mut taking {
+        *kept_bytes = bytes_below(&peer.footage(dir))?.saturating_sub(*kept_bytes);
+        process.end()?;
+    }
     recorder.process.end()?;
     if let Some(cameras) = &mut cameras {
         cameras.process.end()?;
@@ -159,41 +200,79 @@ pub(crate) fn run(args: &Args) -> Result<Figures, Failure> {
 
     let (units, footage_bytes, missing_units) = read_back(&recorder.data, args.channels, from, to)?;
     let of = |name: &str| figures.iter().find(|(n, _)| n == name).map(|(_, f)| f.clone()).unwrap_or_default();
-    let (record, source, ffmpeg) =
-        (of("record"), of(if args.rtsp { "ingest" } else { "capture" }), of("ffmpeg"));
+    let (record, source) = (of("record"), of(if args.rtsp { "ingest" } else { "capture" }));
     let per_gb = |cpu_seconds: f64| cpu_seconds / (footage_bytes as f64 / 1e9);
     print_table(&figures, seconds);
+    let peers: Vec<PeerFigures> = taking
+        .into_iter()
+        .map(|Taking { peer, version, kept_bytes, .. }| {
+            let process = of(peer.name());
+            let cpu_sec_per_gb = per_gb(process.cpu_seconds);
+            let last_words = peer.last_words(dir);
+            PeerFigures { name: peer.name(), version, process, kept_bytes, cpu_sec_per_gb, last_words }
+        })
+        .collect();
     let result = Figures {
         channels: args.channels,
         rtsp: args.rtsp,
         encrypted: !args.plain,
         tmpfs: args.tmpfs,
         cpu_sec_per_gb: per_gb(record.cpu_seconds + source.cpu_seconds),
-        ffmpeg_cpu_sec_per_gb: per_gb(ffmpeg.cpu_seconds),
         bit_rate_bps: BIT_RATE_BPS,
         frames_per_sec: FRAMES_PER_SEC,
         seconds,
         write_amplification: record.written_bytes as f64 / footage_bytes as f64,
-        cpu_ratio_to_ffmpeg: record.cpu_seconds / ffmpeg.cpu_seconds,
+        cpu_ratio_to_ffmpeg: record.cpu_seconds / of(Peer::Ffmpeg.name()).cpu_seconds,
         roles: figures
-            .into_iter()
-            .filter(|(name, _)| name != "ffmpeg")
-            .map(|(role, process)| RoleFigures { role, process })
+            .iter()
+            .filter(|(name, _)| peers.iter().all(|peer| peer.name != name))
+            .map(|(role, process)| RoleFigures { role: role.clone(), process: process.clone() })
             .collect(),
-        ffmpeg,
+        peers,
         footage_bytes,
         units,
         missing_units,
     };
     println!(
         "{units} units, {footage_bytes} bytes read back, {missing_units} missing; write amplification {:.3}; \
-         record uses {:.2} of ffmpeg's CPU time; CPU seconds a GB: {:.2}, ffmpeg {:.2}",
-        result.write_amplification,
-        result.cpu_ratio_to_ffmpeg,
-        result.cpu_sec_per_gb,
-        result.ffmpeg_cpu_sec_per_gb
+         record uses {:.2} of ffmpeg's CPU time; CPU seconds a GB: {:.2}",
+        result.write_amplification, result.cpu_ratio_to_ffmpeg, result.cpu_sec_per_gb,
     );
+    for peer in &result.peers {
+        let kept = 100.0 * peer.kept_bytes as f64 / footage_bytes as f64;
+        println!(
+            "{}: CPU seconds a GB: {:.2}; its files grew by {kept:.1} % of the footage; {}",
+            peer.name, peer.cpu_sec_per_gb, peer.version
+        );
+        if kept < LEAST_KEPT_PERCENT {
+            println!("{} did not record all of it; {}", peer.name, peer.last_words);
+        }
+    }
     Ok(result)
+}
+
+/// Who records beside us, with what they call themselves.
+fn peers(args: &Args) -> Result<Vec<(Peer, String)>, Failure> {
+    let mut peers = vec![(Peer::Ffmpeg, Peer::Ffmpeg.version().ok_or("ffmpeg is not on PATH")?)];
+    if args.rtsp {
+        let name = Peer::Moonfire.name();
+        match Peer::Moonfire.version() {
+            None => println!("{name} is not on PATH and is left out"),
+            Some(_) if args.channels > VIEWERS / 3 => {
+                println!("{name} is left out: three times {} streams are more than {VIEWERS}", args.channels);
+            }
+            Some(version) => peers.push((Peer::Moonfire, version)),
+        }
+    }
+    Ok(peers)
+}
+
+/// A peer that records.
+struct Taking {
+    peer: Peer,
+    version: String,
+    process: Ended,
+    kept_bytes: u64,
 }
 
 /// Channels that are simulated, or those that `cameras` plays.
@@ -306,31 +385,6 @@ fn start_recorder(dir: &Path, data: &Path) -> Result<Child, Failure> {
     Err(format!("the recorder did not start: {}\n{log}", recorder.wait()?).into())
 }
 
-fn start_ffmpeg(dir: &Path, source: &Running, channels: u16) -> Result<Child, Failure> {
-    let mut command = Command::new("ffmpeg");
-    command.args(["-nostdin", "-v", "error"]);
-    for number in 1..=channels {
-        let url = format!("rtsp://{USER}:{}@127.0.0.1:{}/ch{number}/main", source.key, source.ports[1]);
-        command.args(["-rtsp_transport", "tcp", "-i", &url]);
-    }
-    for number in 1..=channels {
-        let folder = dir.join(format!("ffmpeg/{number}"));
-        fs::create_dir_all(&folder)?;
-        command.args([
-            "-map",
-            &format!("{}:v", number - 1),
-            "-c",
-            "copy",
-            "-f",
-            "segment",
-            "-segment_time",
-            "60",
-        ]);
-        command.args(["-reset_timestamps", "1"]).arg(folder.join("%04d.mp4"));
-    }
-    Ok(command.stdin(Stdio::null()).stderr(File::create(dir.join("ffmpeg.log"))?).spawn()?)
-}
-
 /// Follows one process.
 struct Meter {
     pid: u32,
@@ -372,11 +426,11 @@ impl Meter {
 }
 
 fn print_table(figures: &[(String, ProcessFigures)], seconds: f64) {
-    println!("process    CPU s  % core    MB/s written   resident MB: first  most  last");
+    println!("process        CPU s  % core    MB/s written   resident MB: first  most  last");
     let mb = |bytes: u64| bytes as f64 / 1e6;
     for (name, f) in figures {
         println!(
-            "{name:<8} {:>7.1} {:>7.2} {:>15.2} {:>20.1} {:>5.1} {:>5.1}",
+            "{name:<12} {:>7.1} {:>7.2} {:>15.2} {:>20.1} {:>5.1} {:>5.1}",
             f.cpu_seconds,
             f.cpu_percent,
             mb(f.written_bytes) / seconds,

@@ -5,6 +5,7 @@
 mod bench;
 mod bench_index;
 mod bench_record;
+mod bench_record_peer;
 mod bench_rtsp;
 mod bench_rtsp_peer;
 mod bench_rtsp_role;
