@@ -157,7 +157,7 @@ pub(crate) struct Lane<'a> {
     stream: StreamId,
     from: WallTime,
     to: WallTime,
-    /// Runs that ended before `from`: for the keyframe alone.
+    /// Runs that were recorded before the first one that is asked for: for the keyframe alone.
     before: Vec<SegmentRun>,
     ahead: VecDeque<SegmentRun>,
     loaded: VecDeque<Selected>,
@@ -188,10 +188,10 @@ impl<'a> Lane<'a> {
         let runs = catalog.runs(stream, earliest, to.offset_micros(MAX_REORDER_MICROS))?;
         let in_order =
             runs.is_sorted_by(|one, next| next.start.micros_since(one.end) >= -ANCHOR_SPREAD_MICROS);
-        let split = runs.iter().position(|run| run.end > from).unwrap_or(runs.len());
-        let mut before = runs;
         // What lies behind the end and was recorded earlier, before the clock was set back, is not where this begins.
-        let ahead = before.split_off(split).into_iter().skip_while(|run| run.start >= to).collect();
+        let split = runs.iter().position(|run| run.end > from && run.start < to).unwrap_or(runs.len());
+        let mut before = runs;
+        let ahead = before.split_off(split).into();
         let (loaded, failures) = (VecDeque::new(), Vec::new());
         let (read, shift, started, at) = (None, 0, false, 0);
         Ok(Self {

@@ -430,3 +430,12 @@ fn a_unit_behind_a_gap_waits_for_those_that_another_volume_has() {
     let layout = Layout { b_frames: false, count: 370, steps: Vec::new(), volumes, parts: Vec::new() };
     check(&layout).unwrap();
 }
+
+/// The clock was set back, and the part begins in what was recorded then, behind a segment's first keyframe.
+#[test]
+fn a_part_begins_where_the_clock_was_set_back() {
+    let step = |at, tenths| Step { at, tenths, life: None };
+    let steps = vec![step(160, -59), step(180, -85), step(20, -68)];
+    let volumes = vec![whole(&[40..41, 120..214], 8)];
+    check(&Layout { b_frames: false, count: 249, steps, volumes, parts: vec![(0, 14)] }).unwrap();
+}
