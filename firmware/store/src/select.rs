@@ -247,13 +247,15 @@ impl<'a> Selection<'a> {
         let is_whole = chunk.end == chunk.header.frames.len();
         // One that comes in parts, for one because it has a hole, counts when all of it is out.
         let tells = is_whole && chunk.header.frames.len() >= TELLING_UNITS;
+        // Where there is a hole behind them, they do not last until its end.
+        let shown = i32::try_from(fresh.pts.1 - chunk.entry.pts + usual).unwrap_or(i32::MAX);
         let last = Last {
             lane,
             sequence: chunk.entry.sequence,
             at: chunk.end,
             pts: units.last().copied().unwrap_or(chunk.entry.pts),
             shift: chunk.shift(),
-            end: fresh.wall.1,
+            end: fresh.wall.1.min(chunk.header.wall_of(shown)),
             format: chunk.entry.format,
             unit_ticks: if tells { Some(chunk.unit_ticks()) } else { before },
             is_whole,

@@ -439,3 +439,10 @@ fn a_part_begins_where_the_clock_was_set_back() {
     let volumes = vec![whole(&[40..41, 120..214], 8)];
     check(&Layout { b_frames: false, count: 249, steps, volumes, parts: vec![(0, 14)] }).unwrap();
 }
+
+/// Both volumes end in the midst of a group, one of them a picture later; it goes on behind a gap, within a chunk.
+#[test]
+fn the_last_picture_before_a_gap_comes_before_it() {
+    let volumes = vec![whole(&[40..44, 140..233, 240..244], 15), whole(&[40..120, 220..234], 8)];
+    check(&Layout { b_frames: true, count: 400, steps: Vec::new(), volumes, parts: Vec::new() }).unwrap();
+}
