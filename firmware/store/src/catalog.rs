@@ -29,9 +29,11 @@ use crate::volume::{Probe, Volume};
 use crate::walk::walk;
 use crate::writer::Writer;
 
-/// Segments whose contents are kept: a few readers at different times. A footer is about half a percent of a
-/// segment, so this is 2 MB at the usual size.
+/// Segments whose contents are kept: a few readers at different times.
 const KEPT_CONTENTS: usize = 6;
+
+/// And so much of them, if it is more than two: a footer is about half a percent of a segment, 1.3 MB of 256 MiB.
+const MAX_KEPT_BYTES: usize = 3 << 20;
 
 /// Chunks that could not be read and are remembered; where more are bad, finding the damage again costs time, not footage.
 const MAX_UNREADABLE: usize = 4096;
@@ -297,7 +299,11 @@ impl Known {
         };
         let contents = Arc::new(contents);
         self.kept.push_back((segment, Arc::clone(&contents)));
-        if self.kept.len() > KEPT_CONTENTS {
+        let are_many = |kept: &VecDeque<(u64, Arc<Contents>)>| {
+            let bytes: usize = kept.iter().map(|(_, contents)| contents.bytes()).sum();
+            kept.len() > KEPT_CONTENTS || kept.len() > 2 && bytes > MAX_KEPT_BYTES
+        };
+        while are_many(&self.kept) {
             self.kept.pop_front();
         }
         Ok(contents)

@@ -210,6 +210,11 @@ impl Contents {
         })
     }
 
+    /// The memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.headers.len() + self.entries.len() * size_of::<Entry>()
+    }
+
     pub(crate) fn footer_bytes(&self) -> u64 {
         footer_bytes(self.entries.len(), self.headers.len())
     }

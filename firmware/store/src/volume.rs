@@ -18,8 +18,8 @@ use crate::layout::BLOCK_BYTES;
 use crate::random::random;
 use crate::segment::{self, Contents, HEADER_BYTES, SegmentHeader, TRAILER_BYTES, Trailer, decode_footer};
 
-/// Read at the end of a sealed segment: the whole footer of 16 channels with sound and segments of the usual size.
-const FOOTER_READ_BYTES: u64 = 256 << 10;
+/// This part of a sealed segment is read at its end: the whole footer of 16 channels with sound.
+const FOOTER_READ_PART: u64 = 256;
 
 /// The folder of a volume, and how to reach it.
 #[derive(Clone)]
@@ -256,7 +256,9 @@ impl Volume {
 
     /// The contents of a segment that the index knows as sealed; `None` when its end is no seal of it.
     pub(crate) fn footer(&self, segment: u64, file: &dyn DiskFile) -> Result<Option<Contents>, StoreError> {
-        Ok(self.seal(segment, file, FOOTER_READ_BYTES)?.and_then(|(_, contents)| contents))
+        Ok(self
+            .seal(segment, file, self.segment_bytes / FOOTER_READ_PART)?
+            .and_then(|(_, contents)| contents))
     }
 
     /// The trailer of a segment that was sealed under this number, and its footer when that is whole. The first read is of the
