@@ -18,7 +18,8 @@ use crate::layout::BLOCK_BYTES;
 use crate::random::random;
 use crate::segment::{self, Contents, HEADER_BYTES, SegmentHeader, TRAILER_BYTES, Trailer, decode_footer};
 
-/// This part of a sealed segment is read at its end: the whole footer of 16 channels with sound.
+/// At least so much is read at the end of a sealed segment, or this part of a large one: the whole footer of 16 channels with sound.
+const FOOTER_READ_BYTES: u64 = 256 << 10;
 const FOOTER_READ_PART: u64 = 256;
 
 /// The folder of a volume, and how to reach it.
@@ -257,7 +258,7 @@ impl Volume {
     /// The contents of a segment that the index knows as sealed; `None` when its end is no seal of it.
     pub(crate) fn footer(&self, segment: u64, file: &dyn DiskFile) -> Result<Option<Contents>, StoreError> {
         Ok(self
-            .seal(segment, file, self.segment_bytes / FOOTER_READ_PART)?
+            .seal(segment, file, FOOTER_READ_BYTES.max(self.segment_bytes / FOOTER_READ_PART))?
             .and_then(|(_, contents)| contents))
     }
 
