@@ -73,8 +73,16 @@ fn section(name: &str) {
 }
 
 fn wait_state(owner: &Owner, channel: u16, code: &str) -> Value {
+    let mut before = None;
     until_within(BOOT_PATIENCE, &format!("channel {channel} to be {code}"), || {
-        owner.channel(channel).filter(|channel| channel["state"]["code"] == code)
+        let now = owner.channel(channel);
+        // What it was instead, should it be in vain; nothing where there is no answer.
+        let is = now.as_ref().map(|channel| channel["state"]["code"].clone());
+        if before.as_ref() != Some(&is) {
+            println!("channel {channel}: {is:?}");
+            before = Some(is);
+        }
+        now.filter(|channel| channel["state"]["code"] == code)
     })
 }
 
