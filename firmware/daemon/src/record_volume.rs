@@ -184,21 +184,22 @@ impl RecordVolume {
     }
 
     fn options(&self) -> StoreOptions {
-        let Storage { max_bytes, segment_bytes, encrypt, .. } = self.storage;
         // Without a key that is kept, what is recorded now could not be read after a restart.
         let cipher = match self.keys.device {
-            Some(_) if encrypt => Cipher::ChaCha20Poly1305,
+            Some(_) if self.storage.encrypt => Cipher::ChaCha20Poly1305,
             _ => Cipher::None,
         };
-        let max_bytes = self.place.capacity_bytes.map_or(max_bytes, |capacity| max_bytes.min(capacity));
-        let mut options = StoreOptions { cipher, ..StoreOptions::with_max_bytes(ByteCount(max_bytes)) };
-        let segment_bytes = segment_bytes.unwrap_or(options.segment_bytes.0);
-        let small = |capacity: u64| {
-            (capacity / MIN_SEGMENTS_ON_DISK).max(MIN_SEGMENT_BYTES) / ALIGN_BYTES * ALIGN_BYTES
-        };
-        let small = self.place.capacity_bytes.map_or(segment_bytes, small);
-        options.segment_bytes = ByteCount(segment_bytes.min(small));
-        options
+        let mut max_bytes = self.storage.max_bytes;
+        let mut most = u64::MAX;
+        if let Some(capacity) = self.place.capacity_bytes {
+            max_bytes = max_bytes.min(capacity);
+            most = (capacity / MIN_SEGMENTS_ON_DISK).max(MIN_SEGMENT_BYTES) / ALIGN_BYTES * ALIGN_BYTES;
+        }
+        StoreOptions {
+            segment_bytes: ByteCount(self.storage.segment_bytes_of(max_bytes).min(most)),
+            cipher,
+            ..StoreOptions::with_max_bytes(ByteCount(max_bytes))
+        }
     }
 
     fn open(&mut self) {
@@ -508,9 +509,8 @@ fn expected(class: &ClassStatus) -> Expected {
     }
 }
 
-fn volume_bounds(reader: &Reader) -> Result<Option<(WallTime, WallTime)>, StoreError> {
-    let all = reader.all_bounds()?.into_values();
-    Ok(all.reduce(|(oldest, newest), (start, end)| (oldest.min(start), newest.max(end))))
+fn volume_bounds(reader: &Reader) -> Result<Option<store::Bounds>, StoreError> {
+    Ok(reader.all_bounds()?.into_values().reduce(store::spanning))
 }
 
 fn recorded_channels(status: &RecorderStatus, now: WallTime) -> Vec<ChannelId> {

@@ -22,7 +22,7 @@ use crate::index::{Index, SegmentRow, State};
 use crate::keys::Keys;
 use crate::lane::Chunks;
 use crate::live::Live;
-use crate::runs::{Bounds, SegmentRun, runs_of};
+use crate::runs::{Bounds, SegmentRun, runs_of, spanning};
 use crate::scan::{Scan, read_chunk};
 use crate::segment::{Contents, Entry};
 use crate::volume::{Probe, Volume};
@@ -134,7 +134,7 @@ impl Catalog {
         for (segment, contents) in known.open_contents(&self.volume)? {
             for run in runs_of(segment, &contents.entries) {
                 let bounds = all.entry(run.stream).or_insert((run.start, run.end));
-                *bounds = (bounds.0.min(run.start), bounds.1.max(run.end));
+                *bounds = spanning(*bounds, (run.start, run.end));
             }
         }
         Ok(all)
@@ -149,8 +149,8 @@ impl Catalog {
         let mut bounds = known.index.bounds(stream)?;
         for (segment, contents) in known.open_contents(&self.volume)? {
             for run in runs_of(segment, &contents.entries).iter().filter(|run| run.stream == stream) {
-                let (start, end) = bounds.unwrap_or((run.start, run.end));
-                bounds = Some((start.min(run.start), end.max(run.end)));
+                let of_run = (run.start, run.end);
+                bounds = Some(bounds.map_or(of_run, |known| spanning(known, of_run)));
             }
         }
         Ok(bounds)

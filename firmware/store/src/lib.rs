@@ -91,7 +91,7 @@ pub use renew::renew_keys;
 pub use replay::{Order, Replay, ReplayRequest, ReplayUnit};
 pub use report::{ClassStatus, CommitReport, LastUnit, VolumeStatus};
 pub use retention::{Class, Retention};
-pub use runs::{Bounds, Run};
+pub use runs::{Bounds, Run, spanning};
 pub use scrub::ScrubReport;
 pub use store::Store;
 pub use stretch::Cut;

@@ -18,7 +18,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::error::{ErrorKind, StoreError};
 use crate::keys::Keys;
 use crate::lane::{Chunks, Failure, Selected};
-use crate::runs::{Bounds, DISCONTINUITY_GAP_MICROS, RUN_GAP_MICROS, Run, join, join_sides};
+use crate::runs::{Bounds, DISCONTINUITY_GAP_MICROS, RUN_GAP_MICROS, Run, join, join_sides, spanning};
 use crate::select::Selection;
 use crate::store::Store;
 use crate::unit::StoredUnit;
@@ -114,7 +114,7 @@ impl Reader {
     /// `Index`, `Io`, when no volume can tell.
     pub fn bounds(&self, stream: StreamId) -> Result<Option<Bounds>, StoreError> {
         let all = self.ask(|volume| volume.bounds(stream))?.into_iter().flatten();
-        Ok(all.reduce(both))
+        Ok(all.reduce(spanning))
     }
 
     /// The same of every stream that has footage.
@@ -124,7 +124,7 @@ impl Reader {
     pub fn all_bounds(&self) -> Result<BTreeMap<StreamId, Bounds>, StoreError> {
         let mut all = BTreeMap::new();
         for (stream, bounds) in self.ask(Catalog::all_bounds)?.into_iter().flatten() {
-            all.entry(stream).and_modify(|known| *known = both(*known, bounds)).or_insert(bounds);
+            all.entry(stream).and_modify(|known| *known = spanning(*known, bounds)).or_insert(bounds);
         }
         Ok(all)
     }
@@ -207,10 +207,6 @@ impl Reader {
             None => Ok(answers),
         }
     }
-}
-
-fn both((start, end): Bounds, (first, last): Bounds) -> Bounds {
-    (start.min(first), end.max(last))
 }
 
 /// Joins what two volumes have of one stretch.

@@ -27,6 +27,12 @@ pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 /// The first presentation and the end of the last one.
 pub type Bounds = (WallTime, WallTime);
 
+/// What spans both, and what is between them.
+#[must_use]
+pub fn spanning((start, end): Bounds, (first, last): Bounds) -> Bounds {
+    (start.min(first), end.max(last))
+}
+
 /// Footage of one stream without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {

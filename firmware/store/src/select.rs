@@ -243,7 +243,8 @@ impl<'a> Selection<'a> {
         let fresh = Stretch::of(chunk, chunk.first..chunk.end, timeline);
         let units: Vec<Pts90k> = chunk.frames().iter().map(|frame| chunk.pts_at(frame.pts_offset)).collect();
         let before = self.last.as_ref().and_then(|last| last.unit_ticks);
-        let usual = usual_ticks(before, chunk);
+        let own = chunk.unit_ticks();
+        let usual = usual_ticks(before, own);
         let is_whole = chunk.end == chunk.header.frames.len();
         // One that comes in parts, for one because it has a hole, counts when all of it is out.
         let tells = is_whole && chunk.header.frames.len() >= TELLING_UNITS;
@@ -257,7 +258,7 @@ impl<'a> Selection<'a> {
             shift: chunk.shift(),
             end: fresh.wall.1.min(chunk.header.wall_of(shown)),
             format: chunk.entry.format,
-            unit_ticks: if tells { Some(chunk.unit_ticks()) } else { before },
+            unit_ticks: if tells { Some(own) } else { before },
             is_whole,
         };
         Out { last, fresh, units, reach: reach(usual, self.lanes.len() == 1) }
@@ -338,7 +339,7 @@ impl<'a> Selection<'a> {
                 continue;
             };
             let before = last.as_ref().and_then(|last| last.unit_ticks);
-            let reach = reach(usual_ticks(before, chunk), alone);
+            let reach = reach(usual_ticks(before, chunk.unit_ticks()), alone);
             let hole = if alone { frames.len() } else { chunk.hole_behind(first, reach) };
             let end = (first + 1..hole).find(|index| out_in(&frames[*index]).is_some()).unwrap_or(hole);
             let fits = match last {
@@ -440,9 +441,8 @@ impl Line {
     }
 }
 
-/// How long a unit of a chunk is, where the chunk may have holes: not longer than before.
-fn usual_ticks(before: Option<i64>, chunk: &Selected) -> i64 {
-    let own = chunk.unit_ticks();
+/// How long a unit is, where the chunk that tells it may have holes: not longer than before.
+fn usual_ticks(before: Option<i64>, own: i64) -> i64 {
     before.map_or(own, |before| before.min(own))
 }
 

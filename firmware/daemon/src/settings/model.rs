@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use hal::{BitsPerSecond, ChannelId, FrameRate, Resolution, StreamConfig, StreamKind, VideoCodec};
+use hal::{BitsPerSecond, ByteCount, ChannelId, FrameRate, Resolution, StreamConfig, StreamKind, VideoCodec};
 use serde::{Deserialize, Serialize};
+use store::StoreOptions;
 
 use crate::role::Role;
 
@@ -273,6 +274,14 @@ impl Default for Network {
             dns: Vec::new(),
             host_name: "candor".to_owned(),
         }
+    }
+}
+
+impl Storage {
+    /// The size of one segment file on a disk of `max_bytes`.
+    pub(crate) fn segment_bytes_of(&self, max_bytes: u64) -> u64 {
+        let fitting = StoreOptions::with_max_bytes(ByteCount(max_bytes)).segment_bytes;
+        self.segment_bytes.unwrap_or(fitting.0)
     }
 }
 

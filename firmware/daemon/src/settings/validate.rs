@@ -5,9 +5,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use hal::ByteCount;
 use jiff::tz::TimeZone;
-use store::StoreOptions;
 
 use super::allow::network_of;
 use super::keep_days::{MAX_DAYS, rivals};
@@ -141,8 +139,7 @@ fn same_port(port: u16, other: &str) -> String {
 
 fn storage(at: &Path, settings: &Settings) -> Result<(), Fault> {
     let storage = &settings.storage;
-    let fitting = StoreOptions::with_max_bytes(ByteCount(storage.max_bytes)).segment_bytes.0;
-    let segment_bytes = storage.segment_bytes.unwrap_or(fitting);
+    let segment_bytes = storage.segment_bytes_of(storage.max_bytes);
     at.name("segment_bytes")
         .check((MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&segment_bytes), || {
             format!("a segment has {MIN_SEGMENT_BYTES} to {MAX_SEGMENT_BYTES} bytes")
