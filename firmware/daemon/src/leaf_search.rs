@@ -7,14 +7,12 @@
 use std::collections::BTreeSet;
 
 use hal::WallTime;
-use ledger::{Event, Leaf, LedgerError, Reader, VolumeId};
+use ledger::{Event, Leaf, LedgerError, MAX_LEAVES_AT_ONCE, Reader, VolumeId};
 
 use crate::ledger_seals::{is_seal, mentions};
 
 /// More than are written in 12 hours of a busy day.
 const MAX_LOOKED_AT: usize = 65_536;
-/// At once.
-const LEAVES: usize = 1024;
 /// Something that explains a gap is written down this long before or after it at most, microseconds: two checkpoints.
 const AROUND_MICROS: i64 = 120_000_000;
 
@@ -40,8 +38,8 @@ impl Wanted {
             if Leaf::decode(&reader.leaf(middle)?)?.time < from { low = middle + 1 } else { high = middle }
         }
         let (mut found, mut is_past) = (Vec::new(), false);
-        for _ in 0..MAX_LOOKED_AT / LEAVES {
-            let leaves = reader.leaves(low, LEAVES)?;
+        for _ in 0..MAX_LOOKED_AT.div_ceil(MAX_LEAVES_AT_ONCE) {
+            let leaves = reader.leaves(low, MAX_LEAVES_AT_ONCE)?;
             let Some((last, _)) = leaves.last() else { break };
             low = last + 1;
             for (index, bytes) in leaves {

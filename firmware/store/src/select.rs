@@ -58,6 +58,16 @@ struct Line {
     pts: Option<Pts90k>,
 }
 
+/// Units of one chunk that a lane has next.
+struct Run {
+    /// Their indexes.
+    units: Range<usize>,
+    /// Whether the very next one comes first, by the lane's own order.
+    fits: bool,
+    /// Ticks from one to the next, at most, where none is missing.
+    reach: i64,
+}
+
 /// What a lane has next.
 struct Candidate {
     lane: usize,
@@ -299,15 +309,51 @@ impl<'a> Selection<'a> {
         lane.peek(0).is_some_and(|chunk| last.is_before(last.lane, chunk, at))
     }
 
-    /// Brings a lane to its first unit that was not given out.
+    /// Brings a lane to its first unit that was not given out, and says how that joins what was.
     fn candidate(&mut self, number: usize) -> Option<Candidate> {
+        // Whoever has the keyframe before serves the beginning; so the others are not even looked at.
+        let starts = self.last.is_none() && self.lanes[number].find_start();
+        let run = self.run(number)?;
+        let chunk = self.lanes[number].peek(0)?;
+        let frame = chunk.header.frames[run.units.start];
+        let fresh = Stretch::of(chunk, run.units.clone(), self.lines[number].timeline);
+        let (mut seam, mut follows) = (if starts { Seam::Exact } else { Seam::Gap }, false);
+        if let (Some(last), Some(before)) = (&self.last, self.given.last()) {
+            let goes_on = !frame.discontinuity && chunk.entry.format == last.format;
+            let distance = fresh.pts.0 - before.pts.1;
+            let shares = goes_on && last.shares(chunk);
+            let is_next = goes_on
+                && (run.fits || shares)
+                && (-Pts90k::from_micros(MAX_REORDER_MICROS).0..=run.reach).contains(&distance);
+            let near = fresh.wall.0.micros_since(last.end).abs() <= GOES_ON_MICROS;
+            // The first volume ended about where this one begins.
+            let begins = near && shares && frame.keyframe;
+            seam = match (is_next, begins || near && run.fits) {
+                (true, _) => Seam::Exact,
+                (false, true) => Seam::Near,
+                (false, false) => Seam::Gap,
+            };
+            follows = is_next || begins || run.fits && goes_on;
+        }
+        let shift = chunk.shift();
+        Some(Candidate {
+            lane: number,
+            units: run.units,
+            follows,
+            seam,
+            keyframe: frame.keyframe,
+            shift,
+            fresh,
+        })
+    }
+
+    /// Brings a lane to its first unit that was not given out: which ones of that chunk can follow each other.
+    fn run(&mut self, number: usize) -> Option<Run> {
         let Self { lanes, lines, timelines, given, last, from, .. } = self;
         let alone = lanes.len() == 1;
         let (lane, line) = (&mut lanes[number], &mut lines[number]);
-        // Whoever has the keyframe before serves the beginning; so the others are not even looked at.
-        let starts = last.is_none() && lane.find_start();
         let mut reached: Option<Selected> = None;
-        let (units, fits, reach) = loop {
+        loop {
             let at = lane.at;
             let chunk = lane.peek(0)?;
             line.enter(chunk, timelines);
@@ -350,31 +396,8 @@ impl<'a> Selection<'a> {
                 }
                 Some(_) => reached.is_some_and(|before| before.entry.sequence + 1 == chunk.entry.sequence),
             };
-            break (first..end, fits, reach);
-        };
-        let chunk = lane.peek(0)?;
-        let frame = chunk.header.frames[units.start];
-        let fresh = Stretch::of(chunk, units.clone(), line.timeline);
-        let (mut seam, mut follows) = (if starts { Seam::Exact } else { Seam::Gap }, false);
-        if let (Some(last), Some(before)) = (last, given.last()) {
-            let goes_on = !frame.discontinuity && chunk.entry.format == last.format;
-            let distance = fresh.pts.0 - before.pts.1;
-            let shares = goes_on && last.shares(chunk);
-            let is_next = goes_on
-                && (fits || shares)
-                && (-Pts90k::from_micros(MAX_REORDER_MICROS).0..=reach).contains(&distance);
-            let near = fresh.wall.0.micros_since(last.end).abs() <= GOES_ON_MICROS;
-            // The first volume ended about where this one begins.
-            let begins = near && shares && frame.keyframe;
-            seam = match (is_next, begins || near && fits) {
-                (true, _) => Seam::Exact,
-                (false, true) => Seam::Near,
-                (false, false) => Seam::Gap,
-            };
-            follows = is_next || begins || fits && goes_on;
+            return Some(Run { units: first..end, fits, reach });
         }
-        let shift = chunk.shift();
-        Some(Candidate { lane: number, units, follows, seam, keyframe: frame.keyframe, shift, fresh })
     }
 
     /// Cuts what nobody needs at the end: `chunk` is the last one, or `to` is not in it.
