@@ -7,7 +7,7 @@
 //!   was before is overwritten in place.
 //! - It opens for the devices in it and for one recovery key: that of the recorder that wrote it last.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
@@ -16,10 +16,11 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::disk::{Access, Disk, write_full};
+use crate::disk::{Access, Disk};
 use crate::error::{ErrorKind, StoreError};
 use crate::keys::{Holder, HolderRole, Keys};
 use crate::random::random;
+use crate::wipe;
 
 /// The file in a volume's folder.
 pub(crate) const NAME: &str = "volume.keys";
@@ -32,9 +33,6 @@ const MAX_DEVICES: usize = 4;
 
 /// Wraps that are believed: more than any program writes.
 const MAX_WRAPS: usize = 16;
-
-/// Larger ones are not overwritten in one piece; a real one has less than 2 KiB.
-const MAX_FILE_BYTES: u64 = 64 << 10;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -138,29 +136,8 @@ impl<'a> KeyFile<'a> {
     /// Overwrites the file, and what an interrupted change may have left of one, and removes them: from then on the
     /// footage is gone. Doing it twice does nothing the second time.
     pub(crate) fn erase(&self) -> Result<(), StoreError> {
-        for path in [self.path.with_added_extension("new"), self.path.clone()] {
-            let erased = self.overwrite(&path).and_then(|there| {
-                if there {
-                    self.disk.remove(&path)?;
-                    path.parent().map_or(Ok(()), |dir| self.disk.sync_dir(dir))?;
-                }
-                Ok(())
-            });
-            erased.map_err(|error| StoreError::io(&path, None, "cannot be erased", error))?;
-        }
-        Ok(())
-    }
-
-    /// Zeros in place of the file, on the medium; whether there was one.
-    fn overwrite(&self, path: &Path) -> io::Result<bool> {
-        let file = match self.disk.open(path, Access::ReadWrite) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            other => other?,
-        };
-        let size = file.size()?.min(MAX_FILE_BYTES);
-        write_full(&*file, 0, &mut [IoSlice::new(&vec![0; size as usize])])?;
-        file.sync_data()?;
-        Ok(true)
+        wipe::remove(self.disk, &self.path)
+            .map_err(|error| StoreError::io(&self.path, None, "cannot be erased", error))
     }
 
     fn read(&self) -> Result<Contents, StoreError> {
@@ -191,9 +168,7 @@ impl<'a> KeyFile<'a> {
         let before = self.disk.open(&self.path, Access::ReadWrite).ok();
         self.disk.replace_text(&self.path, &text).map_err(failed)?;
         if let Some(before) = before {
-            let size = before.size().map_err(failed)?.min(MAX_FILE_BYTES);
-            write_full(&*before, 0, &mut [IoSlice::new(&vec![0; size as usize])])
-                .and_then(|()| before.sync_data())
+            wipe::overwrite(&*before)
                 .map_err(|error| StoreError::io(&self.path, None, "the old keys cannot be erased", error))?;
         }
         Ok(())

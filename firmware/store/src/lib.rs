@@ -69,6 +69,7 @@ mod unit;
 mod volume;
 mod vouched;
 mod walk;
+mod wipe;
 mod witness;
 mod writer;
 

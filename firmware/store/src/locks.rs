@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{ErrorKind, StoreError};
 use crate::runs::SegmentRun;
 use crate::volume::Volume;
+use crate::wipe;
 
 /// The most locks of a volume: each is looked at when a segment is closed.
 pub const MAX_LOCKS: usize = 1000;
@@ -110,6 +111,16 @@ impl Locks {
     /// What is used when the file cannot be: recording matters more, and the damaged file stays until the next lock.
     pub(crate) fn none(volume: &Volume) -> Self {
         Self { volume: volume.clone(), locks: Vec::new(), next_id: 1 }
+    }
+
+    /// Makes a volume forget all locks, and who had which reason: its footage is gone.
+    ///
+    /// # Errors
+    /// `Unwritable`, `Io`.
+    pub(crate) fn erase(volume: &Volume) -> Result<(), StoreError> {
+        let path = Self::none(volume).path();
+        wipe::remove(&*volume.disk, &path)
+            .map_err(|error| StoreError::io(&path, None, "cannot be erased", error))
     }
 
     fn path(&self) -> PathBuf {

@@ -264,6 +264,15 @@ fn old_wraps_are_overwritten_and_devices_do_not_pile_up() {
     assert_locked(dir.path(), &keys());
 }
 
+const SECRET_REASON: &str = "the neighbour's car";
+
+/// Somebody has a reason to keep all of it.
+fn lock_all(store: &mut Store) {
+    let from = clock().wall();
+    let to = from.offset_micros(30_000_000);
+    store.lock(&[source().stream], from, to, SECRET_REASON, "ann").unwrap();
+}
+
 #[test]
 fn an_erased_volume_is_gone_and_its_folder_takes_a_new_one() {
     let dir = scratch();
@@ -273,12 +282,20 @@ fn an_erased_volume_is_gone_and_its_folder_takes_a_new_one() {
     let id = crate::list(dir.path()).unwrap().id;
     let path = dir.path().join("volume.keys");
     fs::hard_link(&path, dir.path().join("kept")).unwrap();
-    let store = open_sealed(dir.path(), &all).unwrap();
+    let mut store = open_sealed(dir.path(), &all).unwrap();
+    lock_all(&mut store);
+    let locks = dir.path().join("locks.toml");
+    fs::hard_link(&locks, dir.path().join("kept-locks")).unwrap();
+    fs::write(locks.with_added_extension("new"), SECRET_REASON).unwrap();
     assert_eq!(destroy_key(dir.path()).unwrap_err().kind(), ErrorKind::Locked, "not under its writer");
     assert_eq!(erase(dir.path()).unwrap_err().kind(), ErrorKind::Locked, "not under its writer");
     drop(store);
     destroy_key(dir.path()).unwrap();
-    assert!(fs::read(dir.path().join("kept")).unwrap().iter().all(|&byte| byte == 0), "zeros in place");
+    for kept in ["kept", "kept-locks"] {
+        let kept = fs::read(dir.path().join(kept)).unwrap();
+        assert!(kept.len() > 100 && kept.iter().all(|&byte| byte == 0), "zeros in place");
+    }
+    assert!(!locks.exists() && !locks.with_added_extension("new").exists(), "who locked what, and why");
     assert_eq!(
         open_sealed(dir.path(), &all).map(drop).unwrap_err().kind(),
         ErrorKind::NoKey,
@@ -290,6 +307,7 @@ fn an_erased_volume_is_gone_and_its_folder_takes_a_new_one() {
     let made = sealed_volume(dir.path(), &all);
     assert_ne!(crate::list(dir.path()).unwrap().id, id);
     assert_reads(dir.path(), &all, &made);
+    assert_eq!(open_sealed(dir.path(), &all).unwrap().locks(), []);
     assert_clean(dir.path());
 }
 
@@ -299,10 +317,15 @@ fn erasing_that_was_interrupted_anywhere_leaves_footage_whole_or_gone() {
     for operation in 0.. {
         let dir = scratch();
         let made = sealed_volume(dir.path(), &keys());
+        lock_all(&mut open_sealed(dir.path(), &keys()).unwrap());
         let disk = FaultDisk::new(Loss::Everything);
         disk.fail_at(operation, Fault::PowerCut);
         let done = erase_on(Arc::new(disk.clone()), dir.path()).is_ok();
         disk.cut_power();
+        let locks = fs::read_to_string(dir.path().join("locks.toml")).unwrap_or_default();
+        let key_is_there = dir.path().join("volume.keys").exists();
+        assert!(!done || locks.is_empty());
+        assert!(!key_is_there || locks.contains(SECRET_REASON), "the key goes first");
         match Reader::open(dir.path(), &keys())
             .and_then(|reader| reader.units(source().stream, BEGINNING, END)?.collect::<Result<Vec<_>, _>>())
         {
@@ -324,6 +347,7 @@ fn erasing_that_was_interrupted_anywhere_leaves_footage_whole_or_gone() {
             .or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
             .unwrap();
         sealed_volume(dir.path(), &keys());
+        assert_eq!(open_sealed(dir.path(), &keys()).unwrap().locks(), [], "of the volume before");
     }
     assert!(outcomes[0] > 0 && outcomes[1] > 3, "{outcomes:?}");
 }
