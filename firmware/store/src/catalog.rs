@@ -24,7 +24,7 @@ use crate::lane::Chunks;
 use crate::live::Live;
 use crate::runs::{Bounds, SegmentRun, runs_of, spanning};
 use crate::scan::{Scan, read_chunk};
-use crate::segment::{Contents, Entry};
+use crate::segment::{Contents, Entry, footer_limit};
 use crate::volume::{Probe, Volume};
 use crate::walk::walk;
 use crate::writer::Writer;
@@ -32,7 +32,8 @@ use crate::writer::Writer;
 /// Segments whose contents are kept: a few readers at different times.
 const KEPT_CONTENTS: usize = 6;
 
-/// And so much of them, if it is more than two: a footer is about half a percent of a segment, 1.3 MB of 256 MiB.
+/// And so much of them, if it is more than two. A chunk of a second has about 0.8 KB in the footer: at 4 Mbit/s that is
+/// 0.2 % of a segment, half a megabyte of 256 MiB; at a tenth of that, or with sound, several times as much.
 const MAX_KEPT_BYTES: usize = 3 << 20;
 
 /// Chunks that could not be read and are remembered; where more are bad, finding the damage again costs time, not footage.
@@ -284,7 +285,12 @@ impl Known {
             return self.open_segment(volume, row);
         }
         let file = open(volume, segment)?;
-        let footer = if row.state == State::Sealed { volume.footer(segment, &*file)? } else { None };
+        let footer = if row.state == State::Sealed {
+            let (chunks, payload_bytes) = self.index.amount(segment)?;
+            volume.footer(segment, &*file, footer_limit(row.committed_bytes, chunks, payload_bytes))?
+        } else {
+            None
+        };
         let contents = match footer {
             Some(contents) => contents,
             None => match volume.probe(segment, &*file)? {

@@ -316,6 +316,11 @@ impl Index {
         self.run(|db| rows::in_segment(db, segment))
     }
 
+    /// How many chunks a closed segment has, and the bytes of their payloads on disk.
+    pub(crate) fn amount(&self, segment: u64) -> Result<(u64, u64), StoreError> {
+        self.run(|db| rows::amount(db, segment))
+    }
+
     /// How many runs there are rows for.
     pub(crate) fn count(&self) -> Result<u64, StoreError> {
         self.run(rows::count)

@@ -67,6 +67,13 @@ pub(crate) fn in_segment(db: &Connection, segment: u64) -> Result<Vec<SegmentRun
     Ok(runs)
 }
 
+/// How many chunks a segment has, and the bytes of their payloads.
+pub(crate) fn amount(db: &Connection, segment: u64) -> Result<(u64, u64)> {
+    db.prepare_cached("SELECT total(chunks), total(payload_bytes) FROM run WHERE segment = ?1")?
+        // Floating point, exact up to 2^53: a damaged index must not make the sum overflow.
+        .query_row([segment as i64], |row| Ok((row.get::<_, f64>(0)? as u64, row.get::<_, f64>(1)? as u64)))
+}
+
 /// The rows of a stream that touch `from`..`to`, in recording order.
 pub(crate) fn touching(
     db: &Connection,

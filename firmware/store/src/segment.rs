@@ -172,6 +172,13 @@ pub(crate) fn footer_bytes(entries: usize, headers: usize) -> u64 {
     align_up((headers + entries * ENTRY_BYTES + TRAILER_BYTES) as u64, BLOCK_BYTES)
 }
 
+/// How many bytes a segment's footer takes at most: what is committed up to `end` and is no payload is headers and padding.
+pub(crate) fn footer_limit(end: u64, chunks: u64, payload_bytes: u64) -> u64 {
+    let headers = end.saturating_sub(BLOCK_BYTES).saturating_sub(payload_bytes);
+    let entries = chunks.saturating_mul(ENTRY_BYTES as u64);
+    align_up(headers.saturating_add(entries).saturating_add(TRAILER_BYTES as u64), BLOCK_BYTES)
+}
+
 /// The chunks of a segment: where they lie, and their headers, so that nobody has to seek for those.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Contents {

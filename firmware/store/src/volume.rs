@@ -18,9 +18,10 @@ use crate::layout::BLOCK_BYTES;
 use crate::random::random;
 use crate::segment::{self, Contents, HEADER_BYTES, SegmentHeader, TRAILER_BYTES, Trailer, decode_footer};
 
-/// At least so much is read at the end of a sealed segment, or this part of a large one: the whole footer of 16 channels with sound.
+/// No more is read because a footer may be that large, or this part of a large segment: a damaged commit, too, is no
+/// payload that the index knows of.
 const FOOTER_READ_BYTES: u64 = 256 << 10;
-const FOOTER_READ_PART: u64 = 256;
+const FOOTER_READ_PART: u64 = 8;
 
 /// The folder of a volume, and how to reach it.
 #[derive(Clone)]
@@ -255,11 +256,16 @@ impl Volume {
         })
     }
 
-    /// The contents of a segment that the index knows as sealed; `None` when its end is no seal of it.
-    pub(crate) fn footer(&self, segment: u64, file: &dyn DiskFile) -> Result<Option<Contents>, StoreError> {
-        Ok(self
-            .seal(segment, file, FOOTER_READ_BYTES.max(self.segment_bytes / FOOTER_READ_PART))?
-            .and_then(|(_, contents)| contents))
+    /// The contents of a segment that the index knows as sealed, with a footer of up to `footer_bytes`; `None` when its end is no
+    /// seal of it.
+    pub(crate) fn footer(
+        &self,
+        segment: u64,
+        file: &dyn DiskFile,
+        footer_bytes: u64,
+    ) -> Result<Option<Contents>, StoreError> {
+        let first_read = footer_bytes.min(FOOTER_READ_BYTES.max(self.segment_bytes / FOOTER_READ_PART));
+        Ok(self.seal(segment, file, first_read)?.and_then(|(_, contents)| contents))
     }
 
     /// The trailer of a segment that was sealed under this number, and its footer when that is whole. The first read is of the

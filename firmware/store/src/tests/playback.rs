@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use hal::StreamKind;
+use hal::{ByteCount, StreamKind};
 
 use super::clips::{
     Packet, assert_same_pictures, assert_same_sound, clip, packets, probe, record, record_as, run, text, wall,
 };
-use super::support::{Source, keys, open, scratch, stream};
-use super::watched::Watched;
-use crate::{ErrorKind, FragmentRequest, Reader};
+use super::support::{Source, clock, keys, open, scratch, stream};
+use super::watched::{Read, Watched};
+use crate::{ErrorKind, FragmentRequest, Reader, Store, StoreOptions};
 
 /// Media time 0 is an hour before the clips begin.
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -94,6 +94,10 @@ fn a_clip_with_b_frames_plays_as_it_was_recorded() {
     plays_as_recorded("one-by-one-person-detection.mp4", true);
 }
 
+fn ends_segment(read: &Read, segment_bytes: u64) -> bool {
+    read.offset + read.bytes as u64 == segment_bytes
+}
+
 #[test]
 fn the_first_picture_takes_one_footer_and_one_chunk() {
     let dir = scratch();
@@ -124,11 +128,63 @@ fn the_first_picture_takes_one_footer_and_one_chunk() {
         let reads = disk.reads();
         assert_eq!(reads.len(), 2, "second {second}: {reads:#?}");
         assert_eq!(reads[0].file, reads[1].file);
-        assert!(reads[1].bytes < 20_000);
+        assert!(ends_segment(&reads[0], 64 << 10) && reads[1].bytes < 20_000, "{reads:#?}");
         // And each further chunk is one more, with one footer a segment.
         let rest = fragments.take(40).map(Result::unwrap).count();
-        let footers = disk.reads().iter().filter(|read| read.bytes > 20_000).count();
-        assert!(rest < 40 || footers <= 12, "{footers} footers for 20 chunks");
+        let footers = disk.reads().iter().filter(|read| ends_segment(read, 64 << 10)).count();
+        assert!(rest < 40 || (1..=12).contains(&footers), "{footers} footers for 20 chunks");
+    }
+}
+
+/// 16 channels with sound and little movement, whose footer is a larger part of the segment than usual: several MiB.
+#[test]
+fn the_footer_of_a_large_segment_of_little_footage_is_one_read() {
+    const SEGMENT_BYTES: u64 = 256 << 20;
+    let dir = scratch();
+    let options = StoreOptions {
+        segment_bytes: ByteCount(SEGMENT_BYTES),
+        hash: false,
+        ..StoreOptions::with_max_bytes(ByteCount(4 * SEGMENT_BYTES))
+    };
+    let mut store = Store::open(dir.path(), options, &keys(), clock()).unwrap().0;
+    let mut sources: Vec<Source> = (1..=16)
+        .flat_map(|channel| {
+            [
+                Source::new(stream(channel, StreamKind::Main), 25, 1_500),
+                Source::new(stream(channel, StreamKind::Audio), 25, 320),
+            ]
+        })
+        .collect();
+    let mut commits = 0;
+    while store.commit().unwrap().sealed == 0 {
+        for source in &mut sources {
+            source.feed(&mut store, source.rate);
+        }
+        commits += 1;
+    }
+    store.finish().unwrap();
+    let disk = Watched::new();
+    let reader = Reader::open_on(disk.clone(), dir.path(), &keys()).unwrap();
+    for second in [0, commits / 2, commits - 5] {
+        disk.reads();
+        let from = second * 1_000_000 + 10_000;
+        let fragments =
+            reader.fragments(&FragmentRequest { end: wall(HOUR_MICROS), ..request(from, 0) }).unwrap();
+        // Init segment, fragment's head, pictures.
+        assert_eq!(fragments.take(3).map(Result::unwrap).filter(|piece| !piece.is_empty()).count(), 3);
+        let reads = disk.reads();
+        let footers: Vec<&Read> = reads.iter().filter(|read| read.bytes > 100_000).collect();
+        if second == 0 {
+            // Headers and entries of a second of a channel take 1.5 KB, padding of a commit up to a block.
+            let rows = commits as usize * 16 * 1_500;
+            assert!(ends_segment(footers[0], SEGMENT_BYTES) && footers.len() == 1, "{reads:#?}");
+            assert!(footers[0].bytes > 2 << 20, "{footers:#?}");
+            assert!(footers[0].bytes < rows + commits as usize * 4096, "{rows}: {footers:#?}");
+        } else {
+            assert!(footers.is_empty(), "what was read is kept: {reads:#?}");
+        }
+        // The chunk, and its sound's.
+        assert!(reads.len() <= footers.len() + 2, "second {second}: {reads:#?}");
     }
 }
 
