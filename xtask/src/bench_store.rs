@@ -154,23 +154,37 @@ fn ratios(cases: &[Line]) -> BTreeMap<String, f64> {
 
 fn print(cases: &[Line]) {
     println!(
-        "\n{:<6} {:<28} {:>9} {:>8} {:>10} {:>8} {:>8} {:>9} {:>11}",
-        "medium", "case", "CPU s/GB", "MB/s", "amplific.", "sync/s", "write/s", "MB resid.", "first byte"
+        "\n{:<6} {:<28} {:>9} {:>8} {:>10} {:>8} {:>8} {:>8} {:>8} {:>9} {:>11}",
+        "medium",
+        "case",
+        "CPU s/GB",
+        "MB/s",
+        "amplific.",
+        "sync/s",
+        "folder/s",
+        "other/s",
+        "write/s",
+        "MB resid.",
+        "first byte"
     );
     for Line { medium, case, outcome } in cases {
-        let optional = |value: Option<f64>, digits: usize| {
-            value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
-        };
         println!(
-            "{medium:<6} {:<28} {:>9.2} {:>8.0} {:>10} {:>8} {:>8} {:>9.1} {:>11}",
+            "{medium:<6} {:<28} {:>9.2} {:>8.0} {:>10} {:>8.2} {:>8.2} {:>8.2} {:>8.1} {:>9.1} {:>11}",
             case.title(),
             outcome.cpu_sec_per_gb,
             outcome.megabytes_per_sec,
-            optional(outcome.write_amplification, 4),
-            optional(outcome.syncs_per_footage_sec, 2),
-            optional(outcome.writes_per_footage_sec, 1),
+            outcome.write_amplification.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}")),
+            outcome.syncs_per_footage_sec,
+            outcome.folder_syncs_per_footage_sec,
+            outcome.other_syncs_per_footage_sec,
+            outcome.writes_per_footage_sec,
             outcome.resident_bytes as f64 / 1e6,
             outcome.first_byte_micros.map_or_else(|| "-".to_owned(), |micros| format!("{micros} us")),
         );
     }
+    println!(
+        "A second of footage: sync/s is fdatasync of segments, folder/s fsync of their folder, other/s syncs of files that are \
+         made or replaced, write/s writes to segments.\nNot counted: what SQLite writes and syncs for the index (its bytes are in \
+         the amplification); there is no ledger here. cargo xtask bench record counts both."
+    );
 }

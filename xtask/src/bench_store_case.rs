@@ -74,11 +74,14 @@ pub(crate) struct Outcome {
     pub(crate) megabytes_per_sec: f64,
     /// Bytes sent to the medium for each coded byte, the index included; a file system in memory does not count them.
     pub(crate) write_amplification: Option<f64>,
-    /// Of the segments, while it records; SQLite syncs besides when it folds its log in (docs/storage.md, "Index").
-    pub(crate) syncs_per_footage_sec: Option<f64>,
+    /// Of the segments, while it records. Not counted: SQLite, which syncs when it folds its log in (docs/storage.md, "Index"),
+    /// and the ledger, which no bare store has; `bench record` counts what they ask for, too.
+    pub(crate) syncs_per_footage_sec: f64,
     /// Of their folder, whose names change with each segment.
-    pub(crate) folder_syncs_per_footage_sec: Option<f64>,
-    pub(crate) writes_per_footage_sec: Option<f64>,
+    pub(crate) folder_syncs_per_footage_sec: f64,
+    /// Of segments' files that are made, until the volume is full, and of small files that are replaced.
+    pub(crate) other_syncs_per_footage_sec: f64,
+    pub(crate) writes_per_footage_sec: f64,
     pub(crate) resident_bytes: u64,
     /// From asking for a range to the first 64 KiB of its MP4, warm, the middle of many.
     pub(crate) first_byte_micros: Option<u64>,
@@ -124,9 +127,10 @@ impl Case {
             cpu_sec_per_gb: cpu.as_secs_f64() / gigabytes,
             megabytes_per_sec: payload as f64 / 1e6 / took.as_secs_f64(),
             write_amplification: (written > 0).then_some(written as f64 / payload as f64),
-            syncs_per_footage_sec: Some(calls.syncs as f64 / seconds),
-            folder_syncs_per_footage_sec: Some(calls.folder_syncs as f64 / seconds),
-            writes_per_footage_sec: Some(calls.writes as f64 / seconds),
+            syncs_per_footage_sec: calls.syncs as f64 / seconds,
+            folder_syncs_per_footage_sec: calls.folder_syncs as f64 / seconds,
+            other_syncs_per_footage_sec: calls.other_syncs as f64 / seconds,
+            writes_per_footage_sec: calls.writes as f64 / seconds,
             resident_bytes: resident,
             first_byte_micros: if self.mode == Mode::Floor { None } else { Some(self.first_byte(&clock)?) },
         })
@@ -168,7 +172,7 @@ impl Case {
             (at, writes) = (at + bytes as u64, writes + 1);
             pace.wait_for(second + 1);
         }
-        let calls = Calls { writes, syncs: u64::from(self.seconds), folder_syncs: 0 };
+        let calls = Calls { writes, syncs: u64::from(self.seconds), folder_syncs: 0, other_syncs: 0 };
         Ok((calls, resident_bytes(std::process::id())?))
     }
 
