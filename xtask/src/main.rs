@@ -4,6 +4,7 @@
 
 mod bench;
 mod bench_index;
+mod bench_index_open;
 mod bench_record;
 mod bench_record_peer;
 mod bench_rtsp;

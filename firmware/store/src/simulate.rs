@@ -1,7 +1,7 @@
 //! A volume as years of recording make it, without footage: for measuring.
 //!
-//! Its segment files are sparse and its index tells of footage that nobody recorded. Does not belong here: what is
-//! measured (`cargo xtask bench index`), volumes with footage.
+//! Its segment files are sparse and its index tells of footage that nobody recorded; a [`Store`](crate::Store) opens it and
+//! records on. Does not belong here: what is measured (`cargo xtask bench index`), volumes with footage.
 //!
 //! Invariant: the same simulation makes the same index.
 
@@ -27,6 +27,9 @@ use crate::volume::Volume;
 
 /// Segments that have a header and a footer: more than are looked at when a volume is opened.
 const WHOLE_SEGMENTS: u64 = 8;
+
+/// What [`Simulation::year`] seems to fill: 4 TB, and 5 % more, so that segments of 64 MiB are an even number.
+const YEAR_BYTES: u64 = 62_500 * (64 << 20);
 
 /// Segments closed in one transaction.
 const BATCH_SEGMENTS: u64 = 512;
@@ -64,12 +67,13 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// A year of `streams` on 4 TB: 62 500 segments of 64 MiB.
+    /// A year of `streams` on 4 TB: 15 625 segments of 256 MiB, as [`StoreOptions::with_max_bytes`] makes them, or 62 500 of
+    /// 64 MiB. `segment_bytes` is at least 64 KiB and at most 1 GiB.
     #[must_use]
-    pub fn year(streams: Vec<StreamId>, start: WallTime, pattern: Pattern) -> Self {
-        let segments = 62_500;
+    pub fn year(streams: Vec<StreamId>, start: WallTime, pattern: Pattern, segment_bytes: ByteCount) -> Self {
+        let segments = YEAR_BYTES / segment_bytes.0;
         let segment_micros = 365 * DAY_MICROS / segments as i64;
-        Self { segments, segment_bytes: ByteCount(64 << 20), segment_micros, streams, start, pattern }
+        Self { segments, segment_bytes, segment_micros, streams, start, pattern }
     }
 
     /// When the last segment ends.
