@@ -30,11 +30,13 @@ impl StoreDesk {
         room
     }
 
-    /// Does what is there.
-    pub(crate) fn serve(&self, store: &mut Store) {
+    /// Does what is there; whether there was anything.
+    pub(crate) fn serve(&self, store: &mut Store) -> bool {
         let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let any = !waiting.is_empty();
         for work in waiting {
             work(store);
         }
+        any
     }
 }

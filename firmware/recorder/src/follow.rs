@@ -5,12 +5,13 @@
 //! Invariants
 //! - A unit that the store has is not given to it again.
 //! - What the ring lost is counted, never passed over.
+//! - Where a stream goes on in another class, a keyframe is asked for: one class may go before the other.
 
 use std::path::Path;
 
 use bus::{BusError, Next, Start, Subscriber, UnitMeta};
 use hal::{AccessUnit, MonoTime, StreamId};
-use store::{LastUnit, Store};
+use store::{Class, LastUnit, Store};
 
 use crate::loss::{LossCause, Losses, Missing};
 use crate::status::StatusHandle;
@@ -32,6 +33,8 @@ pub(crate) struct Follower {
     missing: Missing,
     /// A commit failed since the ring was last empty.
     held_up: bool,
+    /// Of what was appended last.
+    class: Option<Class>,
 }
 
 impl Follower {
@@ -50,12 +53,21 @@ impl Follower {
             other => other?,
         };
         let missing = Missing::after(last.map(|last| last.wall));
-        Ok(Some(Self { stream, ring: Some(ring), data: Vec::new(), stored, missing, held_up: false }))
+        Ok(Some(Self {
+            stream,
+            ring: Some(ring),
+            data: Vec::new(),
+            stored,
+            missing,
+            held_up: false,
+            class: None,
+        }))
     }
 
     /// What was missing at the end of a former ring of the stream, and did not end yet, goes on here.
     pub(crate) fn take_over(&mut self, former: &Self) {
         self.missing = former.missing;
+        self.class = former.class;
     }
 
     /// A commit failed: what the ring loses now, the disk is to blame for.
@@ -84,6 +96,10 @@ impl Follower {
             self.missing.nothing_came(now);
             return false;
         };
+        let class = store.class(self.stream);
+        if self.class.replace(class).is_some_and(|before| before != class) {
+            ring.request_keyframe();
+        }
         for _ in 0..UNITS_A_TURN {
             if !store.has_room() {
                 return true;

@@ -146,7 +146,10 @@ impl Recorder {
         // Rings have kept what came before: it has waited long enough.
         let mut next_commit = next_drain;
         while !stop.is_raised() {
-            self.desk.serve(&mut self.store);
+            if self.desk.serve(&mut self.store) && self.store.class_awaits_commit() {
+                // What is still in the rings belongs to the new class, and the rest of a second is not waited for.
+                let _ = self.commit();
+            }
             self.drain();
             let now = self.clock.mono();
             if now >= next_commit || !self.store.has_room() {
@@ -159,7 +162,7 @@ impl Recorder {
             next_drain = later(next_drain, DRAIN_INTERVAL, self.clock.mono());
             stop.wait(next_drain.since(self.clock.mono()));
         }
-        self.desk.serve(&mut self.store);
+        let _ = self.desk.serve(&mut self.store);
         self.drain();
         self.commit()?;
         let report = self.store.finish()?;

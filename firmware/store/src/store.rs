@@ -166,6 +166,20 @@ impl Store {
         self.settle_classes();
     }
 
+    /// The class that what is appended to `stream` now goes to: until a commit succeeds that may be the former one.
+    #[must_use]
+    pub fn class(&self, stream: StreamId) -> Class {
+        let asked = || self.classes.get(&stream).copied().unwrap_or_default();
+        self.streams.get(&stream).map_or_else(asked, |state| state.class)
+    }
+
+    /// Whether a stream stays in its former class until a commit succeeds.
+    #[must_use]
+    pub fn class_awaits_commit(&self) -> bool {
+        let asked = |stream| self.classes.get(stream).copied().unwrap_or_default();
+        self.streams.iter().any(|(stream, state)| state.class != asked(stream))
+    }
+
     /// A stream whose chunks wait in one class cannot go on in another: that one may become durable first, and the
     /// chain would have a hole after a crash.
     fn settle_classes(&mut self) {

@@ -1,5 +1,6 @@
 //! The recorder between real rings and a real store: restarts, a failing disk.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use hal::{
     StreamId, StreamKind, SystemClock, VideoCodec, WallTime,
 };
 use store::faults::{Fault, FaultDisk, Loss};
-use store::{ErrorKind, Keys, Reader, Store, StoreError, StoreOptions};
+use store::{Class, ErrorKind, Keys, Reader, Store, StoreError, StoreOptions};
 
 use crate::{LossCause, Recorder, RecorderStatus, StatusHandle, StopFlag};
 
@@ -350,6 +351,52 @@ fn others_have_things_done_with_the_store_between_two_drains() {
     assert_eq!(answered.recv_timeout(PATIENCE).unwrap(), 1);
     running.end();
     assert_eq!(open(volume.path()).locks().len(), 1);
+}
+
+#[test]
+fn a_stream_goes_on_in_another_class_with_a_keyframe_that_it_is_asked_for() {
+    let (bus, volume) = (scratch(), scratch());
+    let mut camera = Camera::new(bus.path(), 1, StreamKind::Main);
+    let mut sound = Camera::new(bus.path(), 1, StreamKind::Audio);
+    camera.publish(20);
+    sound.publish(20);
+    let recorder = Recorder::new(bus.path(), open(volume.path()), Arc::new(SystemClock::new()));
+    let desk = recorder.desk();
+    let running = run(recorder);
+    let streams = [camera.stream, sound.stream];
+    let has = |count| {
+        running.until("its footage", |status| {
+            streams.iter().all(|stream| status.streams.get(stream).is_some_and(|it| it.units == count))
+        })
+    };
+    let _ = has(20);
+    let _ = camera.publisher.take_keyframe_request();
+    let event = Class::new(5).unwrap();
+    for (class, count) in [(event, 40), (Class::DEFAULT, 60)] {
+        assert!(desk.order(move |store| streams.iter().for_each(|stream| store.set_class(*stream, class))));
+        wait_until("the wish for a keyframe", || camera.publisher.take_keyframe_request().then_some(()));
+        // It comes as it was wished.
+        assert_eq!(camera.next % 20, 0);
+        camera.publish(20);
+        sound.publish(20);
+        let _ = has(count);
+    }
+    running.end();
+    let classes: BTreeMap<u64, Class> = store::list(volume.path())
+        .unwrap()
+        .segments
+        .iter()
+        .map(|segment| (segment.segment, segment.class))
+        .collect();
+    for chunk in store::chunks(volume.path()).unwrap() {
+        let micros = chunk.start.as_unix_micros() - 1_795_168_800_000_000;
+        let is_event = (2_000_000..4_000_000).contains(&micros);
+        assert_eq!(classes[&chunk.segment] == event, is_event, "{chunk:?}");
+    }
+    for stream in streams {
+        assert_all(volume.path(), stream, 60);
+    }
+    assert!(store::check(volume.path(), &Keys::NONE).unwrap().is_clean());
 }
 
 const BUS: &str = "CANDOR_RECORDER_TEST_BUS";

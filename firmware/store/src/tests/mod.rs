@@ -16,6 +16,7 @@ mod crash_points;
 mod crash_told;
 mod damage;
 mod encryption;
+mod events;
 mod footage;
 mod index;
 mod inventory;
