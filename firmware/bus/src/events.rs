@@ -86,6 +86,11 @@ pub enum EventKind {
     },
     /// Footage is written again.
     RecordingBack,
+    /// Somebody marked the channel: what it shows from now on is an event.
+    Marked {
+        /// For how long, seconds.
+        seconds: u32,
+    },
 }
 
 impl EventKind {

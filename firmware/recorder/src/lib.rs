@@ -13,12 +13,14 @@ mod follow;
 mod loss;
 mod recorder;
 mod status;
+mod trigger;
 
 pub use assign::{Candidate, Channels, assign};
 pub use desk::StoreDesk;
 pub use loss::{Loss, LossCause, Losses};
 pub use recorder::{ChannelChoice, RECORDED_KINDS, Recorder};
 pub use status::{RecorderStatus, StatusHandle, StopFlag, StreamStatus};
+pub use trigger::{POST_EVENT, Trigger};
 
 #[cfg(test)]
 mod tests;

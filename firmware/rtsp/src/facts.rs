@@ -180,7 +180,8 @@ impl fmt::Debug for Metadata {
     }
 }
 
-/// What an event says of which topic. `None` for a device that failed: ONVIF has no topic for it, and it is no lost signal.
+/// What an event says of which topic. `None` for a device that failed: ONVIF has no topic for it, and it is no lost signal; and for
+/// somebody's mark, which is no property of a device.
 fn topic(event: &Event) -> Option<(Topic, bool)> {
     Some(match &event.kind {
         EventKind::SignalLost => (Topic::SignalLost, true),
@@ -193,7 +194,9 @@ fn topic(event: &Event) -> Option<(Topic, bool)> {
         EventKind::RecordingBack if event.channel.is_some() => (Topic::Recording, true),
         EventKind::RecordingFailed { .. } => (Topic::StorageFailed, true),
         EventKind::RecordingBack => (Topic::StorageFailed, false),
-        EventKind::DigitalInput { .. } | EventKind::InputFailed { .. } => return None,
+        EventKind::DigitalInput { .. } | EventKind::InputFailed { .. } | EventKind::Marked { .. } => {
+            return None;
+        }
     })
 }
 
