@@ -16,6 +16,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::error::ApiError;
+use crate::event_views::EventInput;
 use crate::key_views::{NewStreamKey, StreamKey, StreamKeyInput};
 use crate::ledger_views::Ledger;
 use crate::lock_views::{Lock, LockInput, NewLock};
@@ -239,6 +240,17 @@ pub trait Api: Send + Sync + 'static {
         channel: u16,
         input: ChannelInput,
     ) -> impl Future<Output = Result<Channel, ApiError>> + Send;
+
+    /// `POST /channels/{n}/event`.
+    ///
+    /// # Errors
+    /// `NotFound` (no_channel), `Conflict` (no_event_days), `Unavailable`.
+    fn mark_event(
+        &self,
+        caller: Caller,
+        channel: u16,
+        input: EventInput,
+    ) -> impl Future<Output = Result<(), ApiError>> + Send;
 
     /// `GET /cameras`.
     ///

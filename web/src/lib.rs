@@ -13,6 +13,8 @@ mod api;
 mod assets;
 mod cookie;
 mod error;
+mod event_handlers;
+pub mod event_views;
 mod file;
 mod footage_handlers;
 mod gate;

@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::api::Span;
 use crate::error::ApiError;
+use crate::event_views::EventInput;
 use crate::key_views::StreamKeyInput;
 use crate::lock_views::LockInput;
 use crate::storage_views::{EraseInput, PasswordInput, UnlockInput};
@@ -64,6 +65,8 @@ pub const MAX_RECOVERY_KEY_CHARS: usize = 100;
 pub const MAX_PATH_CHARS: usize = 4096;
 /// The longest reason of a lock: what an entry of the ledger takes.
 pub const MAX_REASON_BYTES: usize = 200;
+/// The longest event that is marked at once: who means more than an hour locks the footage, or marks again.
+pub const MAX_EVENT: Duration = Duration::from_secs(3600);
 /// Networks that may connect to RTSP: those of a site, and its machines elsewhere.
 pub const MAX_RTSP_ALLOW: usize = 32;
 /// The longest network: an IPv6 address with an IPv4 one in it, and its prefix.
@@ -96,6 +99,16 @@ impl Checked for LoginInput {
 impl Checked for ChannelInput {
     fn check(&self) -> Result<(), ApiError> {
         title("title", &self.title)
+    }
+}
+
+impl Checked for EventInput {
+    fn check(&self) -> Result<(), ApiError> {
+        let most = MAX_EVENT.as_secs();
+        if (1..=most).contains(&u64::from(self.seconds)) {
+            return Ok(());
+        }
+        Err(out_of_range("seconds", format!("An event lasts 1 to {most} seconds.")))
     }
 }
 

@@ -18,7 +18,8 @@ use crate::answer::json;
 use crate::error::{ErrorBody, ErrorDetail};
 use crate::routes::{Access, BASE, ROUTES, Route};
 use crate::{
-    cookie, footage_handlers, handlers, ledger_handlers, lock_handlers, storage_handlers, update_handlers,
+    cookie, event_handlers, footage_handlers, handlers, ledger_handlers, lock_handlers, storage_handlers,
+    update_handlers,
 };
 
 #[derive(OpenApi)]
@@ -33,6 +34,7 @@ use crate::{
         handlers::logout,
         handlers::channels,
         handlers::set_channel,
+        event_handlers::mark_event,
         handlers::cameras,
         handlers::add_camera,
         handlers::set_camera,

@@ -13,7 +13,8 @@ use crate::routes::{BASE, Op, ROUTES, Route};
 use crate::security::around;
 use crate::site::Site;
 use crate::{
-    footage_handlers, handlers, ledger_handlers, lock_handlers, openapi, storage_handlers, update_handlers,
+    event_handlers, footage_handlers, handlers, ledger_handlers, lock_handlers, openapi, storage_handlers,
+    update_handlers,
 };
 
 /// The whole site: the API and the browser app.
@@ -39,6 +40,7 @@ fn handler<A: Api>(route: &Route) -> MethodRouter<Site<A>> {
         Op::Logout => on(method, handlers::logout::<A>),
         Op::Channels => on(method, handlers::channels::<A>),
         Op::SetChannel => on(method, handlers::set_channel::<A>),
+        Op::MarkEvent => on(method, event_handlers::mark_event::<A>),
         Op::Cameras => on(method, handlers::cameras::<A>),
         Op::AddCamera => on(method, handlers::add_camera::<A>),
         Op::SetCamera => on(method, handlers::set_camera::<A>),

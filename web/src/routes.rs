@@ -34,6 +34,7 @@ pub(crate) enum Op {
     Logout,
     Channels,
     SetChannel,
+    MarkEvent,
     Cameras,
     AddCamera,
     SetCamera,
@@ -99,7 +100,7 @@ const fn with_query(op: Op, method: Method, path: &'static str, access: Access) 
 }
 
 /// All routes.
-pub(crate) static ROUTES: [Route; 43] = [
+pub(crate) static ROUTES: [Route; 44] = [
     row(Op::State, Method::GET, "/state", ANYONE),
     row(Op::OpenApi, Method::GET, "/openapi.json", ANYONE),
     row(Op::Claim, Method::POST, "/claim", Access::Unclaimed),
@@ -108,6 +109,7 @@ pub(crate) static ROUTES: [Route; 43] = [
     row(Op::Logout, Method::DELETE, "/session", VIEWER),
     row(Op::Channels, Method::GET, "/channels", VIEWER),
     row(Op::SetChannel, Method::PUT, "/channels/{n}", OWNER),
+    row(Op::MarkEvent, Method::POST, "/channels/{n}/event", OWNER),
     row(Op::Cameras, Method::GET, "/cameras", OWNER),
     row(Op::AddCamera, Method::POST, "/cameras", OWNER),
     row(Op::SetCamera, Method::PUT, "/cameras/{n}", OWNER),

@@ -100,6 +100,9 @@ pub struct Channel {
     /// Its footage is deleted after so many days; null: it stays as long as there is room.
     #[schema(required)]
     pub keep_days: Option<u32>,
+    /// The same of what it recorded while something happened; null: as the rest.
+    #[schema(required)]
+    pub keep_event_days: Option<u32>,
     /// Video at full size; null while there is none.
     #[schema(required)]
     pub main: Option<Stream>,
@@ -194,6 +197,9 @@ pub struct ChannelInput {
     /// For how many days footage is kept, 1 to 3650; 0: as long as there is room. Left out: as before.
     #[serde(default)]
     pub keep_days: Option<u32>,
+    /// The same of footage of events, at least as many days; 0: as the rest. Left out: as before.
+    #[serde(default)]
+    pub keep_event_days: Option<u32>,
 }
 
 /// A network camera.

@@ -45,15 +45,27 @@ impl Announcer {
         self.say(None, of_disk(disk, error), now);
     }
 
+    /// Says that something happened, whatever was said before; whether others can hear of it.
+    pub(crate) fn happened(&mut self, channel: ChannelId, kind: EventKind, at: WallTime) -> bool {
+        self.publish(&Event { at, channel: Some(channel), kind })
+    }
+
     fn say(&mut self, channel: Option<ChannelId>, kind: EventKind, at: WallTime) {
         if self.said.get(&channel).is_some_and(|said| discriminant(said) == discriminant(&kind)) {
             return;
         }
         self.said.insert(channel, kind.clone());
-        let Some(events) = &mut self.events else { return };
-        if let Err(error) = events.publish(&Event { at, channel, kind }) {
+        self.publish(&Event { at, channel, kind });
+    }
+
+    /// Whether it was.
+    fn publish(&mut self, event: &Event) -> bool {
+        let Some(events) = &mut self.events else { return false };
+        let published = events.publish(event);
+        if let Err(error) = &published {
             tracing::warn!(%error, "an event was not published");
         }
+        published.is_ok()
     }
 }
 

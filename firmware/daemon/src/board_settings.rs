@@ -55,6 +55,7 @@ pub(crate) fn first(board: &Board) -> Settings {
             number,
             title: format!("Camera {number}"),
             keep_days: None,
+            keep_event_days: None,
             input: Some(Input {
                 source: format!("{backend}:{}", input.name),
                 clock: true,

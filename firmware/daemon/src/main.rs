@@ -15,6 +15,7 @@ mod bus_sink;
 mod capture_role;
 mod clock_watch;
 mod control;
+mod event_watch;
 mod export_command;
 mod files;
 mod footage;

@@ -12,6 +12,7 @@ use recorder::Channels;
 use crate::announcer::Announcer;
 use crate::clock_watch::ClockWatch;
 use crate::control::{Control, Receiver};
+use crate::event_watch;
 use crate::footage_locks::FootageLocks;
 use crate::footage_server::FootageServer;
 use crate::keeping::Keeping;
@@ -30,6 +31,8 @@ const INBOX: usize = 16;
 enum Told {
     Warden(ToRole),
     Owner(VolumeOrder),
+    /// The channels on which something happens from now on.
+    Events(Channels),
 }
 
 /// Runs until the warden says otherwise.
@@ -40,7 +43,7 @@ pub(crate) fn run(
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (events, inbox) = mpsc::sync_channel(INBOX);
-    let from_owner = events.clone();
+    let (from_owner, from_bus) = (events.clone(), events.clone());
     orders.spawn(move |order| {
         let _ = events.send(Told::Warden(order));
     })?;
@@ -59,14 +62,16 @@ pub(crate) fn run(
     let mut announcer = Announcer::new(&config.run_dir, "record");
     let mut watch = ClockWatch::new(clock.wall(), clock.mono());
     let mut channels = channels(&config.settings);
-    let keeping = Keeping::of(&config.settings.channels);
+    let (mut kept, mut in_event) = (config.settings.channels, Channels::new());
     let mut volumes = {
         let (run_dir, storage, clock) = (&config.run_dir, config.settings.storage, Arc::clone(&clock));
         RecordVolumes::new(run_dir, storage, config.footage_keys, clock, (shelf, locks), books)
     };
-    volumes.keep(keeping);
+    volumes.keep(Keeping::of(&kept, &in_event));
     volumes.move_to(config.volumes);
     volumes.look_after(&channels);
+    let told = move |channels| from_bus.send(Told::Events(channels)).is_ok();
+    event_watch::start(&config.run_dir, Arc::clone(&clock), told)?;
     control.ready();
     loop {
         volumes.look_after(&channels);
@@ -90,7 +95,8 @@ pub(crate) fn run(
             }
             Ok(Told::Warden(ToRole::Configure(config))) => {
                 channels = self::channels(&config.settings);
-                volumes.keep(Keeping::of(&config.settings.channels));
+                kept = config.settings.channels;
+                volumes.keep(Keeping::of(&kept, &in_event));
                 if let Some(ledger) = &ledger {
                     ledger.move_to(ledger_place(&config.volumes));
                 }
@@ -98,6 +104,10 @@ pub(crate) fn run(
                 volumes.move_to(config.volumes);
             }
             Ok(Told::Owner(order)) => volumes.follow(order),
+            Ok(Told::Events(channels)) => {
+                in_event = channels;
+                volumes.keep(Keeping::of(&kept, &in_event));
+            }
             Ok(Told::Warden(_)) | Err(RecvTimeoutError::Timeout) => {}
         }
     }

@@ -52,7 +52,7 @@ impl RecordVolumes {
             shelf,
             locks,
             books,
-            keeping: Keeping::of(&[]),
+            keeping: Keeping::of(&[], &Channels::new()),
         }
     }
 
@@ -385,8 +385,15 @@ mod tests {
         let disk = bench.dir.path().join("disk");
         let keep_days = Some(7);
         let number = ChannelId::new(1).unwrap();
-        let channel = Channel { number, title: String::new(), keep_days, input: None, camera: None };
-        bench.volumes.keep(Keeping::of(&[channel]));
+        let channel = Channel {
+            number,
+            title: String::new(),
+            keep_days,
+            keep_event_days: None,
+            input: None,
+            camera: None,
+        };
+        bench.volumes.keep(Keeping::of(&[channel], &Channels::new()));
         bench.volumes.move_to(vec![on_disk(&disk, 1)]);
         while bench.look().2.volumes[0].newest.is_none() {
             std::thread::yield_now();

@@ -211,6 +211,18 @@ pub enum Event {
         /// Why, in their words.
         reason: Text,
     },
+    /// What a channel shows was marked as an event, which may be kept for longer.
+    EventMarked {
+        /// Who did.
+        by: Text,
+        /// From where; nowhere when at the recorder itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<IpAddr>,
+        /// The channel.
+        channel: ChannelId,
+        /// For how long, from then on.
+        seconds: u64,
+    },
     /// Footage was saved.
     Export {
         /// Who did.
@@ -324,6 +336,7 @@ impl Event {
         "clock_step",
         "footage_locked",
         "footage_unlocked",
+        "event_marked",
         "export",
         "view_started",
         "view_ended",

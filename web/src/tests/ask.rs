@@ -221,6 +221,7 @@ pub(super) fn example(route: &Route) -> (String, Option<String>) {
         }
         Op::Login => Some(format!(r#"{{"user":"anna","password":"{PASSWORD}"}}"#)),
         Op::SetChannel => Some(r#"{"title":"Back door"}"#.into()),
+        Op::MarkEvent => Some(r#"{"seconds":60}"#.into()),
         Op::AddCamera | Op::SetCamera => Some(camera.into()),
         Op::AddStreamKey => Some(r#"{"name":"wall"}"#.into()),
         Op::SetSettings => Some(

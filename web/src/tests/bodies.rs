@@ -23,7 +23,7 @@ async fn send(asked: &Asked, route: &Route, body: &str) -> super::ask::Answer {
 #[tokio::test]
 async fn every_body_is_read_strictly() {
     let asked = Asked::unclaimed();
-    assert_eq!(with_body().count(), 15);
+    assert_eq!(with_body().count(), 16);
     for route in with_body() {
         let good = example(route).1.unwrap();
         for malformed in ["", "{", "nonsense", &good[..good.len() - 1], &format!("{good} {{}}"), "\u{feff}{}"]
@@ -114,6 +114,24 @@ async fn fields_are_checked_and_named() {
     assert_eq!(added.status, 201);
     let expected = json!({"channel": 2, "title": "Gate", "url": "rtsp://192.0.2.9/1", "has_password": false, "transport": "tcp"});
     assert_eq!(added.json(), expected);
+}
+
+#[tokio::test]
+async fn an_event_lasts_a_second_to_an_hour() {
+    let asked = Asked::new();
+    let mark = |seconds: &str| {
+        let body = format!(r#"{{"seconds":{seconds}}}"#);
+        request(Method::POST, "/api/v1/channels/1/event").of(Role::Owner).json(&body)
+    };
+    for seconds in ["0", "3601", "-1", "1.5", "null"] {
+        let answer = asked.ask(mark(seconds)).await;
+        assert_eq!((answer.refusal().0, answer.field()), (422, "seconds".into()), "{seconds}");
+    }
+    assert!(asked.calls().is_empty());
+    for seconds in ["1", "3600"] {
+        assert_eq!(asked.ask(mark(seconds)).await.status, 204);
+    }
+    assert_eq!(asked.calls(), ["mark_event 1 1", "mark_event 1 3600"]);
 }
 
 #[tokio::test]

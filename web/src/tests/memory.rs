@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use crate::event_views::EventInput;
 use crate::key_views::*;
 use crate::ledger_views::*;
 use crate::lock_views::*;
@@ -127,6 +128,7 @@ pub(super) fn channel() -> Channel {
         },
         recording: true,
         keep_days: None,
+        keep_event_days: None,
         main: Some(Stream {
             codec: "h264".into(),
             width: 1920,
@@ -325,6 +327,11 @@ impl Api for Memory {
         self.called("set_channel");
         known(n)?;
         Ok(Channel { title: input.title, ..channel() })
+    }
+
+    async fn mark_event(&self, _: Caller, n: u16, input: EventInput) -> Result<(), ApiError> {
+        self.called(format!("mark_event {n} {}", input.seconds));
+        known(n)
     }
 
     async fn cameras(&self, _: Caller) -> Result<Vec<Camera>, ApiError> {

@@ -45,6 +45,7 @@ const channels = Array.from({ length: COUNT }, (_, i) => ({
   state: { code: 'ok', since: iso(STARTED - 7200e3), message: '' },
   recording: true,
   keep_days: i === 2 ? 7 : null,
+  keep_event_days: i === 2 ? 30 : null,
   main: h264(1280, 720, i % 2 ? 25 : 10, i % 2 ? 1_730_000 : 1_080_000),
   sub: h264(640, 360, i % 2 ? 12.5 : 10, i % 2 ? 441_000 : 414_000),
   audio: i === 1 ? { codec: 'aac', sample_rate: 48000, channels: 2 } : null,
@@ -258,12 +259,15 @@ async function api(request, answer, url) {
   if (is('DELETE', '/session')) { loggedIn = false; return json(answer, 204) }
   if (is('GET', '/channels')) return json(answer, 200, channels)
   if ((m = is('PUT', /^\/channels\/(\d+)$/))) {
-    const { title, keep_days: days } = await body(request)
+    const { title, keep_days: days, keep_event_days: events } = await body(request)
     const rival = channels.find((one) => one.channel !== Number(m[1]) && one.keep_days >= 4 && one.keep_days <= 7 && days >= 4 && days <= 7 && one.keep_days !== days)
     if (rival) return fail(answer, 422, 'out_of_range', `keep days: another channel keeps ${rival.keep_days} days, and of 4 to 7 only one number can be in use`, 'keep_days')
-    Object.assign(channels[m[1] - 1], { title }, days === undefined ? {} : { keep_days: days || null })
+    Object.assign(channels[m[1] - 1], { title }, days === undefined ? {} : { keep_days: days || null }, events === undefined ? {} : { keep_event_days: events || null })
     push('channels', channels)
     return json(answer, 200, channels[m[1] - 1])
+  }
+  if ((m = is('POST', /^\/channels\/(\d+)\/event$/))) {
+    return channels[m[1] - 1]?.keep_event_days ? json(answer, 204) : fail(answer, 409, 'no_event_days', 'Event footage of this channel is kept as the rest is.')
   }
   if (is('GET', '/locks')) return json(answer, 200, locks)
   if (is('POST', '/locks')) {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hal::{ChannelId, StreamKind};
+use web::event_views::EventInput;
 use web::key_views::{NewStreamKey, StreamKey, StreamKeyInput};
 use web::ledger_views::Ledger;
 use web::lock_views::{Lock, LockInput, NewLock};
@@ -20,6 +21,7 @@ use web::{ApiError, Caller, NewOwner, NewSession, Purpose, SessionToken, Span, U
 
 use super::house::House;
 use super::locks;
+use super::marks;
 use super::recording::{NO_FOOTAGE, Recording, ask, facts, play, refusal};
 use super::storage;
 use super::stream::{self, Stream};
@@ -92,10 +94,14 @@ impl web::Api for Api {
 
     async fn set_channel(&self, _: Caller, number: u16, input: ChannelInput) -> Result<Channel, ApiError> {
         let channel = self.channel(number)?;
-        let ChannelInput { title, keep_days } = input;
-        self.change(Change::Channel { channel, title, keep_days }).await?;
+        let ChannelInput { title, keep_days, keep_event_days } = input;
+        self.change(Change::Channel { channel, title, keep_days, keep_event_days }).await?;
         let channels = self.channel_views();
         channels.into_iter().find(|c| c.channel == number).ok_or_else(|| no_channel(number))
+    }
+
+    async fn mark_event(&self, caller: Caller, number: u16, input: EventInput) -> Result<(), ApiError> {
+        marks::mark(&self.0, &caller, self.channel(number)?, input)
     }
 
     async fn cameras(&self, _: Caller) -> Result<Vec<Camera>, ApiError> {

@@ -1,15 +1,17 @@
 //! What the parts of `serve` share.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bus::Feeds;
-use hal::Clock;
+use bus::{EventKind, Feeds};
+use hal::{ChannelId, Clock};
 use live::Live;
 use tokio::sync::watch;
 
 use super::accounts::Accounts;
+use super::notes::Notes;
 use super::watchers::Watchers;
+use crate::announcer::Announcer;
 use crate::control::Control;
 use crate::footage_client::FootageClient;
 use crate::messages::Snapshot;
@@ -30,4 +32,15 @@ pub(super) struct House {
     pub(super) feeds: Arc<Feeds>,
     pub(super) live: Live,
     pub(super) footage: FootageClient,
+    pub(super) notes: Notes,
+    /// What people tell the other roles.
+    pub(super) announcer: Mutex<Announcer>,
+}
+
+impl House {
+    /// Has the other roles hear what happens on a channel; whether they can.
+    pub(super) fn announce(&self, channel: ChannelId, kind: EventKind) -> bool {
+        let mut announcer = self.announcer.lock().unwrap_or_else(PoisonError::into_inner);
+        announcer.happened(channel, kind, self.clock.wall())
+    }
 }

@@ -15,6 +15,7 @@ mod happenings;
 mod house;
 mod listeners;
 mod locks;
+mod marks;
 mod notes;
 mod password_line;
 mod recording;

@@ -1,7 +1,7 @@
 //! The role's life: open the ports, follow the warden's words.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bus::Feeds;
 use hal::{Clock, SystemClock};
@@ -14,6 +14,7 @@ use super::house::House;
 use super::listeners;
 use super::notes::Notes;
 use super::watchers::Watchers;
+use crate::announcer::Announcer;
 use crate::control::{Control, Receiver};
 use crate::footage_client::FootageClient;
 use crate::messages::{RoleConfig, STATUS_EVERY, Snapshot, ToRole};
@@ -51,7 +52,9 @@ async fn serve(
     )?;
     let house = Arc::new(House {
         accounts,
-        watchers: Watchers::new(Arc::clone(&clock), notes),
+        watchers: Watchers::new(Arc::clone(&clock), notes.clone()),
+        notes,
+        announcer: Mutex::new(Announcer::new(&config.run_dir, "serve")),
         live: Live::new(Arc::clone(&feeds)),
         feeds,
         footage,

@@ -50,6 +50,7 @@ fn one_channel(
         state: channel_state(settings, channel, status, now),
         recording: snapshot.record.recording.contains(&channel.number),
         keep_days: channel.keep_days,
+        keep_event_days: channel.keep_event_days,
         main: stream(StreamKind::Main).map(video),
         sub: stream(StreamKind::Sub).map(video),
         audio: stream(StreamKind::Audio).map(|s| Audio {

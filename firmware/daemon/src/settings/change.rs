@@ -20,7 +20,7 @@ pub(crate) enum Change {
         encrypt_new_disks: bool,
     },
     /// A channel's title, and for how long it is kept: `None` is as it was, 0 as long as there is room.
-    Channel { channel: ChannelId, title: String, keep_days: Option<u32> },
+    Channel { channel: ChannelId, title: String, keep_days: Option<u32>, keep_event_days: Option<u32> },
     /// A new network camera; without a number it takes the first free one.
     AddCamera { channel: Option<ChannelId>, camera: CameraChange },
     /// Other values for a camera.
@@ -71,12 +71,15 @@ pub(crate) fn apply(
             next.storage.encrypt = encrypt_new_disks;
             None
         }
-        Change::Channel { channel, title, keep_days } => {
+        Change::Channel { channel, title, keep_days, keep_event_days } => {
             let entry = next.channels.iter_mut().find(|c| c.number == channel);
             let entry = entry.ok_or(ChangeError::NotFound(channel))?;
             entry.title = title;
             if let Some(days) = keep_days {
                 entry.keep_days = Some(days).filter(|days| *days > 0);
+            }
+            if let Some(days) = keep_event_days {
+                entry.keep_event_days = Some(days).filter(|days| *days > 0);
             }
             Some(channel)
         }
@@ -86,6 +89,7 @@ pub(crate) fn apply(
                 number,
                 title: camera.title.clone(),
                 keep_days: None,
+                keep_event_days: None,
                 input: None,
                 camera: Some(merge(camera, None)),
             });
@@ -235,7 +239,8 @@ mod tests {
         let settings = apply(&with_camera(), second).unwrap().0;
         let set = |settings: &Settings, number, keep_days| {
             let channel = ChannelId::new(number).unwrap();
-            apply(settings, Change::Channel { channel, title: "Gate".to_owned(), keep_days })
+            let title = "Gate".to_owned();
+            apply(settings, Change::Channel { channel, title, keep_days, keep_event_days: None })
         };
         let settings = set(&settings, 1, Some(7)).unwrap().0;
         let settings = set(&settings, 1, None).unwrap().0;
@@ -257,6 +262,40 @@ mod tests {
             Some(5),
             "its own is no rival"
         );
+    }
+
+    #[test]
+    fn event_footage_is_kept_as_long_as_the_rest_or_longer_and_goes_together_with_it() {
+        let second = Change::AddCamera { channel: None, camera: camera("rtsp://192.0.2.2/", None, None) };
+        let settings = apply(&with_camera(), second).unwrap().0;
+        let set = |settings: &Settings, number, keep_days, keep_event_days| {
+            let (channel, title) = (ChannelId::new(number).unwrap(), "Gate".to_owned());
+            apply(settings, Change::Channel { channel, title, keep_days, keep_event_days })
+        };
+        let settings = set(&settings, 1, Some(7), Some(31)).unwrap().0;
+        assert_eq!(settings.channels[0].keep_event_days, Some(31));
+        let settings = set(&settings, 1, None, None).unwrap().0;
+        assert_eq!(settings.channels[0].keep_event_days, Some(31), "left out, it stays");
+        for (number, days, event_days, field, words) in [
+            (1, Some(7), Some(3651), "keep_event_days", "1 to 3650"),
+            (1, Some(7), Some(3), "keep_event_days", "at least as long as the rest, 7 days"),
+            (1, Some(92), None, "keep_event_days", "at least as long as the rest, 92 days"),
+            (1, Some(5), Some(7), "keep_event_days", "the rest is kept for 5 days, and of 4 to 7 only one"),
+            (2, Some(30), None, "keep_days", "another channel keeps 31 days"),
+            (2, Some(1), Some(6), "keep_event_days", "another channel keeps 7 days"),
+        ] {
+            let ChangeError::Invalid { field: named, message } =
+                set(&settings, number, days, event_days).unwrap_err()
+            else {
+                panic!("not refused as invalid");
+            };
+            assert_eq!(named.as_deref(), Some(field));
+            assert!(message.contains(words), "{message}");
+        }
+        for (days, event_days) in [(Some(7), Some(7)), (Some(0), Some(31)), (Some(31), Some(92))] {
+            assert!(set(&settings, 2, days, event_days).is_ok());
+        }
+        assert_eq!(set(&settings, 1, None, Some(0)).unwrap().0.channels[0].keep_event_days, None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Settings of other versions: older ones are taken, and still written.
 //!
-//! Version 2 added `[network]`, `[time]`, `[[alarm]]` and some of `[rtsp]` and `[storage]` to version 1 and changed nothing else. A board keeps
+//! Version 2 added `[network]`, `[time]`, `[[alarm]]` and some of `[rtsp]`, `[storage]` and `[[channel]]` to version 1 and changed nothing else. A board keeps
 //! one text for each version that a program on it has written (`warden/kept.rs`), so that a program that was
 //! rolled back finds its own.
 //!
@@ -11,9 +11,10 @@ use super::model::{Rtsp, Settings, Storage, VERSION};
 /// The oldest version that is understood.
 pub(crate) const OLDEST_VERSION: u32 = 1;
 
-/// What version 1 does not know of `[rtsp]` and `[storage]`.
+/// What version 1 does not know of `[rtsp]`, `[storage]` and each channel.
 const LATER_IN_RTSP: [&str; 2] = ["allow", "multicast"];
 const LATER_IN_STORAGE: [&str; 3] = ["encrypt", "mirror", "more_folders"];
+const LATER_IN_CHANNEL: [&str; 2] = ["keep_days", "keep_event_days"];
 
 /// Makes settings of this program's version of what was read; a version that is not known is left for
 /// `validate` to refuse.
@@ -53,6 +54,10 @@ pub(crate) fn text_for(settings: &Settings, version: u32) -> Option<String> {
             if let Some(storage) = table.get_mut("storage").and_then(toml::Value::as_table_mut) {
                 LATER_IN_STORAGE.iter().for_each(|key| drop(storage.remove(*key)));
             }
+            let channels = table.get_mut("channel").and_then(toml::Value::as_array_mut).into_iter().flatten();
+            for channel in channels.filter_map(toml::Value::as_table_mut) {
+                LATER_IN_CHANNEL.iter().for_each(|key| drop(channel.remove(*key)));
+            }
             table.insert("version".to_owned(), toml::Value::Integer(1));
         }
         _ => return None,
@@ -62,7 +67,13 @@ pub(crate) fn text_for(settings: &Settings, version: u32) -> Option<String> {
 
 /// `settings`, with what an older program changed in its own text meanwhile: all that version 1 knows is
 /// `older`'s, the rest stays.
-pub(crate) fn merged(settings: &Settings, older: Settings) -> Settings {
+pub(crate) fn merged(settings: &Settings, mut older: Settings) -> Settings {
+    for channel in &mut older.channels {
+        if let Some(kept) = settings.channel(channel.number) {
+            channel.keep_days = kept.keep_days;
+            channel.keep_event_days = kept.keep_event_days;
+        }
+    }
     Settings {
         network: settings.network.clone(),
         time: settings.time.clone(),
@@ -105,9 +116,12 @@ mod tests {
         settings.rtsp.allow = vec!["192.0.2.0/24".to_owned()];
         settings.rtsp.multicast.enabled = true;
         settings.storage.mirror = true;
+        settings.channels[0].keep_days = Some(7);
+        settings.channels[0].keep_event_days = Some(30);
         let back = text_for(&settings, 1).unwrap();
         assert!(back.contains("version = 1") && !back.contains("ntp"), "{back}");
         assert!(!back.contains("allow") && !back.contains("multicast"), "{back}");
+        assert!(!back.contains("keep_"), "{back}");
         assert!(!back.contains("encrypt") && !back.contains("mirror"), "{back}");
         let mut again = parse("test", &back).unwrap();
         assert_ne!(again, settings);

@@ -132,6 +132,9 @@ pub(crate) struct Channel {
     /// Its footage goes after so many days; none: it stays as long as there is room.
     #[serde(default)]
     pub(crate) keep_days: Option<u32>,
+    /// The same of what is recorded while something happens; none: as the rest.
+    #[serde(default)]
+    pub(crate) keep_event_days: Option<u32>,
     #[serde(default)]
     pub(crate) input: Option<Input>,
     #[serde(default)]

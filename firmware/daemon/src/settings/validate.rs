@@ -80,7 +80,7 @@ pub(super) fn validate(settings: &Settings) -> Result<(), Fault> {
             format!("channel {} stands here twice; give each its own number", entry.number)
         })?;
         channel(&at, entry)?;
-        keep_days(&at.name("keep_days"), entry, &settings.channels[..index])?;
+        keep_days(&at, entry, &settings.channels[..index])?;
         if let Some(input) = &entry.input {
             at.name("input").name("source").check(sources.insert(&input.source), || {
                 format!("`{}` is used by another channel already", input.source)
@@ -91,18 +91,36 @@ pub(super) fn validate(settings: &Settings) -> Result<(), Fault> {
 }
 
 fn keep_days(at: &Path, entry: &Channel, before: &[Channel]) -> Result<(), Fault> {
-    let Some(days) = entry.keep_days else { return Ok(()) };
-    at.check((1..=MAX_DAYS).contains(&days), || format!("{days} days; 1 to {MAX_DAYS} are possible"))?;
+    let of_others: Vec<u32> =
+        before.iter().flat_map(|other| other.keep_days.into_iter().chain(other.keep_event_days)).collect();
+    if let Some(days) = entry.keep_days {
+        let at = at.name("keep_days");
+        days_can_be_had(&at, days)?;
+        no_rival(&at, days, "another channel keeps", &of_others)?;
+    }
+    let Some(days) = entry.keep_event_days else { return Ok(()) };
+    let at = at.name("keep_event_days");
+    days_can_be_had(&at, days)?;
+    let rest = entry.keep_days.unwrap_or(0);
+    at.check(days >= rest, || {
+        format!("{days} days; what happens is kept at least as long as the rest, {rest} days")
+    })?;
+    no_rival(&at, days, "the rest is kept for", entry.keep_days.as_slice())?;
+    no_rival(&at, days, "another channel keeps", &of_others)
+}
+
+fn days_can_be_had(at: &Path, days: u32) -> Result<(), Fault> {
+    at.check((1..=MAX_DAYS).contains(&days), || format!("{days} days; 1 to {MAX_DAYS} are possible"))
+}
+
+fn no_rival(at: &Path, days: u32, who: &str, in_use: &[u32]) -> Result<(), Fault> {
     let (least, most) = rivals(days);
-    let rival = before
-        .iter()
-        .find(|other| other.keep_days.is_some_and(|of| of != days && (least..=most).contains(&of)));
-    at.check(rival.is_none(), || {
-        let other = rival.and_then(|rival| rival.keep_days).unwrap_or_default();
-        format!(
-            "another channel keeps {other} days, and of {least} to {most} only one number can be in use: \
+    let rival = in_use.iter().find(|of| **of != days && (least..=most).contains(*of));
+    rival.map_or(Ok(()), |other| {
+        at.fail(&format!(
+            "{who} {other} days, and of {least} to {most} only one number can be in use: \
              take {other} here too, or change both"
-        )
+        ))
     })
 }
 

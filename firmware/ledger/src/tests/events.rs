@@ -63,6 +63,7 @@ fn all() -> Vec<Event> {
         Event::ClockStep { before: start, after: end },
         Event::FootageLocked { channels: channels(), start, end, by: by(), reason: reason() },
         Event::FootageUnlocked { channels: channels(), start, end, by: by(), reason: reason() },
+        Event::EventMarked { by: by(), from, channel: channel(2), seconds: 60 },
         Event::Export {
             by: by(),
             from,

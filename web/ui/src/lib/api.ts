@@ -134,9 +134,11 @@ export const api = {
     call<{ lock: Lock; bytes: number }>('POST', '/locks', { channels, start: rfc3339(startMs), end: rfc3339(endMs), reason }),
   unlock: (id: number) => call<void>('DELETE', `/locks/${id}`),
 
-  /** For how many days footage is kept; null: as long as there is room. */
-  keep: (channel: number, title: string, days: number | null) =>
-    call<Channel>('PUT', `/channels/${channel}`, { title, keep_days: days ?? 0 }),
+  /** For how many days footage is kept; null: as long as there is room. And footage of events; null: as the rest. */
+  keep: (channel: number, title: string, days: number | null, eventDays: number | null) =>
+    call<Channel>('PUT', `/channels/${channel}`, { title, keep_days: days ?? 0, keep_event_days: eventDays ?? 0 }),
+  /** What the channel shows from now on is an event. */
+  markEvent: (channel: number, seconds: number) => call<void>('POST', `/channels/${channel}/event`, { seconds }),
   cameras: () => call<Camera[]>('GET', '/cameras'),
   addCamera: (input: CameraInput) => call<Camera>('POST', '/cameras', input),
   editCamera: (channel: number, input: CameraInput) => call<Camera>('PUT', `/cameras/${channel}`, input),

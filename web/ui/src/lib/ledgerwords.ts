@@ -74,6 +74,7 @@ const KINDS: Record<string, [Topic, (fields: Fields) => string]> = {
   clock_step: ['recorder', (f) => `The clock was set from ${text(f.before)} to ${text(f.after)}`],
   footage_locked: ['footage', (f) => `${by(f)} locked ${span(f)}${channels(f.channels)}${f.reason ? `: ${text(f.reason)}` : ''}`],
   footage_unlocked: ['footage', (f) => `${by(f)} unlocked ${span(f)}${channels(f.channels)}${f.reason ? `: ${text(f.reason)}` : ''}`],
+  event_marked: ['footage', (f) => `${by(f)} marked channel ${text(f.channel)} as an event for ${lasting(Number(f.seconds) || 0)}${from(f)}`],
   export: ['watching', (f) => `${by(f)} saved ${span(f)}${channels(f.channels)}${from(f)}${f.manifest ? ', with a proof' : ''}`],
   view_started: ['watching', (f) => `${by(f)} began to watch channel ${text(f.channel)} ${text(f.stream)} ${VIA[text(f.via)] ?? text(f.via)}${from(f)}`],
   view_ended: ['watching', (f) => `${by(f)} stopped watching channel ${text(f.channel)} ${text(f.stream)} after ${lasting(Number(f.seconds) || 0)}`],

@@ -48,6 +48,8 @@ export interface Channel {
   recording: boolean
   /** Footage is deleted after so many days; null: as long as there is room. */
   keep_days: number | null
+  /** The same of what is recorded while something happens; null: as the rest. */
+  keep_event_days: number | null
   main: Stream | null
   sub: Stream | null
   audio: { codec: string; sample_rate: number; channels: number } | null
