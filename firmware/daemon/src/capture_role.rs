@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use bus::EventKind;
 use hal::{
     Channel as HalChannel, ChannelConfig, ChannelId, Clock, MonoTime, StreamId, StreamKind, SystemClock,
     UnitSink, WallTime,
@@ -21,6 +22,7 @@ use crate::messages::{ChannelState, ChannelStatus, RoleConfig, RoleStatus, STATU
 use crate::meter::Meters;
 use crate::monitor::Monitor;
 use crate::motion::Motion;
+use crate::motion_events::MotionEvents;
 use crate::settings::{Channel, Input};
 
 /// A keyframe costs many times an ordinary frame: readers get at most one a second by asking.
@@ -64,6 +66,7 @@ pub(crate) fn run(
         channels: BTreeMap::new(),
     };
     let mut announcer = Announcer::new(&config.run_dir, "capture");
+    let mut motion_events = MotionEvents::default();
     capture.configure(config);
     control.ready();
     let mut report_at = clock.mono();
@@ -72,6 +75,9 @@ pub(crate) fn run(
             capture.retry();
             let statuses = capture.status();
             announcer.channels(ChannelSource::Input, &statuses);
+            for (channel, active) in motion_events.look(&statuses, clock.mono()) {
+                announcer.happened(channel, EventKind::Motion { active }, clock.wall());
+            }
             control.status(RoleStatus::Channels(statuses));
             report_at = clock.mono() + STATUS_EVERY;
         }

@@ -35,6 +35,7 @@ mod messages;
 mod meter;
 mod monitor;
 mod motion;
+mod motion_events;
 mod notary;
 mod probe_command;
 mod record_ledger;

@@ -34,6 +34,12 @@ impl DebouncedInput {
         self.other_since = None;
         Some(active)
     }
+
+    /// How it is, by the last look.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.active
+    }
 }
 
 /// One relay that is switched on for a while.

@@ -111,15 +111,20 @@ pub(crate) struct Time {
     pub(crate) ntp_servers: Vec<String>,
 }
 
-/// An alarm input that switches a relay.
+/// What an alarm input does: it switches a relay, is an event on channels, or both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Alarm {
     /// The board's name for the input.
     pub(crate) input: String,
+    /// The channels on which something happens while it is active; they may be channels that are not there now.
+    #[serde(default)]
+    pub(crate) channels: Vec<ChannelId>,
     /// The board's name for the relay.
-    pub(crate) relay: String,
+    #[serde(default)]
+    pub(crate) relay: Option<String>,
     /// How long the relay stays on after the input became active.
+    #[serde(default = "relay_sec")]
     pub(crate) relay_sec: u32,
 }
 
@@ -322,6 +327,10 @@ fn default_name() -> String {
 
 fn default_time_zone() -> String {
     "Etc/UTC".to_owned()
+}
+
+fn relay_sec() -> u32 {
+    10
 }
 
 fn yes() -> bool {

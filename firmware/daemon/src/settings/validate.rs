@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use hal::MAX_CHANNELS;
 use jiff::tz::TimeZone;
 
 use super::allow::network_of;
@@ -218,7 +219,15 @@ fn alarms(at: &Path, settings: &Settings) -> Result<(), Fault> {
     for (index, rule) in settings.alarms.iter().enumerate() {
         let at = at.index(index);
         title(&at.name("input"), &rule.input)?;
-        title(&at.name("relay"), &rule.relay)?;
+        if let Some(relay) = &rule.relay {
+            title(&at.name("relay"), relay)?;
+        }
+        at.check(rule.relay.is_some() || !rule.channels.is_empty(), || {
+            "a rule that does nothing; name a relay, channels, or both".to_owned()
+        })?;
+        at.name("channels").check(rule.channels.len() <= usize::from(MAX_CHANNELS), || {
+            format!("at most {MAX_CHANNELS} channels")
+        })?;
         at.name("relay_sec").check((1..=MAX_RELAY_SEC).contains(&rule.relay_sec), || {
             format!("{} s; 1 to {MAX_RELAY_SEC} can be had", rule.relay_sec)
         })?;

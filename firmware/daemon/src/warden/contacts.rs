@@ -11,8 +11,10 @@ use board::Board;
 use hal::{AlarmInput, HalError, RelayOutput};
 use system::{ButtonAct, DebouncedInput, HeldButton, TimedRelay};
 
+use super::alarm_events::AlarmEvents;
 use super::desk::Desk;
 use super::devices::Devices;
+use crate::announcer::Announcer;
 
 /// How often contacts are looked at: several times within the time that they may bounce.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -32,14 +34,16 @@ pub(super) fn start(
     let (desk, board, devices) = (Arc::clone(desk), board.clone(), Arc::clone(devices));
     thread::Builder::new().name("contacts".to_owned()).spawn(move || {
         let mut told = String::new();
+        let mut events = AlarmEvents::new(Announcer::new(desk.run_dir(), "contacts"));
         loop {
             let error = match Contacts::open(&board, &devices) {
                 Ok(mut contacts) => {
                     tracing::info!("alarm inputs and relays are ready");
-                    contacts.run(&desk, say)
+                    contacts.run(&desk, &mut events, say)
                 }
                 Err(error) => error,
             };
+            events.silence(desk.clock.wall());
             let error = error.to_string();
             if error != told {
                 tracing::warn!(error, "no alarm inputs and relays for now");
@@ -74,34 +78,49 @@ impl Contacts {
     }
 
     /// Until one fails: then why.
-    fn run(&mut self, desk: &Desk, say: fn(&str)) -> HalError {
-        let settings = desk.watch_settings();
+    fn run(&mut self, desk: &Desk, events: &mut AlarmEvents, say: fn(&str)) -> HalError {
+        let mut settings = desk.watch_settings();
+        settings.mark_changed();
         let mut on = vec![false; self.relays.len()];
         loop {
-            let turn = self.turn(desk, &settings.borrow().alarms, &mut on, say);
-            if let Err(error) = turn {
-                return error;
+            // The desk lives as long as the program.
+            let changed = settings.has_changed().unwrap_or(false);
+            let current = settings.borrow_and_update();
+            match self.turn(desk, &current.alarms, &mut on, say) {
+                Ok(news) if news || changed => self.tell(&current.alarms, desk, events),
+                Ok(_) => {}
+                Err(error) => return error,
             }
+            drop(current);
             thread::sleep(LOOK_EVERY);
         }
     }
 
+    fn tell(&self, rules: &[crate::settings::Alarm], desk: &Desk, events: &mut AlarmEvents) {
+        let inputs = self.inputs.iter().map(|(name, _, input)| (name.as_str(), input.is_active()));
+        events.look(rules, inputs, desk.clock.wall());
+    }
+
+    /// Whether an input became another.
     fn turn(
         &mut self,
         desk: &Desk,
         rules: &[crate::settings::Alarm],
         on: &mut [bool],
         say: fn(&str),
-    ) -> Result<(), HalError> {
+    ) -> Result<bool, HalError> {
         let now = desk.clock.mono();
+        let mut news = false;
         for (name, pin, input) in &mut self.inputs {
             let Some(active) = input.look(pin.is_active()?, now) else { continue };
             tracing::info!(input = *name, active, "alarm input");
+            news = true;
             if !active {
                 continue;
             }
             for rule in rules.iter().filter(|rule| rule.input == *name) {
-                for (_, _, relay) in self.relays.iter_mut().filter(|(relay, ..)| *relay == rule.relay) {
+                let of_rule = |relay: &str| rule.relay.as_deref() == Some(relay);
+                for (_, _, relay) in self.relays.iter_mut().filter(|(relay, ..)| of_rule(relay)) {
                     relay.hold(Duration::from_secs(u64::from(rule.relay_sec)), now);
                 }
             }
@@ -125,7 +144,7 @@ impl Contacts {
                 None => {}
             }
         }
-        Ok(())
+        Ok(news)
     }
 }
 
@@ -165,6 +184,11 @@ mod tests {
         }
     }
 
+    fn rule(relay: &str, relay_sec: u32) -> Alarm {
+        let (input, relay) = ("alarm1".to_owned(), Some(relay.to_owned()));
+        Alarm { input, channels: Vec::new(), relay, relay_sec }
+    }
+
     #[test]
     fn an_alarm_switches_its_relay_for_its_time_and_the_button_resets() {
         let dir = tempfile::tempdir().unwrap();
@@ -176,7 +200,7 @@ mod tests {
             relays: vec![("relay1".to_owned(), Box::new(relay.clone()), TimedRelay::default())],
             button: Some((Box::new(button.clone()), HeldButton::default())),
         };
-        let rules = [Alarm { input: "alarm1".to_owned(), relay: "relay1".to_owned(), relay_sec: 2 }];
+        let rules = [rule("relay1", 2)];
         let mut on = [false];
         let mut run = |millis: u64| {
             for _ in 0..millis / 10 {
@@ -226,7 +250,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(SimClock::new(WallTime::default()));
         let desk = desk_with_clock(dir.path(), Arc::<SimClock>::clone(&clock));
-        let rules = [Alarm { input: "alarm1".to_owned(), relay: "relay3".to_owned(), relay_sec: 3600 }];
+        let rules = [rule("relay3", 3600)];
         let mut on = [false; 4];
         let start = system.mono();
         let closed_third = [0xA0, 0x04, 0x04, 0x00, 0xA8];

@@ -11,6 +11,7 @@
 //! `update_trial` and `update_health` whether it is healthy, `update_sticks` what USB sticks have, `presence` the
 //! proof that an owner stands before the recorder.
 
+mod alarm_events;
 mod backoff;
 mod board;
 mod children;
