@@ -85,6 +85,8 @@ pub(crate) struct Pool {
     pub(crate) free: Vec<Free>,
     /// Fresh files whose first write failed: not tried again before the next commit.
     resting: Vec<u64>,
+    /// The segment whose file could not be made. Where its name could not be removed either, it is still there.
+    half_made: Option<u64>,
     pub(crate) next_segment: u64,
     pub(crate) backlog: Backlog,
     pub(crate) scrubber: Scrubber,
@@ -107,6 +109,7 @@ impl Pool {
             locked: 0,
             free,
             resting: Vec::new(),
+            half_made: None,
             next_segment,
             backlog,
             scrubber: Scrubber::new(volume.clone()),
@@ -174,7 +177,7 @@ impl Pool {
             match victim.filter(|_| self.files(open) >= self.max_files(open)) {
                 Some(victim) => self.recycle(victim, segment)?,
                 // Also where nothing may go: what is locked in a volume that became smaller does not stop recording.
-                None => match self.create(&path) {
+                None => match self.create(segment) {
                     Ok(file) => Some(file),
                     Err(error) => {
                         let full = matches!(
@@ -196,9 +199,7 @@ impl Pool {
         let file = match file {
             Some(file) => file,
             None => self
-                .volume
-                .disk
-                .create(&path, self.volume.segment_bytes)
+                .make(segment)
                 .map_err(|error| StoreError::io(&path, None, "a new segment cannot be made", error))?,
         };
         if let Err(error) = self.volume.disk.sync_dir(&self.volume.segments) {
@@ -209,12 +210,28 @@ impl Pool {
         Ok(Taken { segment, file, early })
     }
 
-    fn create(&self, path: &Path) -> std::io::Result<Arc<dyn DiskFile>> {
+    fn create(&mut self, segment: u64) -> std::io::Result<Arc<dyn DiskFile>> {
         let free = self.volume.disk.free_bytes(&self.volume.segments)?;
         if free < self.volume.segment_bytes + INDEX_ROOM_BYTES {
             return Err(std::io::ErrorKind::StorageFull.into());
         }
-        self.volume.disk.create(path, self.volume.segment_bytes)
+        self.make(segment)
+    }
+
+    /// A new file under a number that nobody else has.
+    fn make(&mut self, segment: u64) -> std::io::Result<Arc<dyn DiskFile>> {
+        let path = self.volume.path(segment);
+        if self.half_made == Some(segment) {
+            match self.volume.disk.remove(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => self.half_made = None,
+            }
+        }
+        let made = self.volume.disk.create(&path, self.volume.segment_bytes);
+        if made.is_err() {
+            self.half_made = Some(segment);
+        }
+        made
     }
 
     /// Takes the file of a segment; `None` when it had the wrong size and is gone.

@@ -191,7 +191,7 @@ impl Disk for FaultDisk {
         let mut machine = enter(&self.0);
         let operation = Operation::Create(path.to_owned());
         let mut made = None;
-        machine.step_name(&operation, |machine| {
+        let done = machine.step_name(&operation, |machine| {
             if machine.is_watched() {
                 // The name may be there before the bytes are.
                 machine.base.create(path, 0)?;
@@ -204,7 +204,13 @@ impl Disk for FaultDisk {
             let file = machine.base.create(path, bytes)?;
             made = Some((machine.medium.created(path), file));
             Ok(())
-        })?;
+        });
+        let failed = done.as_ref().is_err_and(|error| error.raw_os_error() == Some(Errno::EIO as i32));
+        if failed && !machine.is_off() && machine.base.create(path, 0).is_ok() {
+            // The name was made, the bytes were not, and the name could not be removed either.
+            machine.medium.created(path);
+        }
+        done?;
         let (identity, file) = made.ok_or(io::ErrorKind::NotFound)?;
         Ok(self.file(&machine, identity, file))
     }
