@@ -22,7 +22,8 @@ use super::overview::Overview;
 use super::progress::Progress;
 use crate::footage_keys::{FootageKeys, SecretText};
 use crate::messages::{
-    Answer, Ask, DiskView, LedgerKey, Order, Refusal, RefusalCode, RoleConfig, ServeSecrets, Snapshot, Volume,
+    Answer, Ask, DiskState, DiskView, LedgerKey, Order, Refusal, RefusalCode, RoleConfig, ServeSecrets,
+    Snapshot, Volume, VolumeStatus,
 };
 use crate::role::Role;
 use crate::settings::{self, ChangeError, Settings};
@@ -148,6 +149,15 @@ impl Desk {
         let volumes = self.volumes.borrow();
         let first = volumes.iter().find_map(|volume| volume.dir.as_ref());
         first.and_then(|dir| dir.parent()).map(PathBuf::from)
+    }
+
+    /// The volumes that cannot be written now, as `record` last said.
+    pub(super) fn failing_volumes(&self) -> Vec<PathBuf> {
+        let snapshot = self.snapshot.borrow();
+        let failing = |volume: &&VolumeStatus| {
+            matches!(volume.disk, DiskState::Unwritable | DiskState::Failed) && !volume.path.is_empty()
+        };
+        snapshot.record.volumes.iter().filter(failing).map(|volume| PathBuf::from(&volume.path)).collect()
     }
 
     /// The board's disks as they are now.

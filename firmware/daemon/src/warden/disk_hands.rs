@@ -46,7 +46,7 @@ impl Hands for BoardHands {
 
     fn detach(&mut self, at: &Path) {
         if let Err(error) = system::detach(at) {
-            tracing::error!(%error, "the disk that is gone stays mounted");
+            tracing::error!(%error, "the disk stays mounted");
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Every fixed disk of ours takes footage, and a removable one while there is no other. Each is mounted at a place of
 //! its own, the first one where other things that need room are kept, too; `record` is told of each coming and going.
+//! The kernel writes no more to a file system once its journal could not be written, so a disk that `record` cannot write for
+//! a while is mounted anew.
 //! Does not belong here: what the kernel shows (`system::DiskPlaces`), and what `record` does.
 //!
 //! Invariant: nothing is written to a disk that is not ours, but to one that is wholly blank and not
@@ -25,6 +27,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const SEEK_EVERY: Duration = Duration::from_millis(200);
 /// A disk that did not read is read again this often; a spinning one takes its time after power-on.
 const RETRY_LOOKS: u32 = 25;
+/// For so many looks on end `record` cannot write to a disk before it is let go of: what passes sooner, passes by itself.
+const FAILING_LOOKS: u32 = 10;
+/// A disk that was let go of is mounted anew after so many looks, and after twice as many each further time: first its last
+/// files are closed, and one that fails again and again must not take the channels each time.
+const REMOUNT_LOOKS: u32 = 2;
+/// And after no more than so many.
+const MAX_REMOUNT_LOOKS: u32 = 600;
 /// A smaller disk holds no footage to speak of.
 const MIN_DISK_BYTES: u64 = 64 << 20;
 /// The volume's folder on the disk.
@@ -72,7 +81,7 @@ impl DiskThread {
                     Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {}
                 }
-                disks.look(&mut |volumes, views| {
+                disks.look(&told.failing_volumes(), &mut |volumes, views| {
                     told.set_volumes(volumes);
                     told.set_disks(views);
                 });
@@ -109,6 +118,8 @@ struct Used {
     key: Key,
     at: PathBuf,
     volume: Volume,
+    /// Looks on end at which it could not be written.
+    failing: u32,
 }
 
 struct Disks<H> {
@@ -116,6 +127,8 @@ struct Disks<H> {
     mounts: Vec<PathBuf>,
     hands: H,
     known: BTreeMap<Key, Known>,
+    /// How often a disk was let go of because it could not be written.
+    stopped: BTreeMap<Key, u32>,
     /// In the order of `mounts`.
     used: Vec<Used>,
     /// The owner wants it erased.
@@ -129,8 +142,8 @@ type Tell<'a> = &'a mut dyn FnMut(Vec<Volume>, Vec<DiskView>);
 
 impl<H: Hands> Disks<H> {
     fn new(places: DiskPlaces, mounts: Vec<PathBuf>, hands: H) -> Self {
-        let (known, used) = (BTreeMap::new(), Vec::new());
-        Self { places, mounts, hands, known, used, to_format: None, generation: 0 }
+        let (known, stopped, used) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { places, mounts, hands, known, stopped, used, to_format: None, generation: 0 }
     }
 
     fn is_used(&self, disk: &Disk) -> bool {
@@ -153,20 +166,30 @@ impl<H: Hands> Disks<H> {
         Ok(())
     }
 
-    /// Compares what is there with what was; tells of every change on the way.
-    fn look(&mut self, tell: Tell<'_>) {
+    /// Compares what is there with what was; tells of every change on the way. `failing` are the volumes that cannot be written,
+    /// as `record` says.
+    fn look(&mut self, failing: &[PathBuf], tell: Tell<'_>) {
         let disks = self.places.list();
-        self.known.retain(|known, _| disks.iter().any(|disk| key(disk) == *known));
-        let there = |used: &Used| disks.iter().any(|disk| key(disk) == used.key);
-        let (kept, gone) = std::mem::take(&mut self.used).into_iter().partition(there);
+        let there = |one: &Key| disks.iter().any(|disk| key(disk) == *one);
+        self.known.retain(|known, _| there(known));
+        self.stopped.retain(|stopped, _| there(stopped));
+        for used in &mut self.used {
+            let fails = used.volume.dir.as_ref().is_some_and(|dir| failing.contains(dir));
+            used.failing = if fails { used.failing + 1 } else { 0 };
+        }
+        let goes_on = |used: &Used| there(&used.key) && used.failing < FAILING_LOOKS;
+        let (kept, gone): (Vec<Used>, Vec<Used>) =
+            std::mem::take(&mut self.used).into_iter().partition(goes_on);
         self.used = kept;
-        let gone: Vec<Used> = gone;
+        for used in gone.iter().filter(|used| there(&used.key)) {
+            self.stop_using(used);
+        }
         if !gone.is_empty() {
             // `record` lets go of its files when it hears of it; nobody new finds them from here on.
             self.tell(&disks, tell);
         }
         for used in gone {
-            tracing::error!(disk = used.key.0, "a footage disk is gone");
+            tracing::error!(disk = used.key.0, "a footage disk is gone, or cannot be written any more");
             self.hands.detach(&used.at);
         }
         for disk in &disks {
@@ -188,8 +211,19 @@ impl<H: Hands> Disks<H> {
         self.tell(&disks, tell);
     }
 
+    /// The disk is there, and cannot be written.
+    fn stop_using(&mut self, used: &Used) {
+        let times = self.stopped.entry(used.key.clone()).or_default();
+        let looks = REMOUNT_LOOKS.saturating_mul(1 << (*times).min(16)).min(MAX_REMOUNT_LOOKS);
+        *times = times.saturating_add(1);
+        let what = "it did not take what was written, and is tried again in a while";
+        self.known.insert(used.key.clone(), Known::Failed(what.to_owned(), looks));
+    }
+
     fn tell(&self, disks: &[Disk], tell: Tell<'_>) {
         let mut volumes: Vec<Volume> = self.used.iter().map(|used| used.volume.clone()).collect();
+        // Whatever the others take: its owner must see it.
+        volumes.extend(disks.iter().filter_map(|disk| self.stopped_volume(disk)));
         if volumes.is_empty() {
             volumes.push(self.no_volume(disks));
         }
@@ -256,7 +290,7 @@ impl<H: Hands> Disks<H> {
                     state: DiskState::Ok,
                     message: String::new(),
                 };
-                self.used.push(Used { key: key(disk), at, volume });
+                self.used.push(Used { key: key(disk), at, volume, failing: 0 });
                 let mounts = &self.mounts;
                 self.used.sort_by_key(|used| mounts.iter().position(|mount| *mount == used.at));
             }
@@ -286,6 +320,17 @@ impl<H: Hands> Disks<H> {
                 self.known.insert(key(disk), Known::Failed(error, u32::MAX));
             }
         }
+    }
+
+    /// In place of a volume that cannot be written, until it is mounted anew.
+    fn stopped_volume(&self, disk: &Disk) -> Option<Volume> {
+        self.stopped.get(&key(disk)).filter(|_| !self.is_used(disk))?;
+        let message = match self.known.get(&key(disk))? {
+            Known::Failed(error, _) => format!("The disk {} does not work: {error}", disk.name),
+            Known::Is(_) => format!("The disk {} is being tried again.", disk.name),
+        };
+        let (device, generation) = (disk.name.clone(), self.generation);
+        Some(Volume { device, generation, state: DiskState::Failed, message, ..Volume::default() })
     }
 
     /// There is nowhere to write; says why.

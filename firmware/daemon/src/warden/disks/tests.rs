@@ -83,9 +83,15 @@ impl Bench {
 
     /// One look; what was done.
     fn look(&mut self) -> Vec<String> {
+        self.look_while(&[])
+    }
+
+    /// The same, while the volumes of these disks cannot be written.
+    fn look_while(&mut self, failing: &[&str]) -> Vec<String> {
         self.told.clear();
+        let failing: Vec<PathBuf> = failing.iter().map(|at| self.dir.path().join(at).join(VOLUME)).collect();
         let told = &mut self.told;
-        self.disks.look(&mut |volumes, views| told.push((volumes, views)));
+        self.disks.look(&failing, &mut |volumes, views| told.push((volumes, views)));
         self.log.take()
     }
 
@@ -184,6 +190,54 @@ fn a_disk_that_does_not_mount_is_said_and_tried_again_and_another_is_taken() {
         done.extend(bench.look());
     }
     assert_eq!(done, ["detach data", "mount sda at data"]);
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_is_mounted_anew_and_ever_later() {
+    let mut bench = Bench::new();
+    bench.plug("sda", 0, &ours());
+    bench.plug("sdb", 0, &ours());
+    bench.look();
+    let (first, second) = (bench.volumes()[0].clone(), bench.volumes()[1].clone());
+    let mut looks = Vec::new();
+    for _ in 0..12 {
+        for _ in 1..FAILING_LOOKS {
+            assert!(bench.look_while(&["data"]).is_empty(), "it may pass");
+        }
+        assert!(bench.look().is_empty(), "it passed");
+        for _ in 1..FAILING_LOOKS {
+            assert!(bench.look_while(&["data"]).is_empty());
+        }
+        assert_eq!(bench.look_while(&["data"]), ["detach data"]);
+        let told = &bench.told[0].0;
+        assert_eq!(told[0], second, "record keeps the other one");
+        assert_eq!((told.len(), told[1].dir.clone(), told[1].state), (2, None, DiskState::Failed));
+        assert!(told[1].message.contains("The disk sda does not work"), "{}", told[1].message);
+        assert_eq!(bench.uses(), [DiskUse::Failed, DiskUse::Footage]);
+        let mut count = 1;
+        loop {
+            match bench.look().as_slice() {
+                [] if count < 10_000 => count += 1,
+                done => {
+                    assert_eq!(done, ["mount sda at data"]);
+                    break;
+                }
+            }
+        }
+        looks.push(count);
+        assert_ne!(bench.volumes()[0].generation, first.generation, "record must open it anew");
+    }
+    assert_eq!(looks, [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600]);
+    // Another attachment of it may be the cure.
+    bench.pull("sda");
+    bench.look();
+    bench.plug("sda", 0, &ours());
+    bench.look();
+    for _ in 0..FAILING_LOOKS {
+        bench.look_while(&["data"]);
+    }
+    assert!(bench.look().is_empty());
+    assert_eq!(bench.look(), ["mount sda at data"]);
 }
 
 #[test]
