@@ -1,4 +1,4 @@
-//! How long footage of each channel is kept, as classes of retention: what is recorded now, and in an event.
+//! How long footage of each channel, and of its events, is kept, as classes.
 //!
 //! Does not belong here: which class a number of days has (`settings::keep_days`), forgetting footage (crate `store`).
 

@@ -51,3 +51,29 @@ test('sound comes with its button', async ({ owned: page }) => {
   await page.keyboard.press('m')
   await expect(video).toHaveJSProperty('muted', true)
 })
+
+test('what goes on is marked, where events are kept for longer', async ({ owned: page }) => {
+  const mark = page.getByTestId('mark-button')
+  const keep = async (choice, days) => {
+    await page.goto('/settings/cameras')
+    const row = page.getByTestId('camera-row-2')
+    await row.getByRole('button', { name: /^Keep / }).click()
+    const form = page.getByTestId('keep-form')
+    await form.getByLabel(choice).check()
+    if (days) await form.getByLabel('Days of events').fill(days)
+    await form.getByRole('button', { name: 'Save' }).click()
+    await expect(form).toHaveCount(0)
+    return row
+  }
+  await page.goto('/live/2')
+  await expectMoving(picture(page, 2, 'main'), 'channel 2')
+  await expect(mark, 'it would be kept no longer than the rest').toHaveCount(0)
+  await expect(await keep('for a number of days of its own', '30')).toContainText('events 30 days')
+  await page.goto('/live/2')
+  await expect(mark).toHaveAttribute('aria-pressed', 'false')
+  await mark.click()
+  await expect(mark).toHaveAttribute('aria-pressed', 'true')
+  await expectMoving(picture(page, 2, 'main'), 'channel 2 goes on')
+  // As it was, for the tests that follow.
+  await expect(await keep('as the rest')).not.toContainText('events')
+})

@@ -159,6 +159,30 @@ password = "secret"
     }
 
     #[test]
+    fn an_alarm_input_switches_a_relay_or_is_an_event_on_channels() {
+        let with = |rule: &str| {
+            let text = GOOD.replacen("version = 1", "version = 2", 1);
+            parse("settings.toml", &format!("{text}\n[[alarm]]\ninput = \"alarm1\"\n{rule}\n"))
+        };
+        for rule in ["channels = [1, 9]", "relay = \"relay1\"", "channels = [2]\nrelay = \"relay1\""] {
+            let settings = with(rule).unwrap();
+            assert_eq!(settings.alarms[0].relay_sec, 10, "as docs/settings.md says");
+            let text = crate::settings::text_for(&settings, crate::settings::VERSION).unwrap();
+            assert_eq!(parse("settings.toml", &text).unwrap(), settings);
+        }
+        for (rule, words) in [
+            ("", "alarm[0]: a rule that does nothing"),
+            ("channels = []\nrelay_sec = 5", "a rule that does nothing"),
+            ("channels = [65]", "channel 65 is not between 1 and 64"),
+            ("relay = \"\"", "alarm[0].relay: a name is needed"),
+            ("relay = \"relay1\"\nrelay_sec = 0", "alarm[0].relay_sec: 0 s; 1 to 3600"),
+        ] {
+            let error = with(rule).unwrap_err().to_string();
+            assert!(error.contains(words), "{rule}: {error}");
+        }
+    }
+
+    #[test]
     fn camera_passwords_reach_ingest_alone_and_no_log() {
         use crate::role::Role;
 

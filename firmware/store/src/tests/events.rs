@@ -1,4 +1,4 @@
-//! A stream that lies in two classes by turns, of which one is overwritten: event footage among continuous footage.
+//! A stream in two classes by turns, of which one is overwritten: events.
 //!
 //! Does not belong here: when a stream changes (crate `recorder`).
 
