@@ -42,7 +42,7 @@ fn marked_footage_stays_when_the_footage_around_it_is_overwritten() {
     assert_eq!(mark(1).code(), "no_event_days", "it would be kept no longer than the rest");
     assert_eq!(mark(2).code(), "no_channel");
     let days = |event_days: u32| {
-        let body = json!({ "title": "Door", "keep_days": 7, "keep_event_days": event_days }).to_string();
+        let body = json!({ "title": "Channel 1", "keep_days": 7, "keep_event_days": event_days }).to_string();
         owner.ask(&Method::PUT, "/channels/1", body)
     };
     assert_eq!(days(3).status, 422, "less than the rest");

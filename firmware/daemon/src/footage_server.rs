@@ -158,6 +158,7 @@ impl FootageServer {
                 | Event::LoginFailed { .. }
                 | Event::ViewStarted { .. }
                 | Event::ViewEnded { .. }
+                | Event::EventMarked { .. }
                 | Event::SettingsChanged { .. }),
             ) => ledger.note_at(WallTime::from_unix_micros(unix_micros), event),
             Ok(event) => tracing::error!(?event, "not for the network's side to tell"),
