@@ -19,6 +19,9 @@ use crate::status::StatusHandle;
 /// Units taken from one ring before the next one's turn.
 const UNITS_A_TURN: usize = 256;
 
+/// How often the oldest unit may be overwritten while it is read.
+const MOST_TRIES: usize = 16;
+
 /// The store tells wall times to within 0.1 s (docs/storage.md), and a ring's next life may repeat a pts, but not
 /// within this time.
 const SAME_UNIT_MICROS: i64 = 200_000;
@@ -192,6 +195,21 @@ fn find(dir: &Path, stream: StreamId, last: LastUnit) -> Result<Option<u64>, Bus
     }
 }
 
-fn is_same(meta: &UnitMeta, last: LastUnit) -> bool {
+/// The oldest unit that the stream's ring has.
+pub(crate) fn oldest_in(dir: &Path, stream: StreamId) -> Option<UnitMeta> {
+    let mut ring = Subscriber::open(dir, stream, Start::Oldest).ok()?;
+    let mut data = Vec::new();
+    // It is being written meanwhile.
+    for _ in 0..MOST_TRIES {
+        match ring.next(&mut data).ok()? {
+            Next::Unit(meta) => return Some(meta),
+            Next::Lost { .. } => {}
+            Next::Empty | Next::Retired => break,
+        }
+    }
+    None
+}
+
+pub(crate) fn is_same(meta: &UnitMeta, last: LastUnit) -> bool {
     meta.pts == last.pts && meta.wall.micros_since(last.wall).abs() <= SAME_UNIT_MICROS
 }

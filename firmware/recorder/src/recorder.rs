@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::ring_path;
+use bus::{UnitMeta, ring_path};
 use hal::{ByteCount, ChannelId, Clock, MAX_CHANNELS, MonoTime, StreamId, StreamKind, WallTime};
-use store::{CommitReport, Store, StoreError};
+use store::{Bounds, CommitReport, Store, StoreError, UnwrittenUnit};
 
 use crate::assign::Channels;
 use crate::desk::StoreDesk;
-use crate::follow::Follower;
-use crate::loss::Losses;
+use crate::follow::{self, Follower};
+use crate::loss::{Loss, LossCause, Losses};
 use crate::status::{StatusHandle, StopFlag};
 
 /// How often rings are drained: a ring of a few seconds is never more than a fraction full.
@@ -95,6 +95,7 @@ impl Recorder {
             let mut status = status.lock();
             status.volume_max = volume.max_bytes;
             status.volume_used = volume.used_bytes;
+            status.bounds = known_bounds(&store);
         }
         let rates = Rates { since: clock.mono(), written: 0, streams: BTreeMap::new() };
         Self {
@@ -164,7 +165,10 @@ impl Recorder {
         }
         let _ = self.desk.serve(&mut self.store);
         self.drain();
-        self.commit()?;
+        if let Err(error) = self.commit() {
+            self.give_up();
+            return Err(error);
+        }
         let report = self.store.finish()?;
         let mut status = self.status.lock();
         status.written.0 += report.written.0;
@@ -246,8 +250,12 @@ impl Recorder {
         self.status.lock().committing_since = Some(self.clock.mono());
         self.store.set_clock_trusted(self.clock.wall() >= NOT_BEFORE);
         let done = self.store.commit();
+        let bounds = done.is_ok().then(|| known_bounds(&self.store));
         let mut status = self.status.lock();
         status.committing_since = None;
+        if let Some(bounds) = bounds {
+            status.bounds = bounds;
+        }
         let volume = self.store.status();
         status.volume_max = volume.max_bytes;
         status.volume_used = volume.used_bytes;
@@ -280,6 +288,31 @@ impl Recorder {
             }
         }
         done
+    }
+
+    /// What is in memory goes with this recorder: it tells of what nobody can take from the rings any more.
+    fn give_up(&self) {
+        let choice = self.choice.as_ref().map(ChannelChoice::get);
+        for (stream, units) in self.store.unwritten() {
+            // A channel that was given up meanwhile was taken by another recorder, as far back as its ring reached.
+            if choice.as_ref().is_some_and(|choice| !choice.contains(&stream.channel)) {
+                continue;
+            }
+            let kept = follow::oldest_in(&self.bus_dir, stream).and_then(|oldest| kept_from(&units, oldest));
+            let (gone, end) = match kept {
+                Some(kept) => (&units[..kept], units[kept].unit.wall),
+                None => (&units[..], units.last().map_or(WallTime::default(), |last| last.unit.wall)),
+            };
+            let Some(first) = gone.first() else { continue };
+            {
+                let mut status = self.status.lock();
+                let figures = status.streams.entry(stream).or_default();
+                figures.lost_units += gone.len() as u64;
+                figures.lost_gops += gone.iter().filter(|unit| unit.keyframe).count() as u64;
+            }
+            let (units, cause) = (gone.len() as u64, LossCause::DiskFailed);
+            self.losses.add(Loss { stream, start: first.unit.wall, end, units, cause });
+        }
     }
 
     /// Reads back as fast as is written.
@@ -318,6 +351,18 @@ impl Recorder {
         self.rates.written = 0;
         self.rates.since = now;
     }
+}
+
+/// The first of `units` that a ring still has whose oldest one is `oldest`; `None` when it has none of them.
+fn kept_from(units: &[UnwrittenUnit], oldest: UnitMeta) -> Option<usize> {
+    let is_later = units.first().is_some_and(|first| first.unit.wall.micros_since(oldest.wall) > 0);
+    let at = units.iter().position(|unit| follow::is_same(&oldest, unit.unit));
+    at.or(is_later.then_some(0))
+}
+
+/// Told without an error: people see that the index cannot be read by what the commit says of it.
+fn known_bounds(store: &Store) -> Option<Bounds> {
+    store.bounds().unwrap_or_default()
 }
 
 /// The next time after `now` on the grid of `interval`; what was missed is not made up for.

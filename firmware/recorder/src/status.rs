@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hal::{BitsPerSecond, ByteCount, MonoTime, StreamId, WallTime};
-use store::ClassStatus;
+use store::{Bounds, ClassStatus};
 
 /// One stream's figures since the recorder started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub struct StreamStatus {
     pub units: u64,
     /// Bytes of those units.
     pub bytes: ByteCount,
-    /// Units that the ring had overwritten before they were read.
+    /// Units that the ring had overwritten before they were read, or that were in memory alone when the recorder ended and not in
+    /// the ring any more.
     pub lost_units: u64,
     /// Groups of pictures that lost at least one unit that way.
     pub lost_gops: u64,
@@ -63,6 +64,8 @@ pub struct RecorderStatus {
     pub last_error_kind: Option<store::ErrorKind>,
     /// Damage that reading back sealed segments found, newest last; at most 16.
     pub damages: Vec<String>,
+    /// From when to when the volume has footage, as of the last commit that succeeded.
+    pub bounds: Option<Bounds>,
     /// What the volume may take.
     pub volume_max: ByteCount,
     /// What it takes.

@@ -12,7 +12,7 @@ use hal::{StreamId, WallTime};
 
 use crate::error::StoreError;
 use crate::index::{Index, SegmentRow};
-use crate::runs::SegmentRun;
+use crate::runs::{Bounds, SegmentRun, spanning};
 
 /// What waits at most: a few minutes of a large recorder, at 5 KB a segment. What is dropped is found again when the
 /// volume is opened.
@@ -66,6 +66,16 @@ impl Backlog {
             self.waiting.pop_front();
         }
         if open.is_empty() { Ok(()) } else { self.index.set_open(open) }
+    }
+
+    /// From when to when closed and open segments have footage, as far as the index and what waits for it tell.
+    pub(crate) fn bounds(&self) -> Result<Option<Bounds>, StoreError> {
+        let indexed = self.index.all_bounds()?.into_values();
+        let waiting = self.waiting.iter().flat_map(|waiting| match waiting {
+            Unindexed::Closed(_, runs) => runs.as_slice(),
+            Unindexed::Forgotten(_) => &[],
+        });
+        Ok(indexed.chain(waiting.map(|run| (run.start, run.end))).reduce(spanning))
     }
 
     /// What a closed segment holds, as far as anybody knows.

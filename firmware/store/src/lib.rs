@@ -90,7 +90,7 @@ pub use recover::RecoveryReport;
 pub use recovery_key::{RecoveryKey, RecoveryKeyError};
 pub use renew::renew_keys;
 pub use replay::{Order, Replay, ReplayRequest, ReplayUnit};
-pub use report::{ClassStatus, CommitReport, LastUnit, VolumeStatus};
+pub use report::{ClassStatus, CommitReport, LastUnit, UnwrittenUnit, VolumeStatus};
 pub use retention::{Class, Retention};
 pub use runs::{Bounds, Run, spanning};
 pub use scrub::ScrubReport;

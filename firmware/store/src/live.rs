@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::runs::{Bounds, spanning};
 use crate::segment::Contents;
 
 /// The segments being written, by their numbers.
@@ -51,6 +52,13 @@ impl Live {
         let mut known = Contents::clone(&all);
         known.truncate(count);
         Some(Arc::new(known))
+    }
+
+    /// From when to when any of them has footage.
+    pub(crate) fn bounds(&self) -> Option<Bounds> {
+        let segments = self.segments();
+        let entries = segments.values().flat_map(|known| &known.contents.entries);
+        entries.map(|entry| (entry.start(), entry.end().max(entry.start()))).reduce(spanning)
     }
 
     /// Forgets the segments that are not `wanted` any more.

@@ -27,6 +27,28 @@ impl LastUnit {
     }
 }
 
+/// A unit that the store has in memory alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnwrittenUnit {
+    /// Its presentation time, and the wall time of that.
+    pub unit: LastUnit,
+    /// Decoding can start here.
+    pub keyframe: bool,
+}
+
+impl UnwrittenUnit {
+    /// Those of a chunk, in decoding order.
+    pub(crate) fn all_of(chunk: &ChunkHeader) -> impl Iterator<Item = Self> {
+        chunk.frames.iter().map(|frame| Self {
+            unit: LastUnit {
+                pts: Pts90k(chunk.pts.0.wrapping_add(i64::from(frame.pts_offset))),
+                wall: chunk.wall_of(frame.pts_offset),
+            },
+            keyframe: frame.keyframe,
+        })
+    }
+}
+
 /// What a commit wrote.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommitReport {

@@ -28,8 +28,9 @@ use crate::locks::Locks;
 use crate::random::random;
 use crate::rates::Rates;
 use crate::recover::{RecoveryReport, recover};
-use crate::report::{CommitReport, LastUnit, VolumeStatus};
+use crate::report::{CommitReport, LastUnit, UnwrittenUnit, VolumeStatus};
 use crate::retention::{Class, DAY_MICROS, Today};
+use crate::runs::{Bounds, spanning};
 use crate::scrub::ScrubReport;
 use crate::volume::Volume;
 use crate::writer::{Failure, Writer};
@@ -388,6 +389,25 @@ impl Store {
     #[must_use]
     pub fn last(&self, stream: StreamId) -> Option<LastUnit> {
         self.streams.get(&stream)?.last
+    }
+
+    /// The first and the last moment of all durable footage; `None` when there is none. It reads nothing but the index.
+    ///
+    /// # Errors
+    /// `Index`.
+    pub fn bounds(&self) -> Result<Option<Bounds>, StoreError> {
+        let known = self.writer.pool.backlog.bounds()?;
+        Ok(known.into_iter().chain(self.writer.live().bounds()).reduce(spanning))
+    }
+
+    /// Units in memory that did not become durable, in the order of each stream.
+    #[must_use]
+    pub fn unwritten(&self) -> BTreeMap<StreamId, Vec<UnwrittenUnit>> {
+        let mut units: BTreeMap<StreamId, Vec<UnwrittenUnit>> = BTreeMap::new();
+        for chunk in self.closed.values().flatten() {
+            units.entry(chunk.header.stream).or_default().extend(UnwrittenUnit::all_of(&chunk.header));
+        }
+        units
     }
 
     /// Streams that the volume has, or that were appended since.

@@ -1,5 +1,7 @@
 //! The recorder between real rings and a real store: restarts, a failing disk.
 
+mod failing;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -36,6 +38,8 @@ struct Camera {
     publisher: Publisher,
     stream: StreamId,
     next: i64,
+    /// At least so large are units.
+    unit_bytes: usize,
 }
 
 impl Camera {
@@ -52,7 +56,15 @@ impl Camera {
             StreamFormat::Video(VideoCodec::H264)
         };
         let spec = RingSpec { payload_bytes: 4 << 20, slots: 1024 };
-        Self { publisher: Publisher::create(bus, stream, &format, spec).unwrap(), stream, next: 0 }
+        let publisher = Publisher::create(bus, stream, &format, spec).unwrap();
+        Self { publisher, stream, next: 0, unit_bytes: 0 }
+    }
+
+    /// Channel 1 in a ring of another size.
+    fn in_ring(bus: &Path, spec: RingSpec) -> Self {
+        let stream = sub_main(1);
+        let publisher = Publisher::create(bus, stream, &StreamFormat::Video(VideoCodec::H264), spec).unwrap();
+        Self { publisher, stream, next: 0, unit_bytes: 0 }
     }
 
     fn bytes(stream: StreamId, number: i64) -> Vec<u8> {
@@ -74,7 +86,8 @@ impl Camera {
         for _ in 0..count {
             let number = self.next;
             self.next += 1;
-            let data = Self::bytes(self.stream, number);
+            let mut data = Self::bytes(self.stream, number);
+            data.resize(data.len().max(self.unit_bytes), 1);
             self.publisher
                 .publish(&AccessUnit {
                     stream: self.stream,

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use nix::errno::Errno;
 
 use super::fault::{Fault, Loss};
-use super::machine::{Machine, enter, lock};
+use super::machine::{Machine, enter, enter_reading, lock};
 use super::medium::Medium;
 use super::memory::MemoryDisk;
 use super::moment::{Moment, Operation};
@@ -110,6 +110,14 @@ impl FaultDisk {
     pub fn stall_at(&self, operation: u64) -> Stall {
         let gate = Arc::new(Gate::default());
         lock(&self.0).stalls.insert(operation, Arc::clone(&gate));
+        Stall(gate)
+    }
+
+    /// Reading number `reading` waits until it is let go; others do not wait for it.
+    #[must_use]
+    pub fn stall_reading_at(&self, reading: u64) -> Stall {
+        let gate = Arc::new(Gate::default());
+        lock(&self.0).stalled_reads.insert(reading, Arc::clone(&gate));
         Stall(gate)
     }
 
@@ -216,7 +224,7 @@ impl Disk for FaultDisk {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        let mut machine = lock(&self.0);
+        let mut machine = enter_reading(&self.0);
         let life = machine.life();
         machine.step_read(life)?;
         let file = machine.base.open(path, access)?;
@@ -255,7 +263,7 @@ impl Disk for FaultDisk {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        let mut machine = lock(&self.0);
+        let mut machine = enter_reading(&self.0);
         let life = machine.life();
         machine.step_read(life)?;
         machine.base.list(dir)
@@ -270,7 +278,7 @@ impl Disk for FaultDisk {
     }
 
     fn read_text(&self, path: &Path) -> io::Result<String> {
-        let mut machine = lock(&self.0);
+        let mut machine = enter_reading(&self.0);
         let life = machine.life();
         machine.step_read(life)?;
         machine.base.read_text(path)
@@ -290,7 +298,7 @@ impl FaultFile {
 
 impl DiskFile for FaultFile {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        let mut machine = lock(&self.machine);
+        let mut machine = enter_reading(&self.machine);
         machine.step_read(self.life)?;
         if machine.medium.is_unreadable(self.identity, &(offset..offset + into.len() as u64)) {
             return Err(Errno::EIO.into());
@@ -340,7 +348,7 @@ impl DiskFile for FaultFile {
     }
 
     fn size(&self) -> io::Result<u64> {
-        lock(&self.machine).step_read(self.life)?;
+        enter_reading(&self.machine).step_read(self.life)?;
         self.file.size()
     }
 

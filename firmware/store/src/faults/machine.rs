@@ -32,6 +32,7 @@ pub(super) struct Machine {
     pub(super) until: Option<(Range<u64>, Fault)>,
     pub(super) failing_reads: BTreeSet<u64>,
     pub(super) stalls: BTreeMap<u64, Arc<Gate>>,
+    pub(super) stalled_reads: BTreeMap<u64, Arc<Gate>>,
     pub(super) watcher: Option<Watcher>,
     /// The answer of a disk that is not there.
     off: Option<Errno>,
@@ -43,6 +44,17 @@ pub(super) struct Machine {
 pub(super) fn enter(machine: &Mutex<Machine>) -> MutexGuard<'_, Machine> {
     let mut locked = lock(machine);
     while let Some(gate) = locked.next_stall() {
+        drop(locked);
+        gate.pass();
+        locked = lock(machine);
+    }
+    locked
+}
+
+/// As [`enter`], for the next reading.
+pub(super) fn enter_reading(machine: &Mutex<Machine>) -> MutexGuard<'_, Machine> {
+    let mut locked = lock(machine);
+    while let Some(gate) = locked.next_stalled_read() {
         drop(locked);
         gate.pass();
         locked = lock(machine);
@@ -67,6 +79,7 @@ impl Machine {
             until: None,
             failing_reads: BTreeSet::new(),
             stalls: BTreeMap::new(),
+            stalled_reads: BTreeMap::new(),
             watcher: None,
             off: None,
             life: 0,
@@ -75,6 +88,10 @@ impl Machine {
 
     fn next_stall(&mut self) -> Option<Arc<Gate>> {
         self.stalls.remove(&self.operations)
+    }
+
+    fn next_stalled_read(&mut self) -> Option<Arc<Gate>> {
+        self.stalled_reads.remove(&self.reads)
     }
 
     pub(super) fn is_off(&self) -> bool {
