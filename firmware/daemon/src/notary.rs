@@ -1,12 +1,14 @@
 //! What becomes of footage, written down in the ledger for the stores.
 //!
-//! Does not belong here: the ledger's files (`record_ledger`), what is told and when (crate `store`).
+//! Its thread is the one that looks after the ledger. Does not belong here: the ledger's files (`record_ledger`), what is told
+//! and when (crate `store`).
 //!
 //! Invariants
 //! - A removal or a seal is durable in the ledger before the store hears that it is.
 //! - A ledger whose disk does not answer holds up a recording thread for [`ANSWER_WITHIN`] once, not with each question.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::thread;
@@ -22,10 +24,14 @@ use crate::record_ledger::RecordLedger;
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 /// One a volume, and some that nobody waits for any more.
 const MAX_WAITING: usize = 32;
+/// How often it is looked whether something is due.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A ledger whose disk is awake is open by then, and volumes that are opened afterwards find in it what it knows of them.
+const OPEN_WITHIN: Duration = Duration::from_secs(2);
 
-struct Order {
-    event: Event,
-    answer: SyncSender<io::Result<()>>,
+enum Order {
+    Keep { event: Event, answer: SyncSender<io::Result<()>> },
+    LookAfter,
 }
 
 /// The ledger as volumes use it; cheap to clone.
@@ -36,17 +42,27 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    /// Begins to write; the thread ends with the last of the clones.
+    /// Begins to look after the ledger; the thread ends with the last of the clones. A ledger that can be opened soon is open
+    /// when this returns.
     pub(crate) fn new(ledger: Arc<RecordLedger>) -> io::Result<Self> {
-        let (line, orders) = mpsc::sync_channel::<Order>(MAX_WAITING);
+        let (line, orders) = mpsc::sync_channel(MAX_WAITING);
+        let (opened, is_open) = mpsc::sync_channel(1);
         let of_thread = Arc::clone(&ledger);
         thread::Builder::new().name("notary".to_owned()).spawn(move || {
-            for Order { event, answer } in orders {
-                // Nobody may wait any more.
-                let _ = answer.try_send(of_thread.keep(&event));
-            }
+            of_thread.look_after();
+            let _ = opened.try_send(());
+            follow(&orders, &of_thread);
         })?;
+        // Else what is recorded meanwhile waits for it in memory.
+        let _ = is_open.recv_timeout(OPEN_WITHIN);
         Ok(Self { ledger, line })
+    }
+
+    /// The ledger lies in `place` from now on; `None` while there is no disk. It never waits.
+    pub(crate) fn move_to(&self, place: Option<PathBuf>) {
+        self.ledger.move_to(place);
+        // Where it does not fit, the thread comes by all the same.
+        let _ = self.line.try_send(Order::LookAfter);
     }
 
     /// Writes it down soon.
@@ -83,6 +99,19 @@ impl Books {
     }
 }
 
+/// Does what is ordered, and looks after the ledger also when nothing is, until nobody can order any more.
+fn follow(orders: &Receiver<Order>, ledger: &RecordLedger) {
+    loop {
+        match orders.recv_timeout(LOOK_EVERY) {
+            // Nobody may wait any more.
+            Ok(Order::Keep { event, answer }) => drop(answer.try_send(ledger.keep(&event))),
+            Ok(Order::LookAfter) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        ledger.look_after();
+    }
+}
+
 /// A store's witness.
 pub(crate) struct Notary {
     books: Books,
@@ -104,7 +133,7 @@ impl Notary {
             }
         }
         let (answer, answered) = mpsc::sync_channel(1);
-        if self.books.line.try_send(Order { event: event.clone(), answer }).is_err() {
+        if self.books.line.try_send(Order::Keep { event: event.clone(), answer }).is_err() {
             return Err("the ledger's disk is behind".into());
         }
         match answered.recv_timeout(ANSWER_WITHIN) {
@@ -279,18 +308,20 @@ mod tests {
         // At once, and without asking again.
         assert!(notary.removing(&summary(5, 0), Removal::Overwritten).is_err());
         assert!(notary.sealed(&summary(6, 0)).is_err());
-        let order: Order = orders.recv().unwrap();
+        let ordered = || match orders.recv().unwrap() {
+            Order::Keep { event, answer } => (event, answer),
+            Order::LookAfter => panic!("nobody ordered that"),
+        };
+        let (_, answer) = ordered();
         assert!(orders.try_recv().is_err());
         // It was written after all, and is not written twice.
-        order.answer.send(Ok(())).unwrap();
+        answer.send(Ok(())).unwrap();
         notary.removing(&summary(5, 0), Removal::Overwritten).unwrap();
         assert!(orders.try_recv().is_err());
         // The next one it has to write, which has nothing to do with the one before.
         assert!(notary.removing(&summary(7, 0), Removal::Overwritten).is_err());
-        orders.recv().unwrap().answer.send(Ok(())).unwrap();
+        ordered().1.send(Ok(())).unwrap();
         assert!(notary.removing(&summary(8, 0), Removal::Overwritten).is_err());
-        let Event::SegmentRemoved { segment: 8, .. } = orders.recv().unwrap().event else {
-            panic!("another one")
-        };
+        let (Event::SegmentRemoved { segment: 8, .. }, _) = ordered() else { panic!("another one") };
     }
 }

@@ -5,8 +5,9 @@
 //!
 //! Invariants
 //! - A ledger that is damaged or truncated is left as it is, and the next one's first leaf names it.
-//! - Recording never waits for the ledger for longer than one write; what cannot be written is kept, up to a bound, and then
-//!   counted. What takes long reads beside it.
+//! - Who notes something, says where the ledger lies or asks what is signed never waits for its disk: only the notary's thread
+//!   and those who want something kept or proved do. What cannot be written is kept, up to a bound, and then counted.
+//! - What takes long reads beside it.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -45,16 +46,29 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub(crate) struct RecordLedger {
     key: LedgerKey,
     clock: Arc<dyn Clock>,
+    desk: Mutex<Desk>,
     state: Mutex<State>,
 }
 
-struct State {
+/// What is told to the ledger and by it, in memory. Nobody waits for a disk while it is locked.
+#[derive(Default)]
+struct Desk {
     /// The folder of all ledgers on the disk.
     place: Option<PathBuf>,
-    open: Option<Open>,
     waiting: VecDeque<Leaf>,
     /// Leaves that there was no room for.
     dropped: u64,
+    /// As of the last signature.
+    signed: Option<LedgerSigned>,
+}
+
+/// What lies on the disk.
+struct State {
+    /// Where; behind [`Desk::place`] until somebody comes by.
+    place: Option<PathBuf>,
+    open: Option<Open>,
+    /// What is being written, and stays here until it is: at most [`MAX_BATCH`], and what became of the ledger before.
+    batch: Vec<Leaf>,
     appended_at: MonoTime,
     signed_at: MonoTime,
     retry_at: MonoTime,
@@ -83,39 +97,45 @@ impl RecordLedger {
         let state = State {
             place: None,
             open: None,
-            waiting: VecDeque::new(),
-            dropped: 0,
+            batch: Vec::new(),
             appended_at: now,
             signed_at: now,
             retry_at: now,
         };
-        Self { key, clock, state: Mutex::new(state) }
+        Self { key, clock, desk: Mutex::default(), state: Mutex::new(state) }
     }
 
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        // Nothing on it is ever half-done.
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The ledger, where it lies now: what it was told to leave is finished.
     fn state(&self) -> MutexGuard<'_, State> {
         // A batch is appended or it is not; a panic elsewhere leaves nothing half-done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The ledger lies in `place` from now on; `None` while there is no disk.
-    pub(crate) fn move_to(&self, place: Option<PathBuf>) {
-        let mut state = self.state();
-        if state.place == place {
-            return;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = self.desk().place.clone();
+        if state.place != place {
+            self.finish(&mut state);
+            state.place = place;
+            state.retry_at = self.clock.mono();
         }
-        self.finish(&mut state);
-        state.place = place;
-        state.retry_at = self.clock.mono();
+        state
     }
 
-    /// Writes it down soon.
+    /// The ledger lies in `place` as soon as somebody looks after it; `None` while there is no disk. It never waits.
+    pub(crate) fn move_to(&self, place: Option<PathBuf>) {
+        self.desk().place = place;
+    }
+
+    /// Writes it down soon. It never waits.
     pub(crate) fn note(&self, event: Event) {
         self.note_at(self.clock.wall(), event);
     }
 
-    /// Writes down soon what happened at `time`.
+    /// Writes down soon what happened at `time`. It never waits.
     pub(crate) fn note_at(&self, time: WallTime, event: Event) {
-        self.state().wait_for_disk(Leaf { time, event });
+        self.desk().wait_for_disk(Leaf { time, event });
     }
 
     /// Writes it down now; nothing of it stays when that fails.
@@ -124,9 +144,8 @@ impl RecordLedger {
     /// The ledger's; `NotFound` while there is none.
     pub(crate) fn keep(&self, event: &Event) -> io::Result<()> {
         let mut state = self.state();
-        state.wait_for_disk(Leaf { time: self.clock.wall(), event: event.clone() });
-        // It is the last of what waits, and all of that is in one batch or in several.
-        state.append(self.clock.mono()).inspect_err(|_| drop(state.waiting.pop_back()))?;
+        let leaf = Leaf { time: self.clock.wall(), event: event.clone() };
+        self.append(&mut state, Some(&leaf))?;
         if let Some(open) = &mut state.open {
             open.seals.note(event);
         }
@@ -155,7 +174,7 @@ impl RecordLedger {
             self.open(&mut state, now);
         }
         if now.since(state.appended_at) >= APPEND_EVERY
-            && let Err(error) = state.append(now)
+            && let Err(error) = self.append(&mut state, None)
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::error!(%error, "the ledger cannot be written");
@@ -174,9 +193,10 @@ impl RecordLedger {
                     size = open.log.reader().size(),
                     "ledger"
                 );
+                self.desk().signed = Some(open.signed());
                 state.open = Some(open);
                 if let Some(event) = replaced {
-                    state.waiting.push_front(Leaf { time: self.clock.wall(), event });
+                    state.batch.insert(0, Leaf { time: self.clock.wall(), event });
                 }
             }
             Err(error) => {
@@ -188,12 +208,41 @@ impl RecordLedger {
 
     fn sign(&self, state: &mut State) {
         state.signed_at = self.clock.mono();
-        let Some(Open { log, signer, signed, .. }) = &mut state.open else { return };
-        let before = log.reader().last_checkpoint().checkpoint().size;
-        match log.checkpoint(signer) {
-            Ok(checkpoint) if checkpoint.checkpoint().size != before => *signed = Some(self.clock.wall()),
+        let Some(open) = &mut state.open else { return };
+        let before = open.log.reader().last_checkpoint().checkpoint().size;
+        match open.log.checkpoint(&open.signer) {
+            Ok(checkpoint) if checkpoint.checkpoint().size != before => {
+                open.signed = Some(self.clock.wall());
+                self.desk().signed = Some(open.signed());
+            }
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "the ledger cannot be signed"),
+        }
+    }
+
+    /// Writes down what waits, and behind it `last`, of which nothing stays when that fails.
+    fn append(&self, state: &mut State, last: Option<&Leaf>) -> io::Result<()> {
+        state.appended_at = self.clock.mono();
+        let Some(open) = &mut state.open else { return Err(no_ledger()) };
+        let last = last.map(Leaf::encode).transpose().map_err(io::Error::other)?;
+        loop {
+            // What a disk refused before comes first.
+            {
+                let mut desk = self.desk();
+                let count = desk.waiting.len().min(MAX_BATCH.saturating_sub(state.batch.len()));
+                state.batch.extend(desk.waiting.drain(..count));
+            }
+            // What cannot be a leaf is left out rather than tried for ever.
+            let mut leaves: Vec<Vec<u8>> = state.batch.iter().filter_map(encoded).collect();
+            let is_last = state.batch.len() < MAX_BATCH;
+            leaves.extend(last.clone().filter(|_| is_last));
+            if !leaves.is_empty() {
+                open.log.append(&leaves).map_err(io::Error::other)?;
+            }
+            state.batch.clear();
+            if is_last {
+                return Ok(());
+            }
         }
     }
 
@@ -222,7 +271,7 @@ impl RecordLedger {
     fn beside(&self) -> io::Result<(Reader, VerifierKey)> {
         let mut state = self.state();
         // What waits may explain something, too.
-        state.append(self.clock.mono())?;
+        self.append(&mut state, None)?;
         let open = state.open.as_ref().ok_or_else(no_ledger)?;
         let reader = open.log.reader().snapshot().map_err(io::Error::other)?;
         Ok((reader, open.signer.verifier().clone()))
@@ -231,11 +280,10 @@ impl RecordLedger {
     /// Writes an event down and signs: its index, and the ledger as it was signed. The ledger must still be that of `key`.
     fn keep_signed(&self, event: Event, key: &VerifierKey) -> io::Result<(u64, Reader)> {
         let mut state = self.state();
-        state.append(self.clock.mono())?;
+        self.append(&mut state, None)?;
         let open = state.open.as_ref().filter(|open| open.signer.verifier().name() == key.name());
         let index = open.ok_or_else(no_ledger)?.log.reader().size();
-        state.wait_for_disk(Leaf { time: self.clock.wall(), event });
-        state.append(self.clock.mono())?;
+        self.append(&mut state, Some(&Leaf { time: self.clock.wall(), event }))?;
         self.sign(&mut state);
         let reader = state.open.as_ref().ok_or_else(no_ledger)?.log.reader();
         if reader.last_checkpoint().checkpoint().size <= index {
@@ -257,17 +305,9 @@ impl RecordLedger {
         }
     }
 
-    /// What is signed of it; `None` while there is no disk for it.
+    /// What is signed of it; `None` while there is no disk for it. It never waits.
     pub(crate) fn signed(&self) -> Option<LedgerSigned> {
-        let state = self.state();
-        let Open { log, signer, signed, .. } = state.open.as_ref()?;
-        let checkpoint = log.reader().last_checkpoint().checkpoint();
-        Some(LedgerSigned {
-            fingerprint: Fingerprint::of(signer.verifier()).to_string(),
-            size: checkpoint.size,
-            root: checkpoint.root.to_string(),
-            signed: *signed,
-        })
+        self.desk().signed.clone()
     }
 
     /// Up to `limit` leaves before number `before` (or the newest), newest first, as they are stored.
@@ -287,18 +327,19 @@ impl RecordLedger {
     }
 
     fn finish(&self, state: &mut State) {
-        let appended = state.append(self.clock.mono());
+        let appended = self.append(state, None);
         if let Err(error) = appended.as_ref()
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::error!(%error, waiting = state.waiting.len(), "the ledger's end is not on its disk");
+            tracing::error!(%error, "the ledger's end is not on its disk");
         }
         self.sign(state);
         state.open = None;
+        self.desk().signed = None;
     }
 }
 
-impl State {
+impl Desk {
     fn wait_for_disk(&mut self, leaf: Leaf) {
         if self.waiting.len() >= MAX_WAITING {
             self.waiting.pop_front();
@@ -313,18 +354,17 @@ impl State {
         }
         self.waiting.push_back(leaf);
     }
+}
 
-    fn append(&mut self, now: MonoTime) -> io::Result<()> {
-        self.appended_at = now;
-        let Some(open) = &mut self.open else { return Err(no_ledger()) };
-        while !self.waiting.is_empty() {
-            let count = self.waiting.len().min(MAX_BATCH);
-            // What cannot be a leaf is left out rather than tried for ever.
-            let batch: Vec<Vec<u8>> = self.waiting.iter().take(count).filter_map(encoded).collect();
-            open.log.append(&batch).map_err(io::Error::other)?;
-            self.waiting.drain(..count);
+impl Open {
+    fn signed(&self) -> LedgerSigned {
+        let checkpoint = self.log.reader().last_checkpoint().checkpoint();
+        LedgerSigned {
+            fingerprint: Fingerprint::of(self.signer.verifier()).to_string(),
+            size: checkpoint.size,
+            root: checkpoint.root.to_string(),
+            signed: self.signed,
         }
-        Ok(())
     }
 }
 
@@ -426,131 +466,4 @@ fn newest(place: &Path) -> io::Result<Option<(u32, String)>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use hal::SystemClock;
-
-    use super::*;
-
-    fn desk() -> RecordLedger {
-        let key = LedgerKey { recorder: "0123abcd".to_owned(), seed: [7; 32] };
-        RecordLedger::new(key, Arc::new(SystemClock::new()))
-    }
-
-    fn login(by: &str) -> Event {
-        Event::LoginOk { by: by.into(), from: None }
-    }
-
-    fn words(ledger: &RecordLedger) -> Vec<String> {
-        let leaves = ledger.leaves(None, 100).unwrap();
-        leaves.into_iter().map(|(_, bytes)| String::from_utf8(bytes).unwrap()).collect()
-    }
-
-    #[test]
-    fn what_is_noted_without_a_disk_is_written_when_there_is_one_and_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        let ledger = desk();
-        ledger.note(login("ann"));
-        ledger.move_to(Some(dir.path().join("ledger")));
-        ledger.look_after();
-        let origin = ledger.head().origin;
-        assert!(origin.starts_with("candor/0123abcd/0001-"), "{origin}");
-        ledger.note(login("eve"));
-        ledger.close();
-
-        let again = desk();
-        again.move_to(Some(dir.path().join("ledger")));
-        again.look_after();
-        let head = again.head();
-        assert_eq!((head.size, head.origin), (2, origin.clone()));
-        assert!(head.checkpoint.starts_with(&format!("{origin}\n2\n")), "{}", head.checkpoint);
-        let words = words(&again);
-        assert!(words[0].contains("eve") && words[1].contains("ann"), "{words:?}");
-    }
-
-    #[test]
-    fn what_happens_is_written_down_while_a_proof_is_made() {
-        let dir = tempfile::tempdir().unwrap();
-        let ledger = Arc::new(desk());
-        ledger.move_to(Some(dir.path().to_owned()));
-        ledger.look_after();
-        // More than one leaf file, so that hashes are read from the disk, too.
-        let many = 10_000_u64;
-        for _ in 0..many / MAX_WAITING as u64 + 1 {
-            (0..MAX_WAITING).for_each(|_| ledger.note(login("ann")));
-            ledger.beside().unwrap();
-        }
-        let written = ledger.head().size;
-        assert!(written > many);
-        // Of another thread, as sealing a segment is: it comes back while leaves are looked for, ...
-        let append = || {
-            let of_thread = Arc::clone(&ledger);
-            std::thread::spawn(move || of_thread.keep(&login("eve"))).join().unwrap().unwrap();
-        };
-        let (reader, key) = ledger.beside().unwrap();
-        append();
-        assert_eq!((reader.size(), ledger.head().size), (written, written + 1));
-        // ... and while they are proved.
-        let (export, signed) = ledger.keep_signed(Event::RecorderStopped, &key).unwrap();
-        append();
-        assert_eq!((export, ledger.head().size), (written + 1, written + 3));
-        let wanted = (0..written).step_by(97).chain([export]);
-        let signed_size = signed.last_checkpoint().checkpoint().size;
-        let expected: Vec<u8> = wanted
-            .clone()
-            .flat_map(|index| {
-                let (leaf, path) =
-                    (signed.leaf(index).unwrap(), signed.inclusion(index, signed_size).unwrap());
-                evidence::leaf_record(index, &leaf, &path)
-            })
-            .collect();
-        assert!(records(&signed, wanted).unwrap() == expected);
-        // All of it together: the event is made while others are written down.
-        let wanted = Wanted {
-            start: ledger.clock.wall(),
-            end: ledger.clock.wall(),
-            sealed: std::collections::BTreeSet::new(),
-            gaps: true,
-        };
-        let vouchers = ledger.vouch(wanted, |_| {
-            append();
-            Event::RecorderStopped
-        });
-        let size = written + 5;
-        assert!(vouchers.unwrap().checkpoint.contains(&format!("\n{size}\n")));
-        // Another ledger's leaves are not proved by this one.
-        ledger.move_to(Some(dir.path().join("elsewhere")));
-        ledger.look_after();
-        assert!(ledger.keep_signed(Event::RecorderStopped, &key).is_err());
-    }
-
-    #[test]
-    fn a_damaged_ledger_is_left_alone_and_named_by_the_next() {
-        let dir = tempfile::tempdir().unwrap();
-        let place = dir.path().join("ledger");
-        let ledger = desk();
-        ledger.move_to(Some(place.clone()));
-        ledger.look_after();
-        ledger.note(login("ann"));
-        let origin = ledger.head().origin;
-        ledger.close();
-        let folder = place.join(origin.rsplit('/').next().unwrap());
-        for entry in fs::read_dir(&folder).unwrap().flatten() {
-            if entry.file_name().to_string_lossy().contains("leaves") {
-                fs::OpenOptions::new().write(true).open(entry.path()).unwrap().set_len(0).unwrap();
-            }
-        }
-        let ledger = desk();
-        ledger.move_to(Some(place));
-        ledger.look_after();
-        assert!(ledger.head().origin.contains("/0002-"));
-        ledger.note(login("bob"));
-        let place = ledger.state().place.clone();
-        ledger.close();
-        let ledger = desk();
-        ledger.move_to(place);
-        ledger.look_after();
-        let words = words(&ledger);
-        assert!(words[1].contains("ledger_replaced") && words[1].contains(&origin), "{words:?}");
-        assert!(folder.exists());
-    }
-}
+mod tests;

@@ -55,9 +55,8 @@ pub(crate) fn run(
     if let Some(ledger) = &ledger {
         ledger.move_to(ledger_place(&config.volumes));
         ledger.note(Event::RecorderStarted { version: env!("CARGO_PKG_VERSION").into() });
-        // Before the volumes, which ask it what it knows of them.
-        ledger.look_after();
     }
+    // Before the volumes, which ask it what it knows of them.
     let books = ledger.clone().map(Books::new).transpose()?;
     let mut announcer = Announcer::new(&config.run_dir, "record");
     let mut watch = ClockWatch::new(clock.wall(), clock.mono());
@@ -65,6 +64,7 @@ pub(crate) fn run(
     let (mut kept, mut in_event) = (config.settings.channels, Channels::new());
     let mut volumes = {
         let (run_dir, storage, clock) = (&config.run_dir, config.settings.storage, Arc::clone(&clock));
+        let books = books.clone();
         RecordVolumes::new(run_dir, storage, config.footage_keys, clock, (shelf, locks), books)
     };
     volumes.keep(Keeping::of(&kept, &in_event));
@@ -78,7 +78,6 @@ pub(crate) fn run(
         let step = watch.look(clock.wall(), clock.mono());
         if let Some(ledger) = &ledger {
             step.into_iter().for_each(|step| ledger.note(step));
-            ledger.look_after();
         }
         let ledger_signed = ledger.as_ref().and_then(|ledger| ledger.signed());
         let status = RecordStatus { ledger: ledger_signed, ..volumes.status() };
@@ -97,8 +96,8 @@ pub(crate) fn run(
                 channels = self::channels(&config.settings);
                 kept = config.settings.channels;
                 volumes.keep(Keeping::of(&kept, &in_event));
-                if let Some(ledger) = &ledger {
-                    ledger.move_to(ledger_place(&config.volumes));
+                if let Some(books) = &books {
+                    books.move_to(ledger_place(&config.volumes));
                 }
                 volumes.encrypt(config.settings.storage.encrypt, config.footage_keys);
                 volumes.move_to(config.volumes);
