@@ -54,6 +54,7 @@ mod update_fixtures;
 mod update_line;
 mod verify_command;
 mod version;
+mod volume_life;
 mod volume_order;
 mod vouchers;
 mod warden;

@@ -1,13 +1,20 @@
 //! The role `record`: owns the disks; records, and answers for what is recorded.
+//!
+//! Does not belong here: what waits for a disk. That is done by the threads of volumes (`volume_life`), of the ledger (`notary`)
+//! and of whoever asks (`footage_server`).
+//!
+//! Invariant: this thread goes on reporting whatever the disks do; a silent role is ended, and the whole machine after it.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use hal::{Clock, SystemClock};
 use ledger::Event;
 use recorder::Channels;
+use store::RealDisk;
 
 use crate::announcer::Announcer;
 use crate::clock_watch::ClockWatch;
@@ -22,10 +29,13 @@ use crate::record_ledger::RecordLedger;
 use crate::record_volumes::RecordVolumes;
 use crate::settings::Settings;
 use crate::shelf::Shelf;
+use crate::volume_life::Ground;
 use crate::volume_order::VolumeOrder;
 
 /// Orders that wait; there are few.
 const INBOX: usize = 16;
+/// Volumes that are not closed by then never will be before the warden ends this role; the ledger is to be closed, too.
+const CLOSING_FOR: Duration = Duration::from_millis(750);
 
 /// What this thread is told.
 enum Told {
@@ -33,6 +43,8 @@ enum Told {
     Owner(VolumeOrder),
     /// The channels on which something happens from now on.
     Events(Channels),
+    /// Something became of a volume.
+    Volume,
 }
 
 /// Runs until the warden says otherwise.
@@ -43,7 +55,7 @@ pub(crate) fn run(
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (events, inbox) = mpsc::sync_channel(INBOX);
-    let (from_owner, from_bus) = (events.clone(), events.clone());
+    let (from_owner, from_bus, from_volumes) = (events.clone(), events.clone(), events.clone());
     orders.spawn(move |order| {
         let _ = events.send(Told::Warden(order));
     })?;
@@ -63,9 +75,15 @@ pub(crate) fn run(
     let mut channels = channels(&config.settings);
     let (mut kept, mut in_event) = (config.settings.channels, Channels::new());
     let mut volumes = {
-        let (run_dir, storage, clock) = (&config.run_dir, config.settings.storage, Arc::clone(&clock));
-        let books = books.clone();
-        RecordVolumes::new(run_dir, storage, config.footage_keys, clock, (shelf, locks), books)
+        let ground = Ground {
+            run_dir: config.run_dir.clone(),
+            clock: Arc::clone(&clock),
+            disks: Arc::new(|_: &Path| Arc::new(RealDisk)),
+            books: books.clone(),
+            // With so much in the inbox it is not asleep.
+            wake: Arc::new(move || drop(from_volumes.try_send(Told::Volume))),
+        };
+        RecordVolumes::new(ground, config.settings.storage, config.footage_keys, (shelf, locks))
     };
     volumes.keep(Keeping::of(&kept, &in_event));
     volumes.move_to(config.volumes);
@@ -85,7 +103,7 @@ pub(crate) fn run(
         control.status(RoleStatus::Record(status));
         match inbox.recv_timeout(STATUS_EVERY) {
             Ok(Told::Warden(ToRole::Shutdown)) | Err(RecvTimeoutError::Disconnected) => {
-                let closed = volumes.close();
+                let closed = volumes.close(CLOSING_FOR);
                 if let Some(ledger) = &ledger {
                     ledger.note(Event::RecorderStopped);
                     ledger.close();
@@ -107,7 +125,7 @@ pub(crate) fn run(
                 in_event = channels;
                 volumes.keep(Keeping::of(&kept, &in_event));
             }
-            Ok(Told::Warden(_)) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(Told::Warden(_) | Told::Volume) | Err(RecvTimeoutError::Timeout) => {}
         }
     }
 }

@@ -1,10 +1,11 @@
-//! One volume of the role `record`: its store, its recording thread, its reader.
+//! One volume of the role `record`: when it is opened, closed and begun again, and whether it is well.
 //!
-//! Does not belong here: which channels it takes (`record_volumes`).
+//! Does not belong here: opening, recording and closing (`volume_life`), which channels it takes (`record_volumes`).
 //!
-//! Invariant: while there is a folder and a disk under it, this goes on trying to record there.
+//! Invariants
+//! - While there is a folder and a disk under it, this goes on trying to record there.
+//! - Nothing here waits for the disk, but threads of their own.
 
-use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,19 +13,17 @@ use std::sync::mpsc::SyncSender;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use hal::{ByteCount, ChannelId, Clock, MonoTime, StreamId, StreamKind, WallTime};
+use hal::{ByteCount, ChannelId, MonoTime, StreamId, StreamKind, WallTime};
 use ledger::{Event, Hex, StreamSpan};
-use recorder::{
-    Candidate, ChannelChoice, Channels, Recorder, RecorderStatus, StatusHandle, StopFlag, StoreDesk,
-};
-use store::{Cipher, ClassStatus, ErrorKind, Keys, Reader, RecoveryKey, Store, StoreError, StoreOptions};
+use recorder::{Candidate, ChannelChoice, Channels, RecorderStatus, StoreDesk};
+use store::{Cipher, ClassStatus, ErrorKind, Reader, RecoveryKey, StoreError, StoreOptions};
 
-use crate::account::Account;
 use crate::footage_keys::{FootageKeys, SecretText};
 use crate::keeping::Keeping;
 use crate::messages::{DiskState, Encryption, Expected, Volume as Place, VolumeStatus};
 use crate::notary::Books;
 use crate::settings::Storage;
+use crate::volume_life::{Closing, End, Ground, Life, NO_ANSWER, Opened, Opening};
 use crate::volume_order::VolumeRefusal;
 
 /// A disk that could not be opened is tried again after this.
@@ -40,21 +39,27 @@ const ALIGN_BYTES: u64 = 1 << 20;
 /// Commits that fail for so long are not a moment's trouble: the channels go to another volume.
 const FAILING_FOR: Duration = Duration::from_secs(3);
 /// A commit that takes longer than this will not end soon. Rings hold more, so that nothing is lost by waiting so long.
-const STALLED_FOR: Duration = Duration::from_secs(6);
+pub(crate) const STALLED_FOR: Duration = Duration::from_secs(6);
+/// A disk that takes longer to be opened is unwell until it is; channels are shared out without it. Rings hold more.
+const OPENING_FOR: Duration = Duration::from_secs(5);
 /// A volume that was given up must be well for so long before channels come back: each move costs a gap in its runs.
 const WELL_FOR: Duration = Duration::from_secs(60);
 
 /// A volume and its recorder, whether they are well or not.
 pub(crate) struct RecordVolume {
     place: Place,
-    run_dir: PathBuf,
     storage: Storage,
     keys: FootageKeys,
-    clock: Arc<dyn Clock>,
+    ground: Ground,
     choice: ChannelChoice,
-    books: Option<Books>,
     keeping: Keeping,
-    running: Option<Running>,
+    life: Option<Life>,
+    /// It was begun to open it.
+    tried: bool,
+    /// What it was last opened with.
+    opened_with: (FootageKeys, Keeping),
+    /// Somebody's recovery key is to be tried, or is being tried.
+    unlocking: Unlocking,
     disk: DiskState,
     error: String,
     retry_at: MonoTime,
@@ -64,37 +69,35 @@ pub(crate) struct RecordVolume {
     erasing: Option<JoinHandle<()>>,
 }
 
-struct Running {
-    thread: JoinHandle<Result<(), StoreError>>,
-    stop: StopFlag,
-    status: StatusHandle,
-    reader: Arc<Reader>,
-    encryption: Encryption,
-    desk: StoreDesk,
-    account: Account,
+/// Who waits for it.
+type Unlocker = SyncSender<Result<(), VolumeRefusal>>;
+
+#[derive(Default)]
+struct Unlocking {
+    next: Option<(RecoveryKey, Unlocker)>,
+    now: Option<Unlocker>,
 }
 
 impl RecordVolume {
     pub(crate) fn new(
         place: Place,
-        run_dir: &Path,
         storage: &Storage,
         keys: &FootageKeys,
-        clock: Arc<dyn Clock>,
-        books: Option<Books>,
+        ground: Ground,
         keeping: Keeping,
     ) -> Self {
         Self {
             place,
-            run_dir: run_dir.to_owned(),
             storage: storage.clone(),
             keys: keys.clone(),
-            retry_at: clock.mono(),
-            clock,
+            retry_at: ground.clock.mono(),
+            ground,
             choice: ChannelChoice::default(),
-            books,
+            opened_with: (keys.clone(), keeping.clone()),
             keeping,
-            running: None,
+            life: None,
+            tried: false,
+            unlocking: Unlocking::default(),
             disk: DiskState::Ok,
             error: String::new(),
             unwell_at: None,
@@ -106,14 +109,18 @@ impl RecordVolume {
         &self.place
     }
 
+    fn opened(&self) -> Option<&Opened> {
+        self.life.as_ref()?.opened()
+    }
+
     /// What can be read of it now.
     pub(crate) fn reader(&self) -> Option<Arc<Reader>> {
-        self.running.as_ref().map(|running| Arc::clone(&running.reader))
+        self.opened().map(|opened| Arc::clone(&opened.reader))
     }
 
     /// Where its store can be asked for something.
     pub(crate) fn desk(&self) -> Option<StoreDesk> {
-        self.running.as_ref().map(|running| running.desk.clone())
+        self.opened().map(|opened| opened.desk.clone())
     }
 
     /// Whether the owner means this one.
@@ -124,37 +131,34 @@ impl RecordVolume {
     /// Whether it is encrypted if it is made now, and for whom it opens from now on.
     pub(crate) fn set_encryption(&mut self, if_new: bool, keys: &FootageKeys) {
         self.storage.encrypt = if_new;
-        if self.keys == *keys {
-            return;
+        if self.keys != *keys {
+            self.keys = keys.clone();
+            self.tell_keys();
         }
-        self.keys = keys.clone();
-        let (Some(dir), Some(running)) = (&self.place.dir, &mut self.running) else { return };
-        if running.encryption == Encryption::Off {
-            return;
-        }
-        running.encryption = match store::renew_keys(dir, &self.keys.keys()) {
-            Ok(true) => Encryption::Recoverable,
-            Ok(false) => Encryption::DeviceOnly,
-            Err(error) => {
-                // It is tried again when the volume is opened the next time; until then people see it.
-                tracing::error!(%error, dir = %dir.display(), "the volume does not open with the new keys");
-                Encryption::DeviceOnly
-            }
-        };
     }
 
     /// How long footage of each channel is kept from now on.
     pub(crate) fn keep(&mut self, keeping: &Keeping) {
-        if self.keeping == *keeping {
-            return;
+        if self.keeping != *keeping {
+            self.keeping = keeping.clone();
+            self.tell_keeping();
         }
-        self.keeping = keeping.clone();
-        if let Some(running) = &self.running {
-            let keeping = keeping.clone();
-            // A recorder that does not serve its desk is stuck, and is told anew when it is begun again.
-            if !running.desk.order(move |store| keeping.apply(store)) {
-                tracing::error!(volume = self.place.title(), "too much waits for the volume");
-            }
+    }
+
+    fn tell_keys(&self) {
+        let (Some(dir), Some(opened)) = (&self.place.dir, self.opened()) else { return };
+        if !opened.renew_keys(dir.clone(), self.keys.keys()) {
+            // It is told them when it is begun again.
+            tracing::error!(volume = self.place.title(), "too much waits for the volume");
+        }
+    }
+
+    fn tell_keeping(&self) {
+        let Some(opened) = self.opened() else { return };
+        let keeping = self.keeping.clone();
+        // A recorder that does not serve its desk is stuck, and is told anew when it is begun again.
+        if !opened.desk.order(move |store| keeping.apply(store)) {
+            tracing::error!(volume = self.place.title(), "too much waits for the volume");
         }
     }
 
@@ -163,13 +167,24 @@ impl RecordVolume {
         self.choice.set(channels);
     }
 
+    /// It is to be opened, or was only just begun to be: whether it is well is not known yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let now = self.ground.clock.mono();
+        let is_next = match &self.life {
+            Some(life) => life.opening_for(now).is_some_and(|spent| spent < OPENING_FOR),
+            None => self.place.dir.is_some() && !self.tried,
+        };
+        self.unwell_at.is_none() && is_next
+    }
+
     /// How it stands where channels are shared out.
     pub(crate) fn candidate(&mut self) -> Candidate {
-        let now = self.clock.mono();
-        if !self.is_well(now) {
+        let now = self.ground.clock.mono();
+        let well = self.is_well(now);
+        if !well && !self.is_fresh() {
             self.unwell_at = Some(now);
         }
-        let usable = self.unwell_at.is_none_or(|at| now.since(at) >= WELL_FOR);
+        let usable = well && self.unwell_at.is_none_or(|at| now.since(at) >= WELL_FOR);
         if usable {
             self.unwell_at = None;
         }
@@ -177,10 +192,9 @@ impl RecordVolume {
     }
 
     fn is_well(&self, now: MonoTime) -> bool {
-        let Some(running) = &self.running else { return false };
-        let status = running.status.get();
-        let within = |since: Option<MonoTime>, limit| since.is_none_or(|since| now.since(since) < limit);
-        within(status.failing_since, FAILING_FOR) && within(status.committing_since, STALLED_FOR)
+        let Some(opened) = self.opened() else { return false };
+        let status = opened.status.get();
+        within(status.failing_since, now, FAILING_FOR) && !is_stalled(&status, now)
     }
 
     fn options(&self) -> StoreOptions {
@@ -208,36 +222,73 @@ impl RecordVolume {
             self.error.clone_from(&self.place.message);
             return;
         };
-        if let Err(error) = self.open_with(&dir, &self.keys.keys()) {
-            let text = error.to_string();
-            if text != self.error {
-                tracing::error!(%error, "the footage volume cannot be used");
+        self.tried = true;
+        let mut keys = self.keys.keys();
+        if let Some((key, unlocker)) = self.unlocking.next.take() {
+            keys = keys.and_recovery_key(&key);
+            self.unlocking.now = Some(unlocker);
+        }
+        self.opened_with = (self.keys.clone(), self.keeping.clone());
+        let (keeping, choice) = (self.keeping.clone(), self.choice.clone());
+        let opening = Opening { dir, options: self.options(), keys, keeping, choice };
+        match Life::begin(&self.ground, opening) {
+            Ok(life) => self.life = Some(life),
+            Err(error) => {
+                tracing::error!(%error, "no thread to record");
+                self.retry_at = self.ground.clock.mono() + RETRY_AFTER;
             }
-            self.disk = disk_state(error.downcast_ref().map_or(ErrorKind::Io, StoreError::kind));
-            self.error = text;
-            self.retry_at = self.clock.mono() + RETRY_AFTER;
         }
     }
 
-    fn open_with(&mut self, dir: &Path, keys: &Keys) -> Result<(), Box<dyn Error + Send + Sync>> {
-        self.running = Some(self.start(dir, keys)?);
+    /// It is open.
+    fn welcome(&mut self) {
         self.error.clear();
-        Ok(())
+        if let Some(unlocker) = self.unlocking.now.take() {
+            let _ = unlocker.try_send(Ok(()));
+        }
+        // What changed meanwhile.
+        let (keys, keeping) = &self.opened_with;
+        let (other_keys, other_keeping) = (*keys != self.keys, *keeping != self.keeping);
+        if other_keys {
+            self.tell_keys();
+        }
+        if other_keeping {
+            self.tell_keeping();
+        }
+    }
+
+    /// It cannot be opened now.
+    fn refuse(&mut self, error: &StoreError) {
+        let text = error.to_string();
+        if text != self.error {
+            tracing::error!(%error, "the footage volume cannot be used");
+        }
+        if let Some(unlocker) = self.unlocking.now.take() {
+            let _ = unlocker.try_send(Err(match error.kind() {
+                ErrorKind::NoKey => VolumeRefusal::WrongKey,
+                _ => VolumeRefusal::Failed(text.clone()),
+            }));
+        }
+        self.disk = disk_state(error.kind());
+        self.error = text;
+        self.retry_at = self.ground.clock.mono() + RETRY_AFTER;
     }
 
     /// Opens it with the recovery key of the recorder that it comes from; from then on it is this one's.
-    pub(crate) fn unlock(&mut self, key: &SecretText) -> Result<(), VolumeRefusal> {
-        let key = RecoveryKey::parse(&key.0).map_err(|error| VolumeRefusal::Mistyped(error.to_string()))?;
-        let Some(dir) = self.place.dir.clone() else { return Err(VolumeRefusal::NoVolume) };
-        if self.running.is_some() || self.erasing.is_some() || self.disk != DiskState::Locked {
-            return Err(VolumeRefusal::NotLocked);
-        }
-        self.open_with(&dir, &self.keys.keys().and_recovery_key(&key)).map_err(|error| {
-            match error.downcast_ref().map(StoreError::kind) {
-                Some(ErrorKind::NoKey) => VolumeRefusal::WrongKey,
-                _ => VolumeRefusal::Failed(error.to_string()),
+    pub(crate) fn unlock(&mut self, key: &SecretText, answer: Unlocker) {
+        let refusal = match RecoveryKey::parse(&key.0) {
+            Err(error) => VolumeRefusal::Mistyped(error.to_string()),
+            Ok(_) if self.place.dir.is_none() => VolumeRefusal::NoVolume,
+            Ok(_) if self.opened().is_some() || self.erasing.is_some() || self.disk != DiskState::Locked => {
+                VolumeRefusal::NotLocked
             }
-        })
+            Ok(key) => {
+                // Whoever else waits for another key is told that this one came instead.
+                self.unlocking.next = Some((key, answer));
+                return;
+            }
+        };
+        let _ = answer.try_send(Err(refusal));
     }
 
     /// Writes down that it is erased, destroys its key, answers, and begins a new volume. On a thread of its own: to remove the
@@ -250,11 +301,14 @@ impl RecordVolume {
                 return;
             }
         };
-        let (reader, books) = (self.reader(), self.books.clone());
-        self.let_go();
+        let (reader, books) = (self.reader(), self.ground.books.clone());
+        let before = self.let_go();
         self.disk = DiskState::Unformatted;
         self.error = "Its footage is being erased. It takes new footage in a moment.".to_owned();
         let erase = move || {
+            if let Some(Err(error)) = before.map(Closing::finish) {
+                tracing::warn!(%error, "a volume's end is not on its disk");
+            }
             let destroyed = destroy(&dir, by, reader, books.as_ref());
             let gone = destroyed.is_ok();
             let _ = answer.try_send(destroyed);
@@ -278,7 +332,7 @@ impl RecordVolume {
             let _ = answer.try_send(Err(VolumeRefusal::NoVolume));
             return;
         };
-        let (reader, books) = (self.reader(), self.books.clone());
+        let (reader, books) = (self.reader(), self.ground.books.clone());
         let tell = move || {
             let told = store::identify(&dir)
                 .map_err(io::Error::other)
@@ -298,102 +352,94 @@ impl RecordVolume {
         if self.erasing.is_some() {
             return Err(VolumeRefusal::Busy);
         }
-        match (&self.place.dir, &self.running) {
+        match (&self.place.dir, self.opened()) {
             (None, _) => Err(VolumeRefusal::NoVolume),
-            (_, Some(running)) if running.encryption == Encryption::Off => Err(VolumeRefusal::NotEncrypted),
+            (_, Some(opened)) if opened.encryption() == Encryption::Off => Err(VolumeRefusal::NotEncrypted),
             (Some(dir), _) => Ok(dir.clone()),
         }
     }
 
     /// Ends recording here, and begins it anew at the next look.
-    fn let_go(&mut self) {
-        let Some(running) = self.running.take() else { return };
-        if let Err(error) = running.end() {
-            tracing::warn!(%error, "a volume's end is not on its disk");
-        }
-        self.retry_at = self.clock.mono();
+    fn let_go(&mut self) -> Option<Closing> {
+        let now = self.ground.clock.mono();
+        self.retry_at = now;
+        self.life.take().map(|life| life.close(now))
     }
 
-    fn start(&self, dir: &Path, keys: &Keys) -> Result<Running, Box<dyn Error + Send + Sync>> {
-        let (mut store, recovery) = Store::open(dir, self.options(), keys, Arc::clone(&self.clock))?;
-        let encryption = match store.status() {
-            store::VolumeStatus { cipher: Cipher::None, .. } => Encryption::Off,
-            store::VolumeStatus { recoverable: true, .. } => Encryption::Recoverable,
-            _ => Encryption::DeviceOnly,
-        };
-        tracing::info!(?recovery, dir = %dir.display(), "volume open");
-        let reader = Arc::new(Reader::beside(&store)?);
-        self.keeping.apply(&mut store);
-        if let Some(books) = &self.books {
-            store.set_witness(Box::new(books.notary()));
-        }
-        let volume = store.volume();
-        let recorder =
-            Recorder::new(&self.run_dir, store, Arc::clone(&self.clock)).choose(self.choice.clone());
-        let account = Account::open(volume, self.books.clone(), recorder.losses());
-        let (status, stop, desk) = (recorder.status(), StopFlag::new(), recorder.desk());
-        let flag = stop.clone();
-        let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || recorder.run(&flag))?;
-        Ok(Running { thread, stop, status, reader, encryption, desk, account })
-    }
-
-    /// Begins again when the recorder ended, or when the disk could not be opened.
-    pub(crate) fn look_after(&mut self) {
+    /// Begins again when the recorder ended, or when the disk could not be opened; not while somebody else has the folder.
+    pub(crate) fn look_after(&mut self, is_free: bool) {
         if self.erasing.take_if(|thread| thread.is_finished()).is_some() {
-            self.retry_at = self.clock.mono();
+            self.retry_at = self.ground.clock.mono();
         }
         if self.erasing.is_some() {
             return;
         }
-        if self.running.as_ref().is_some_and(|running| running.thread.is_finished())
-            && let Some(mut running) = self.running.take()
+        let was_open = self.opened().is_some();
+        if let Some(end) = self.life.as_mut().and_then(Life::look)
+            && let Some(life) = self.life.take()
         {
-            self.disk = DiskState::Failed;
-            self.error = match running.thread.join() {
-                Ok(Ok(())) => "The recorder ended by itself.".to_owned(),
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "The recorder made a mistake. Its log has the details.".to_owned(),
-            };
-            tracing::error!(error = self.error, "recording ended and is begun again");
-            running.account.close(Err(&self.error));
-            self.retry_at = self.clock.mono();
+            self.bury(life, end);
+        } else if !was_open && self.opened().is_some() {
+            self.welcome();
         }
-        if self.running.is_none() && self.clock.mono() >= self.retry_at {
+        let is_time = self.ground.clock.mono() >= self.retry_at || self.unlocking.next.is_some();
+        if self.life.is_none() && is_time && is_free {
             self.open();
         }
-        let well = self.is_well(self.clock.mono());
-        if let Some(running) = &mut self.running {
-            running.account.look(well, &running.status);
+        let well = self.is_well(self.ground.clock.mono());
+        if let Some(opened) = self.life.as_mut().and_then(Life::opened_mut) {
+            opened.account.look(well, &opened.status);
+        }
+    }
+
+    fn bury(&mut self, life: Life, end: End) {
+        match end {
+            End::Refused(error) => self.refuse(&error),
+            End::Over => {
+                self.disk = DiskState::Failed;
+                self.error = life.last_words();
+                tracing::error!(error = self.error, "recording ended and is begun again");
+                self.retry_at = self.ground.clock.mono();
+            }
         }
     }
 
     pub(crate) fn status(&self) -> VolumeStatus {
+        let now = self.ground.clock.mono();
         let place =
             VolumeStatus { device: self.place.device.clone(), path: self.path(), ..VolumeStatus::default() };
-        let Some(running) = &self.running else {
-            let locked = self.place.dir.is_some() && self.disk == DiskState::Locked;
+        let Some(opened) = self.opened() else {
+            let opening = self.life.as_ref().and_then(|life| life.opening_for(now));
+            let (disk, error) = match opening {
+                Some(spent) if spent >= STALLED_FOR => (DiskState::Failed, NO_ANSWER.to_owned()),
+                _ => (self.disk, self.error.clone()),
+            };
+            let locked = self.place.dir.is_some() && disk == DiskState::Locked;
             return VolumeStatus {
                 encryption: locked.then_some(Encryption::Locked),
-                disk: self.disk,
-                error: self.error.clone(),
+                disk,
+                error,
                 total_bytes: if self.place.dir.is_some() { self.options().max_bytes.0 } else { 0 },
                 ..place
             };
         };
-        let status = running.status.get();
-        let bounds = volume_bounds(&running.reader).unwrap_or_default();
+        let status = opened.status.get();
+        let (disk, error) = match (status.last_error_kind, &status.last_error) {
+            _ if is_stalled(&status, now) => (DiskState::Failed, NO_ANSWER.to_owned()),
+            (kind, error) => (kind.map_or(DiskState::Ok, disk_state), error.clone().unwrap_or_default()),
+        };
         VolumeStatus {
-            encryption: Some(running.encryption),
-            recording: recorded_channels(&status, self.clock.wall()),
-            disk: status.last_error_kind.map_or(DiskState::Ok, disk_state),
-            error: status.last_error.clone().unwrap_or_default(),
+            encryption: Some(opened.encryption()),
+            recording: recorded_channels(&status, self.ground.clock.wall()),
+            disk,
+            error,
             total_bytes: status.volume_max.0,
             used_bytes: status.volume_used.0,
             locked_bytes: status.volume_locked.0,
             retention: status.classes.iter().map(expected).collect(),
             write_bytes_per_sec: status.write_bytes_per_sec,
-            oldest: bounds.map(|(oldest, _)| oldest),
-            newest: bounds.map(|(_, newest)| newest),
+            oldest: status.bounds.map(|(oldest, _)| oldest),
+            newest: status.bounds.map(|(_, newest)| newest),
             lost_gops: status.streams.values().map(|stream| stream.lost_gops).sum(),
             concerns: concerns(&status),
             ..place
@@ -404,33 +450,37 @@ impl RecordVolume {
         self.place.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default()
     }
 
-    /// Asks the recorder to make all of it durable and to end; [`RecordVolume::close`] waits for that.
-    pub(crate) fn begin_closing(&self) {
-        if let Some(running) = &self.running {
-            running.stop.stop();
-        }
+    /// Asks the recorder to make all of it durable and to end. What is in the rings and not yet durable by then goes to whoever
+    /// takes the channels, as far back as the rings reach.
+    pub(crate) fn close(mut self) -> Option<Closing> {
+        self.let_go()
     }
 
-    /// What is in the rings and not yet durable by now goes to whoever takes the channels, as far back as the rings reach.
-    pub(crate) fn close(self) -> Result<(), StoreError> {
-        self.running.map_or(Ok(()), Running::end)
+    /// What its recorder says of itself.
+    #[cfg(test)]
+    pub(crate) fn figures(&self) -> Option<RecorderStatus> {
+        self.opened().map(|opened| opened.status.get())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn channels(&self) -> Channels {
+        self.choice.get()
+    }
+
+    /// Nothing of it is on its way.
+    #[cfg(test)]
+    pub(crate) fn is_settled(&self) -> bool {
+        let opening = self.life.as_ref().is_some_and(|life| life.opened().is_none());
+        !opening && self.erasing.is_none() && self.unlocking.next.is_none()
     }
 }
 
-impl Running {
-    /// Waits until all of it is durable.
-    fn end(mut self) -> Result<(), StoreError> {
-        self.stop.stop();
-        // Answers and files of the disk are let go of first, so that it can be unmounted.
-        drop(self.reader);
-        let ended = self.thread.join().unwrap_or_else(|_| {
-            tracing::error!("the recorder made a mistake while closing the volume");
-            Ok(())
-        });
-        let error = ended.as_ref().err().map(ToString::to_string);
-        self.account.close(error.as_deref().map_or(Ok(()), Err));
-        ended
-    }
+fn within(since: Option<MonoTime>, now: MonoTime, limit: Duration) -> bool {
+    since.is_none_or(|since| now.since(since) < limit)
+}
+
+fn is_stalled(status: &RecorderStatus, now: MonoTime) -> bool {
+    !within(status.committing_since, now, STALLED_FOR)
 }
 
 /// Writes down that a volume's footage goes, before it does.
@@ -507,10 +557,6 @@ fn expected(class: &ClassStatus) -> Expected {
         used_bytes: class.used_bytes.0,
         hours: class.expected.map(|stays| stays.as_secs() / 3600),
     }
-}
-
-fn volume_bounds(reader: &Reader) -> Result<Option<store::Bounds>, StoreError> {
-    Ok(reader.all_bounds()?.into_values().reduce(store::spanning))
 }
 
 fn recorded_channels(status: &RecorderStatus, now: WallTime) -> Vec<ChannelId> {

@@ -2,12 +2,12 @@
 //!
 //! Does not belong here: one volume's life (`record_volume`), the rules of sharing out (`recorder::assign`).
 //!
-//! Invariant: a volume that fails, stalls or goes stops none of the others.
+//! Invariant: a volume that fails, stalls or goes stops none of the others, and keeps nobody waiting here.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use hal::{ChannelId, Clock};
+use hal::ChannelId;
 use recorder::{Candidate, Channels, assign};
 use store::StoreError;
 
@@ -15,45 +15,35 @@ use crate::footage_keys::FootageKeys;
 use crate::footage_locks::FootageLocks;
 use crate::keeping::Keeping;
 use crate::messages::{DiskState, RecordStatus, Volume as Place};
-use crate::notary::Books;
-use crate::record_volume::RecordVolume;
+use crate::record_volume::{RecordVolume, STALLED_FOR};
 use crate::settings::Storage;
 use crate::shelf::Shelf;
+use crate::volume_life::{Closing, Ground};
 use crate::volume_order::{VolumeAct, VolumeOrder, VolumeRefusal};
 
 /// The volumes, in the order in which the warden names them.
 pub(crate) struct RecordVolumes {
     volumes: Vec<RecordVolume>,
-    run_dir: PathBuf,
+    /// Told to end, and not over yet.
+    closing: Vec<Closing>,
     storage: Storage,
     keys: FootageKeys,
-    clock: Arc<dyn Clock>,
+    ground: Ground,
     shelf: Arc<Shelf>,
     locks: FootageLocks,
-    books: Option<Books>,
     keeping: Keeping,
 }
 
 impl RecordVolumes {
     pub(crate) fn new(
-        run_dir: &Path,
+        ground: Ground,
         storage: Storage,
         keys: FootageKeys,
-        clock: Arc<dyn Clock>,
         (shelf, locks): (Arc<Shelf>, FootageLocks),
-        books: Option<Books>,
     ) -> Self {
-        Self {
-            volumes: Vec::new(),
-            run_dir: run_dir.to_owned(),
-            storage,
-            keys,
-            clock,
-            shelf,
-            locks,
-            books,
-            keeping: Keeping::of(&[], &Channels::new()),
-        }
+        let keeping = Keeping::of(&[], &Channels::new());
+        let (volumes, closing) = (Vec::new(), Vec::new());
+        Self { volumes, closing, storage, keys, ground, shelf, locks, keeping }
     }
 
     /// Whether new volumes are encrypted, and for whom all of them open.
@@ -79,9 +69,7 @@ impl RecordVolumes {
             return;
         };
         match act {
-            VolumeAct::Unlock(key) => {
-                let _ = answer.try_send(volume.unlock(&key));
-            }
+            VolumeAct::Unlock(key) => volume.unlock(&key, answer),
             VolumeAct::Erase { by } => volume.erase(by, answer),
             VolumeAct::GiveUp { by } => volume.give_up(by, answer),
         }
@@ -93,24 +81,17 @@ impl RecordVolumes {
         let (kept, gone): (Vec<_>, Vec<_>) =
             self.volumes.drain(..).partition(|volume| places.contains(volume.place()));
         self.volumes = kept;
-        // First nobody reads there any more, and all are told to end before one is waited for: a disk that is gone takes long.
+        // First nobody reads there any more. Their ends are not waited for: a disk that is gone takes long.
         self.share_readers();
-        gone.iter().for_each(RecordVolume::begin_closing);
-        for volume in gone {
-            match volume.close() {
-                Ok(()) => tracing::info!("a volume is closed"),
-                Err(error) => tracing::warn!(%error, "a volume's end is not on its disk"),
-            }
-        }
+        self.closing.extend(gone.into_iter().filter_map(RecordVolume::close));
         let mut old = std::mem::take(&mut self.volumes);
         for place in places {
             let same = old.iter().position(|volume| *volume.place() == place);
             self.volumes.push(match same {
                 Some(number) => old.swap_remove(number),
                 None => {
-                    let clock = Arc::clone(&self.clock);
-                    let (books, keeping) = (self.books.clone(), self.keeping.clone());
-                    RecordVolume::new(place, &self.run_dir, &self.storage, &self.keys, clock, books, keeping)
+                    let (ground, keeping) = (self.ground.clone(), self.keeping.clone());
+                    RecordVolume::new(place, &self.storage, &self.keys, ground, keeping)
                 }
             });
         }
@@ -118,7 +99,27 @@ impl RecordVolumes {
 
     /// Opens what can be opened, and gives every channel of `wanted` a place.
     pub(crate) fn look_after(&mut self, wanted: &Channels) {
-        self.volumes.iter_mut().for_each(RecordVolume::look_after);
+        for closing in self.closing.extract_if(.., |closing| closing.is_over()) {
+            match closing.finish() {
+                Ok(()) => tracing::info!("a volume is closed"),
+                Err(error) => tracing::warn!(%error, "a volume's end is not on its disk"),
+            }
+        }
+        let now = self.ground.clock.mono();
+        for volume in &mut self.volumes {
+            // Of a disk that does not answer another one may be in the place; a volume's lock keeps two from writing to one.
+            let is_held = |dir| self.closing.iter().any(|closing| closing.holds(dir, now, STALLED_FOR));
+            let is_free = !volume.place().dir.as_deref().is_some_and(is_held);
+            volume.look_after(is_free);
+        }
+        // Channels that are shared out among the first that is open would have to move in a moment.
+        if !self.volumes.iter().any(RecordVolume::is_fresh) {
+            self.share_channels(wanted);
+        }
+        self.share_readers();
+    }
+
+    fn share_channels(&mut self, wanted: &Channels) {
         let candidates: Vec<Candidate> = self.volumes.iter_mut().map(RecordVolume::candidate).collect();
         let plan = assign(&candidates, wanted, self.storage.mirror);
         for ((volume, before), channels) in self.volumes.iter().zip(candidates).zip(plan) {
@@ -128,7 +129,6 @@ impl RecordVolumes {
                 volume.set_channels(channels);
             }
         }
-        self.share_readers();
     }
 
     fn share_readers(&self) {
@@ -153,23 +153,46 @@ impl RecordVolumes {
         }
     }
 
-    /// Makes everything durable; the first failure is told.
-    pub(crate) fn close(self) -> Result<(), StoreError> {
-        self.volumes.iter().for_each(RecordVolume::begin_closing);
-        let ends: Vec<_> = self.volumes.into_iter().map(RecordVolume::close).collect();
-        ends.into_iter().collect()
+    /// Nothing is on its way.
+    #[cfg(test)]
+    fn is_settled(&self) -> bool {
+        self.closing.is_empty() && self.volumes.iter().all(RecordVolume::is_settled)
+    }
+
+    /// Makes everything durable, as far as that is done within `limit`; the first failure is told.
+    pub(crate) fn close(mut self, limit: Duration) -> Result<(), StoreError> {
+        self.closing.extend(self.volumes.into_iter().filter_map(RecordVolume::close));
+        let begun = self.ground.clock.mono();
+        let mut first = Ok(());
+        for mut closing in self.closing {
+            let spent = self.ground.clock.mono().since(begun);
+            if closing.wait(limit.saturating_sub(spent)) {
+                first = first.and(closing.finish());
+            } else {
+                closing.give_up();
+            }
+        }
+        first
     }
 }
 
 #[cfg(test)]
+mod failing;
+
+#[cfg(test)]
 mod tests {
-    use hal::{AccessUnit, Pts90k, StreamFormat, StreamId, StreamKind, SystemClock, VideoCodec, WallTime};
+    use std::path::Path;
+
+    use hal::{
+        AccessUnit, Clock, Pts90k, StreamFormat, StreamId, StreamKind, SystemClock, VideoCodec, WallTime,
+    };
     use ledger::{Event, Hex, Leaf};
 
     use super::*;
     use crate::footage_keys::SecretText;
     use crate::footage_locks::{LockRefusal, LockWish};
     use crate::messages::Encryption;
+    use crate::notary::Books;
     use crate::record_ledger::RecordLedger;
     use crate::settings::Channel;
 
@@ -195,6 +218,9 @@ mod tests {
         FootageKeys { device: Some([device; 32]), owner: None }
     }
 
+    /// Longer than closing takes on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     struct Bench {
         dir: tempfile::TempDir,
         volumes: RecordVolumes,
@@ -208,24 +234,24 @@ mod tests {
             let shelf = Arc::<Shelf>::default();
             let locks = FootageLocks::default();
             let storage = Storage { mirror, ..Storage::default() };
-            let clock = Arc::new(SystemClock::new());
-            let volumes = {
-                let run_dir = dir.path().join("run");
-                RecordVolumes::new(
-                    &run_dir,
-                    storage,
-                    keys(7),
-                    clock,
-                    (Arc::clone(&shelf), locks.clone()),
-                    None,
-                )
+            let ground = Ground {
+                run_dir: dir.path().join("run"),
+                clock: Arc::new(SystemClock::new()),
+                disks: Arc::new(|_| Arc::new(store::RealDisk)),
+                books: None,
+                wake: Arc::new(|| {}),
             };
+            let volumes = RecordVolumes::new(ground, storage, keys(7), (Arc::clone(&shelf), locks.clone()));
             Self { dir, volumes, shelf, locks }
         }
 
-        /// How many volumes run, how many can be read, and the status.
+        /// How many volumes run, how many can be read, and the status, when nothing is on its way any more.
         fn look(&mut self) -> (usize, usize, RecordStatus) {
             self.volumes.look_after(&wanted(1..=4));
+            while !self.volumes.is_settled() {
+                std::thread::yield_now();
+                self.volumes.look_after(&wanted(1..=4));
+            }
             let running = self.volumes.volumes.iter().filter(|volume| volume.reader().is_some()).count();
             (running, self.shelf.len(), self.volumes.status())
         }
@@ -237,7 +263,7 @@ mod tests {
             let ledger = Arc::new(RecordLedger::new(key, Arc::new(SystemClock::new())));
             ledger.move_to(Some(bench.dir.path().join("ledger")));
             ledger.look_after();
-            bench.volumes.books = Some(Books::new(Arc::clone(&ledger)).unwrap());
+            bench.volumes.ground.books = Some(Books::new(Arc::clone(&ledger)).unwrap());
             (bench, ledger)
         }
 
@@ -291,7 +317,7 @@ mod tests {
         bench.volumes.move_to(vec![on_disk(&second, 3)]);
         assert!(bench.volumes.volumes[0].reader().is_none());
         assert_eq!(bench.look().0, 1);
-        bench.volumes.close().unwrap();
+        bench.volumes.close(PATIENCE).unwrap();
         assert!(first.join("volume/volume.toml").exists() && second.join("volume/volume.toml").exists());
     }
 
@@ -305,13 +331,19 @@ mod tests {
         bench.volumes.move_to(vec![on_disk(&second, 2)]);
         assert_eq!(bench.look().1, 1, "the other one was not opened anew");
         assert_eq!(bench.shares(), [4]);
-        bench.volumes.close().unwrap();
+        bench.volumes.close(PATIENCE).unwrap();
     }
 
     fn order(volumes: &mut RecordVolumes, path: &Path, act: VolumeAct) -> Result<(), VolumeRefusal> {
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
         volumes.follow(VolumeOrder { path: path.display().to_string(), act, answer });
-        answered.recv().unwrap()
+        loop {
+            match answered.try_recv() {
+                Ok(answer) => return answer,
+                Err(std::sync::mpsc::TryRecvError::Empty) => volumes.look_after(&wanted(1..=4)),
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     #[test]
@@ -326,7 +358,7 @@ mod tests {
         assert_eq!(first.look().2.volumes[0].encryption, Some(Encryption::Recoverable));
         let volume = at.join("volume");
         assert_eq!(order(&mut first.volumes, &volume, unlock()), Err(VolumeRefusal::NotLocked));
-        first.volumes.close().unwrap();
+        first.volumes.close(PATIENCE).unwrap();
 
         let mut other = Bench::new(false);
         other.volumes.encrypt(true, keys(8));
@@ -349,7 +381,10 @@ mod tests {
         // Its own recovery key takes the place of the other one as soon as there is one.
         let owner = Some(*store::OwnerKey::of(&store::RecoveryKey::generate().unwrap()).as_bytes());
         other.volumes.encrypt(true, FootageKeys { device: Some([8; 32]), owner });
-        assert_eq!(other.look().2.volumes[0].encryption, Some(Encryption::Recoverable));
+        // By the thread that has the disk.
+        while other.look().2.volumes[0].encryption != Some(Encryption::Recoverable) {
+            std::thread::yield_now();
+        }
         let visitor = store::Keys::NONE.and_recovery_key(&recovery);
         assert_eq!(store::check(&volume, &visitor).unwrap().damages, []);
         let before = store::list(&volume).unwrap().id;
@@ -359,7 +394,7 @@ mod tests {
             std::thread::yield_now();
         }
         assert_ne!(store::list(&volume).unwrap().id, before);
-        other.volumes.close().unwrap();
+        other.volumes.close(PATIENCE).unwrap();
     }
 
     #[test]
@@ -371,7 +406,7 @@ mod tests {
         assert_eq!(bench.look().2.volumes[0].encryption, Some(Encryption::Off));
         let refused = order(&mut bench.volumes, &at.join("volume"), erase());
         assert_eq!(refused, Err(VolumeRefusal::NotEncrypted));
-        bench.volumes.close().unwrap();
+        bench.volumes.close(PATIENCE).unwrap();
     }
 
     fn erase() -> VolumeAct {
@@ -398,7 +433,7 @@ mod tests {
         while bench.look().2.volumes[0].newest.is_none() {
             std::thread::yield_now();
         }
-        bench.volumes.close().unwrap();
+        bench.volumes.close(PATIENCE).unwrap();
         ledger.close();
 
         let leaves = ledger_leaves(&bench.dir.path().join("ledger"));
@@ -453,7 +488,7 @@ mod tests {
         let Some((volume, by, streams)) = erased else { panic!("{leaves:?}") };
         assert_eq!((volume, by.as_str(), streams.len()), (before, "ann", 1));
         assert_eq!(streams[0].channel, ChannelId::new(1).unwrap());
-        bench.volumes.close().unwrap();
+        bench.volumes.close(PATIENCE).unwrap();
     }
 
     fn ledger_leaves(place: &Path) -> Vec<Event> {
@@ -496,7 +531,7 @@ mod tests {
 
         assert_eq!(bench.locks.unlock(lock.id).unwrap(), lock);
         assert_eq!(bench.locks.unlock(lock.id), Err(LockRefusal::NotFound));
-        bench.volumes.close().unwrap();
+        bench.volumes.close(PATIENCE).unwrap();
         for disk in [&first, &second] {
             let text = std::fs::read_to_string(disk.join("volume/locks.toml")).unwrap();
             assert_eq!(text.matches("[[lock]]").count(), 1, "{text}");
@@ -514,6 +549,6 @@ mod tests {
         assert_eq!((runs, reads), (1, 1));
         assert_ne!(status.disk, DiskState::Ok, "it is said");
         assert_eq!(bench.shares(), [4, 0]);
-        bench.volumes.close().unwrap();
+        bench.volumes.close(PATIENCE).unwrap();
     }
 }
