@@ -25,6 +25,22 @@ impl<'a> Mounted<'a> {
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).output();
         mount.is_ok_and(|output| output.status.success()).then_some(Self(at))
     }
+
+    /// An ext4 in the file `image` that turns read-only when it finds itself damaged, as disks of recorders do.
+    fn ext4(at: &'a Path, image: &Path) -> Option<Self> {
+        let mount = Command::new("mount").args(["-o", "loop,errors=remount-ro"]).arg(image).arg(at).output();
+        mount.is_ok_and(|output| output.status.success()).then_some(Self(at))
+    }
+
+    /// Has an ext4 find itself damaged; `false` where the kernel does not let us.
+    fn turn_read_only(&self) -> bool {
+        let mounts = fs::read_to_string("/proc/mounts").unwrap();
+        let at = self.0.to_str().unwrap();
+        let device =
+            mounts.lines().find_map(|line| line.split_once(' ').filter(|(_, rest)| rest.starts_with(at)));
+        let name = device.unwrap().0.trim_start_matches("/dev/");
+        fs::write(format!("/sys/fs/ext4/{name}/trigger_fs_error"), "as in a test").is_ok()
+    }
 }
 
 impl Drop for Mounted<'_> {
@@ -109,6 +125,49 @@ fn a_folder_that_cannot_be_written_is_a_clear_error() {
         let error = Store::open(&closed.join("volume"), small(3), &keys(), clock()).map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unwritable, "{error}");
     }
+}
+
+#[test]
+fn a_disk_that_turns_read_only_while_it_is_written_says_so_and_keeps_what_it_has() {
+    let dir = scratch();
+    let (image, at) = (dir.path().join("image"), dir.path().join("mounted"));
+    fs::create_dir(&at).unwrap();
+    fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+    let made = Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image).output();
+    // Where mounting is not allowed, the fault disk's EROFS (tests::crash, the role's volumes) has to do.
+    if !is_root() || !made.is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    let Some(mounted) = Mounted::ext4(&at, &image) else { return };
+    let volume = at.join("volume");
+    let (mut store, _) = Store::open(&volume, small(64), &keys(), clock()).unwrap();
+    let mut source = Source::new(stream(1, StreamKind::Main), 30, 5000);
+    let mut made = Vec::new();
+    for _ in 0..4 {
+        made.extend(source.feed(&mut store, 30));
+        store.commit().unwrap();
+    }
+    if !mounted.turn_read_only() {
+        return;
+    }
+    for _ in 0..3 {
+        source.feed(&mut store, 30);
+        let error = store.commit().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unwritable, "{error}");
+        assert!(error.to_string().contains("segments/"), "{error}");
+    }
+    assert_eq!(store.unwritten().values().map(Vec::len).sum::<usize>(), 90);
+    drop(store);
+    drop(mounted);
+    let Some(_mounted) = Mounted::ext4(&at, &image) else { panic!("it was mounted before") };
+    let (mut store, _) = Store::open(&volume, small(64), &keys(), clock()).unwrap();
+    let reader = Reader::open(&volume, &keys()).unwrap();
+    let there = read_all(&reader, source.stream).len();
+    assert_eq!(there, made.iter().skip_while(|made| !made.keyframe).count());
+    source.feed(&mut store, 30);
+    store.commit().unwrap();
+    store.finish().unwrap();
+    assert_clean(&volume);
 }
 
 #[test]
