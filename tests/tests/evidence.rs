@@ -8,13 +8,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 use jiff::Timestamp;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
+use test_camera::{CameraOptions, Source, TestCamera};
 use tests::{Done, Owner, Recorder, Setup, program, run};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// Longer than what is tolerated between two chunks (docs/evidence.md, section 6).
 const GAP: Duration = Duration::from_secs(2);
 const LENGTH: Duration = Duration::from_secs(6);
+/// More than a ring of noise holds, less than the 10 s after which a silent role is ended.
+const STANDSTILL: Duration = Duration::from_secs(6);
 /// How many places of a file are changed, one after the other.
 const PLACES: usize = 24;
 
@@ -168,4 +173,79 @@ fn a_restart_is_a_gap_with_its_reason() {
         gaps[0]["reasons"].as_array().unwrap().iter().map(|reason| &reason["what"]).collect();
     let words = format!("{reasons:?}");
     assert!(words.contains("was stopped in order") && words.contains("started"), "{words}");
+}
+
+/// A clip of two seconds of noise, of which a ring holds less than three seconds.
+fn noise(dir: &Path) -> PathBuf {
+    let path = dir.join("noise.mp4");
+    let mut make = Command::new("ffmpeg");
+    make.args([
+        "-nostdin",
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        "color=gray:s=640x360:r=15,noise=alls=60:allf=t",
+    ])
+    .args(["-t", "2", "-c:v", "libx264", "-preset", "ultrafast", "-qp", "16", "-g", "15", "-bf", "0"])
+    .args(["-pix_fmt", "yuv420p"])
+    .arg(&path);
+    let _ = run(LIMIT, &mut make).flawless();
+    let bits_per_sec = fs::metadata(&path).unwrap().len() * 8 / 2;
+    assert!(bits_per_sec > 24_000_000, "{bits_per_sec}: a ring has 10 MiB");
+    path
+}
+
+#[test]
+fn what_a_ring_lost_is_a_gap_with_its_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = Source::Clip(noise(dir.path()));
+    let camera = TestCamera::start(&CameraOptions { port: 0, source, login: None }).unwrap();
+    let setup = Setup { segment_bytes: 32 << 20, ..Setup::new(Vec::new()) };
+    let recorder = Recorder::start(&setup.and_camera(&camera.url(), "tcp"));
+    let owner = recorder.claim();
+    let start = owner.wait_recorded_for(1, Duration::from_secs(2)) + Duration::from_secs(1);
+    assert_eq!(owner.get("/system")["lost"], Value::Array(Vec::new()));
+
+    // The recording process stands still, and the camera goes on. The warden has more patience than that.
+    let pid = Pid::from_raw(tests::until("record to run", || owner.role_pid("record")));
+    kill(pid, Signal::SIGSTOP).unwrap();
+    let stopped = tests::now();
+    tests::until("six seconds", || (tests::now() > stopped + STANDSTILL).then_some(()));
+    kill(pid, Signal::SIGCONT).unwrap();
+    let again = tests::now();
+    owner.wait_recorded_until(1, again + Duration::from_secs(4));
+    assert_eq!(owner.role_pid("record"), Some(pid.as_raw()), "it was ended, and nothing was lost by a ring");
+
+    // It is counted and said, ...
+    let lost = tests::until("the loss on the health page", || owner.get("/system")["lost"].get(0).cloned());
+    assert_eq!((&lost["channel"], &lost["cause"]), (&Value::from(1), &Value::from("disk_slow")), "{lost}");
+    let lost_sec = lost["lost_sec"].as_u64().unwrap();
+    assert!((2..=7).contains(&lost_sec), "{lost}");
+    assert!(lost["message"].as_str().unwrap().contains("s of Channel 1 are missing"), "{lost}");
+    // ... in the ledger, ...
+    let leaf = tests::until("the loss in the ledger", || {
+        let ledger = owner.get("/ledger?limit=50");
+        let entries = ledger["entries"].as_array()?.iter();
+        let leaves =
+            entries.map(|entry| serde_json::from_str::<Value>(entry["leaf"].as_str().unwrap()).unwrap());
+        leaves.into_iter().find(|leaf| leaf["kind"] == "footage_lost")
+    });
+    let words = (leaf["channel"].as_u64(), leaf["stream"].as_str(), leaf["reason"].as_str());
+    assert_eq!(words, (Some(1), Some("main"), Some("ring_overrun")), "{leaf}");
+    assert!(leaf["units"].as_u64().unwrap() >= 2 * 15, "{leaf}");
+    // ... and by whoever verifies an export.
+    let bytes = export(&owner, &export_path(&[1], (start, again + Duration::from_secs(3))));
+    let file = keep(dir.path(), "export.mp4", &bytes);
+    let trust = owner.get("/trust");
+    let (report_of, code) = report(&file, trust["ledger"]["fingerprint"].as_str().unwrap());
+    let verdict = report_of["verdict"].as_str();
+    assert_eq!((verdict, code), (Some("authentic_with_gaps"), Some(1)), "{report_of:#}");
+    let gaps = report_of["tracks"][0]["gaps"].as_array().unwrap();
+    assert_eq!(gaps.len(), 1, "{report_of:#}");
+    let reasons = gaps[0]["reasons"].to_string();
+    assert!(reasons.contains("the disk did not keep up"), "{reasons}");
+    let said = verify(&file, &[]).text();
+    assert!(said.contains("the disk did not keep up"), "{said}");
 }

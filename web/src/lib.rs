@@ -27,6 +27,7 @@ pub mod limits;
 mod live_socket;
 mod lock_handlers;
 pub mod lock_views;
+pub mod loss_views;
 mod openapi;
 mod range;
 mod router;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::ledger_views::TrustLedger;
+use crate::loss_views::LostFootage;
 use crate::time::UtcTime;
 use crate::update_views::Image;
 
@@ -334,6 +335,8 @@ pub struct System {
     pub roles: Vec<RoleStatus>,
     /// Its volumes.
     pub disks: Vec<Disk>,
+    /// What did not get onto them, by channel and reason; empty where nothing was lost.
+    pub lost: Vec<LostFootage>,
     /// How well the processes are confined.
     pub sandbox: Sandbox,
 }

@@ -5,19 +5,21 @@
 use ledger::{Event, Hex, VolumeId};
 use recorder::{Losses, StatusHandle};
 
+use crate::loss_tally::LossTally;
 use crate::notary::Books;
 
 pub(crate) struct Account {
     volume: VolumeId,
     books: Option<Books>,
     losses: Losses,
+    tally: LossTally,
     /// It is written down that it failed, and it was not well since.
     failed: bool,
 }
 
 impl Account {
-    pub(crate) fn open(volume: [u8; 16], books: Option<Books>, losses: Losses) -> Self {
-        let account = Self { volume: Hex(volume), books, losses, failed: false };
+    pub(crate) fn open(volume: [u8; 16], books: Option<Books>, tally: LossTally, losses: Losses) -> Self {
+        let account = Self { volume: Hex(volume), books, losses, tally, failed: false };
         account.note(Event::VolumeOpened { volume: account.volume });
         account
     }
@@ -44,6 +46,7 @@ impl Account {
     fn note_losses(&self) {
         // Also where nobody writes them down: they are not to wait for ever.
         for loss in self.losses.take() {
+            self.tally.add(&loss);
             if let Some(books) = &self.books {
                 books.note_loss(self.volume, &loss);
             }

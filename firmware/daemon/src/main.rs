@@ -31,6 +31,7 @@ mod keeping;
 mod leaf_search;
 mod ledger_seals;
 mod logs;
+mod loss_tally;
 mod messages;
 mod meter;
 mod monitor;

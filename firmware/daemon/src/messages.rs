@@ -337,8 +337,8 @@ pub(crate) struct RecordStatus {
     pub(crate) disk: DiskState,
     /// What that volume said.
     pub(crate) error: String,
-    /// GOPs that the recorder did not get, since it started.
-    pub(crate) lost_gops: u64,
+    /// What did not get onto a volume, since the role began.
+    pub(crate) lost: Vec<LossSum>,
     /// Each volume.
     pub(crate) volumes: Vec<VolumeStatus>,
     /// `None` while there is no disk for it.
@@ -378,6 +378,30 @@ pub(crate) struct Expected {
     pub(crate) hours: Option<u64>,
 }
 
+/// Why footage did not get onto a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum LostBy {
+    DiskFailed,
+    /// It, or the recorder, did not keep up.
+    DiskSlow,
+    /// The store cannot take such a unit.
+    Refused,
+}
+
+/// What is missing of one stream for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LossSum {
+    pub(crate) channel: ChannelId,
+    pub(crate) stream: StreamKind,
+    pub(crate) cause: LostBy,
+    /// How many stretches.
+    pub(crate) times: u32,
+    /// All of them together.
+    pub(crate) micros: u64,
+    /// The end of the last one.
+    pub(crate) last: WallTime,
+}
+
 /// How one volume is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct VolumeStatus {
@@ -400,7 +424,6 @@ pub(crate) struct VolumeStatus {
     pub(crate) write_bytes_per_sec: u64,
     pub(crate) oldest: Option<WallTime>,
     pub(crate) newest: Option<WallTime>,
-    pub(crate) lost_gops: u64,
     /// What is wrong although footage is recorded, for people.
     pub(crate) concerns: Vec<String>,
 }

@@ -23,6 +23,7 @@ use crate::event_watch;
 use crate::footage_locks::FootageLocks;
 use crate::footage_server::FootageServer;
 use crate::keeping::Keeping;
+use crate::loss_tally::LossTally;
 use crate::messages::{RecordStatus, RoleConfig, RoleStatus, STATUS_EVERY, ToRole, Volume};
 use crate::notary::Books;
 use crate::record_ledger::RecordLedger;
@@ -80,6 +81,7 @@ pub(crate) fn run(
             clock: Arc::clone(&clock),
             disks: Arc::new(|_: &Path| Arc::new(RealDisk)),
             books: books.clone(),
+            tally: LossTally::default(),
             // With so much in the inbox it is not asleep.
             wake: Arc::new(move || drop(from_volumes.try_send(Told::Volume))),
         };

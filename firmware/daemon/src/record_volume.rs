@@ -440,7 +440,6 @@ impl RecordVolume {
             write_bytes_per_sec: status.write_bytes_per_sec,
             oldest: status.bounds.map(|(oldest, _)| oldest),
             newest: status.bounds.map(|(_, newest)| newest),
-            lost_gops: status.streams.values().map(|stream| stream.lost_gops).sum(),
             concerns: concerns(&status),
             ..place
         }

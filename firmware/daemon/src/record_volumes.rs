@@ -147,7 +147,7 @@ impl RecordVolumes {
             recording,
             disk: unwell.map_or(DiskState::Ok, |volume| volume.disk),
             error: unwell.map(|volume| volume.error.clone()).unwrap_or_default(),
-            lost_gops: volumes.iter().map(|volume| volume.lost_gops).sum(),
+            lost: self.ground.tally.sums(),
             volumes,
             ledger: None,
         }
@@ -191,6 +191,7 @@ mod tests {
     use super::*;
     use crate::footage_keys::SecretText;
     use crate::footage_locks::{LockRefusal, LockWish};
+    use crate::loss_tally::LossTally;
     use crate::messages::Encryption;
     use crate::notary::Books;
     use crate::record_ledger::RecordLedger;
@@ -239,6 +240,7 @@ mod tests {
                 clock: Arc::new(SystemClock::new()),
                 disks: Arc::new(|_| Arc::new(store::RealDisk)),
                 books: None,
+                tally: LossTally::default(),
                 wake: Arc::new(|| {}),
             };
             let volumes = RecordVolumes::new(ground, storage, keys(7), (Arc::clone(&shelf), locks.clone()));

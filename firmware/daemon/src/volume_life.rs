@@ -17,6 +17,7 @@ use store::{Cipher, Disk, Keys, Reader, Store, StoreError, StoreOptions};
 
 use crate::account::Account;
 use crate::keeping::Keeping;
+use crate::loss_tally::LossTally;
 use crate::messages::Encryption;
 use crate::notary::Books;
 
@@ -36,6 +37,7 @@ pub(crate) struct Ground {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disks: Disks,
     pub(crate) books: Option<Books>,
+    pub(crate) tally: LossTally,
     /// Called when it is worth while to look after a volume. It never waits.
     pub(crate) wake: Arc<dyn Fn() + Send + Sync>,
 }
@@ -248,7 +250,7 @@ fn open(ground: &Ground, opening: Opening) -> Result<(Recorder, Opened), StoreEr
     }
     let volume = store.volume();
     let recorder = Recorder::new(&ground.run_dir, store, clock()).choose(choice);
-    let account = Account::open(volume, ground.books.clone(), recorder.losses());
+    let account = Account::open(volume, ground.books.clone(), ground.tally.clone(), recorder.losses());
     let opened = Opened {
         status: recorder.status(),
         reader,

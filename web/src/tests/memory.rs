@@ -161,6 +161,7 @@ pub(super) fn system() -> System {
         time: UtcTime::from_unix_micros(0),
         roles: Vec::new(),
         disks: Vec::new(),
+        lost: Vec::new(),
         sandbox: Sandbox { level: "none".into(), message: "Nothing is confined.".into() },
     }
 }

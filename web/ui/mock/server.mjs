@@ -84,6 +84,7 @@ function system() {
       role('record', 820, 0, 14.2, STARTED - 7212e3), role('serve', 821, 0, 12.7, STARTED - 7212e3),
     ],
     disks: disks ?? [{ path: '/data', device: 'sda', state: 'ok', encryption: 'recoverable', total_bytes: 4e12, used_bytes: 1.34e12, locked_bytes: 2.1e9, retention: [{ keep_days: null, used_bytes: 1.2e12, expected_hours: 1030 }, { keep_days: 7, used_bytes: 1.4e11, expected_hours: 168 }], write_bytes_per_sec: 1_310_000 + Math.round(Math.random() * 9e4), oldest: iso(footageFrom), newest: iso(Date.now()) }],
+    lost: [],
     sandbox: { level: 'full', message: 'Every role runs under its own user with seccomp and Landlock; none can open what it does not need.' },
   }
 }

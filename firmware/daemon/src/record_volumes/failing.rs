@@ -12,7 +12,8 @@ use store::faults::{Fault, FaultDisk, Loss, Stall};
 
 use super::*;
 use crate::footage_keys::{FootageKeys, SecretText};
-use crate::messages::VolumeStatus;
+use crate::loss_tally::LossTally;
+use crate::messages::{LostBy, VolumeStatus};
 use crate::notary::Books;
 use crate::record_ledger::RecordLedger;
 use crate::volume_life::NO_ANSWER;
@@ -91,6 +92,7 @@ impl Bench {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             disks: Arc::new(move |at| Arc::new(of_volumes[usize::from(at != first)].clone())),
             books: Some(Books::new(Arc::clone(&ledger)).unwrap()),
+            tally: LossTally::default(),
             wake: Arc::new(|| {}),
         };
         let shelf = Arc::<Shelf>::default();
@@ -425,6 +427,7 @@ fn what_neither_disk_took_is_in_the_ledger() {
         (camera.stream, camera.next as u64, units.map(Result::unwrap).count() as u64)
     };
     let streams: Vec<_> = bench.cameras.iter().map(there).collect();
+    let summed = bench.volumes.status().lost;
     let id = |number| store::list(&volume(bench.dir.path(), number)).unwrap().id;
     let ids = [id(0), id(1)];
     drop(reader);
@@ -446,7 +449,12 @@ fn what_neither_disk_took_is_in_the_ledger() {
         });
         let lost: u64 = lost.sum();
         assert!(lost > 100 && lost + there == sent, "{stream}: {lost} lost, {there} there of {sent}");
+        // People see the same.
+        let sum = summed.iter().find(|sum| sum.channel == stream.channel).unwrap();
+        assert_eq!((sum.stream, sum.cause), (StreamKind::Main, LostBy::DiskFailed));
+        assert_eq!(sum.micros, (lost + u64::from(sum.times)) * PICTURE.as_micros() as u64);
     }
+    assert_eq!(summed.len(), 4);
     let failed = told.iter().filter(|event| matches!(event, Event::VolumeFailed { .. })).count();
     assert_eq!(failed, 2, "{told:?}");
 }

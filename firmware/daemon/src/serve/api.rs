@@ -242,7 +242,7 @@ impl web::Api for Api {
     }
 
     async fn system(&self, _: Caller) -> Result<System, ApiError> {
-        Ok(views::system(&self.0.snapshot.borrow(), self.0.clock.wall()))
+        Ok(views::system(&self.0.settings.borrow(), &self.0.snapshot.borrow(), self.0.clock.wall()))
     }
 
     async fn trust(&self, _: Caller) -> Result<Trust, ApiError> {

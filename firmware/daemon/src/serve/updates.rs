@@ -44,7 +44,7 @@ impl Updates {
         let now = [
             Update::Channels(views::channels(&settings, &snapshot, time)),
             Update::Trust(views::trust(&settings, &snapshot, self.house.watchers.list())),
-            Update::System(views::system(&snapshot, time)),
+            Update::System(views::system(&settings, &snapshot, time)),
             Update::Software(Box::new(views::software(&snapshot))),
         ];
         for (sent, update) in self.sent.iter_mut().zip(now) {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use web::UtcTime;
 use web::ledger_views::{Ledger, LedgerEntry, TrustLedger};
+use web::loss_views::{LostBy, LostFootage};
 use web::update_views::UpdateView;
 use web::views::{
     Audio, Camera, Channel, ChannelSource, ChannelState, ChannelStateCode, Disk, DiskState, Encryption,
@@ -16,7 +17,7 @@ use web::views::{
 
 use super::watchers::{Via, View};
 use crate::footage::LedgerPage;
-use crate::messages::{self, ChannelStatus, Snapshot, StreamStatus};
+use crate::messages::{self, ChannelStatus, LossSum, Snapshot, StreamStatus};
 use crate::settings::{self, Settings};
 use crate::version;
 
@@ -126,7 +127,7 @@ pub(super) fn camera(channel: &settings::Channel) -> Option<Camera> {
 }
 
 /// The health page.
-pub(super) fn system(snapshot: &Snapshot, now: WallTime) -> System {
+pub(super) fn system(settings: &Settings, snapshot: &Snapshot, now: WallTime) -> System {
     System {
         version: version::VERSION.to_owned(),
         image: software(snapshot).installed,
@@ -134,6 +135,7 @@ pub(super) fn system(snapshot: &Snapshot, now: WallTime) -> System {
         time: utc(now),
         roles: snapshot.roles.iter().map(role).collect(),
         disks: disks(snapshot),
+        lost: snapshot.record.lost.iter().map(|sum| lost(settings, sum, now)).collect(),
         sandbox: Sandbox {
             level: "processes".to_owned(),
             message: "Each role is a process of its own and can gain no rights (no_new_privs). They share one user: \
@@ -253,6 +255,46 @@ fn disk(volume: &messages::VolumeStatus) -> Option<Disk> {
     })
 }
 
+/// What is missing of a channel, and why.
+fn lost(settings: &Settings, sum: &LossSum, now: WallTime) -> LostFootage {
+    let channel = settings.channels.iter().find(|channel| channel.number == sum.channel);
+    let title = channel.map_or_else(|| format!("channel {}", sum.channel), |channel| channel.title.clone());
+    let sound = sum.stream == StreamKind::Audio;
+    let (cause, why) = match sum.cause {
+        messages::LostBy::DiskFailed => (
+            LostBy::DiskFailed,
+            "The disk failed, was full or was pulled for longer than the recorder's memory lasts.",
+        ),
+        messages::LostBy::DiskSlow => {
+            (LostBy::DiskSlow, "The disk or the recorder was too slow for what came in.")
+        }
+        messages::LostBy::Refused => {
+            (LostBy::Refused, "What came in cannot be stored. The recorder's log says what it was.")
+        }
+    };
+    let lost_sec = sum.micros.div_ceil(1_000_000);
+    let what = if sound { "sound of " } else { "" };
+    let length = match lost_sec {
+        ..120 => format!("{lost_sec} s"),
+        120..7200 => format!("{} min", lost_sec / 60),
+        _ => format!("{} h", lost_sec / 3600),
+    };
+    let last = local_time(settings, sum.last, now);
+    let (places, last) = match sum.times {
+        1 => (String::new(), format!("until {last}")),
+        times => (format!(" in {times} places"), format!("the last until {last}")),
+    };
+    LostFootage {
+        channel: sum.channel.get(),
+        sound,
+        cause,
+        lost_sec,
+        times: sum.times,
+        last: utc(sum.last),
+        message: format!("{length} of {what}{title} are missing{places}, {last}. {why}"),
+    }
+}
+
 /// What happened, what was kept, what to do; and what the disk said, for whoever is asked for help.
 fn disk_words(record: &messages::VolumeStatus) -> Option<String> {
     let words = match record.disk {
@@ -370,7 +412,7 @@ mod tests {
         };
         let record = messages::RecordStatus { volumes: vec![volume], ..Default::default() };
         let mut snapshot = Snapshot { record, ..Snapshot::default() };
-        let [volume] = system(&snapshot, WallTime::default()).disks.try_into().unwrap();
+        let [volume] = system(&Settings::new(), &snapshot, WallTime::default()).disks.try_into().unwrap();
         assert_eq!((volume.device, volume.path.as_str()), (None, "/data/volume"));
         let stays = Retention { keep_days: Some(7), used_bytes: 5, expected_hours: Some(100) };
         assert_eq!((volume.locked_bytes, volume.retention), (3, vec![stays]));
@@ -383,7 +425,8 @@ mod tests {
         snapshot.record.volumes[0].device = "sda".to_owned();
         snapshot.disks =
             vec![view("sda", messages::DiskUse::Footage), view("sdb", messages::DiskUse::Unformatted)];
-        let [footage, other] = system(&snapshot, WallTime::default()).disks.try_into().unwrap();
+        let [footage, other] =
+            system(&Settings::new(), &snapshot, WallTime::default()).disks.try_into().unwrap();
         assert_eq!((footage.device.as_deref(), footage.used_bytes), (Some("sda"), 7));
         assert_eq!((other.device.as_deref(), other.state), (Some("sdb"), DiskState::Unformatted));
         assert_eq!((other.path.as_str(), other.total_bytes), ("", 1000));
@@ -396,5 +439,36 @@ mod tests {
         let shown = |time, now| local_time(&settings, at(time), at(now));
         assert_eq!(shown("2026-11-20T13:02:59Z", "2026-11-20T20:00:00Z"), "14:02");
         assert_eq!(shown("2026-11-20T22:59:00Z", "2026-11-20T23:01:00Z"), "20 November 23:59");
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_its_reason() {
+        let number = ChannelId::new(3).unwrap();
+        let title = "Front door".to_owned();
+        let channel = settings::Channel { number, title, keep_days: None, input: None, camera: None };
+        let mut settings = Settings { time_zone: "Europe/Berlin".to_owned(), ..Settings::new() };
+        settings.channels.push(channel);
+        let at = WallTime::from_unix_micros(1_795_179_720_000_000);
+        let mut sum = LossSum {
+            channel: number,
+            stream: StreamKind::Main,
+            cause: messages::LostBy::DiskSlow,
+            times: 1,
+            micros: 3_200_000,
+            last: at,
+        };
+        let said = lost(&settings, &sum, at);
+        assert_eq!((said.channel, said.sound, said.lost_sec, said.times), (3, false, 4, 1));
+        assert_eq!((said.cause, said.last), (LostBy::DiskSlow, utc(at)));
+        let words = "4 s of Front door are missing, until 14:02. The disk or the recorder was too slow for what came in.";
+        assert_eq!(said.message, words);
+        sum.channel = ChannelId::new(4).unwrap();
+        sum.stream = StreamKind::Audio;
+        sum.cause = messages::LostBy::DiskFailed;
+        (sum.times, sum.micros) = (2, 301_000_000);
+        let said = lost(&settings, &sum, at);
+        let words =
+            "5 min of sound of channel 4 are missing in 2 places, the last until 14:02. The disk failed, ";
+        assert!(said.message.starts_with(words), "{}", said.message);
     }
 }

@@ -141,6 +141,22 @@ export interface Disk {
   concerns: string[]
 }
 
+/** Footage of one channel that came and did not get onto a disk, for one reason, since the recording process was started. */
+export interface LostFootage {
+  channel: number
+  /** Its sound is missing; else its picture. */
+  sound: boolean
+  cause: 'disk_failed' | 'disk_slow' | 'refused'
+  /** How much in all, rounded up. */
+  lost_sec: number
+  /** In how many stretches. */
+  times: number
+  /** The end of the last one. */
+  last: string
+  /** What is missing, and why. */
+  message: string
+}
+
 /** The software that runs. */
 export interface Image {
   version: string
@@ -192,6 +208,8 @@ export interface System {
   time: string
   roles: RoleStatus[]
   disks: Disk[]
+  /** What did not get onto them, by channel and reason; empty where nothing was lost. */
+  lost: LostFootage[]
   sandbox: { level: string; message: string }
 }
 
