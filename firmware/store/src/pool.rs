@@ -7,7 +7,6 @@
 //! - Files are reused, and removed only when the volume became smaller or somebody changed their size.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use hal::WallTime;
