@@ -15,6 +15,8 @@ use crate::ledger_seals::{is_seal, mentions};
 const MAX_LOOKED_AT: usize = 65_536;
 /// Something that explains a gap is written down this long before or after it at most, microseconds: two checkpoints.
 const AROUND_MICROS: i64 = 120_000_000;
+/// Kinds that tell why footage is gone, whenever they were written.
+const TOMBSTONES: [&[u8]; 3] = [b"\"segment_removed\"", b"\"volume_erased\"", b"\"footage_deleted\""];
 
 /// What is exported.
 pub(crate) struct Wanted {
@@ -62,7 +64,7 @@ impl Wanted {
     /// Of what was written after the export's end.
     fn may_want_late(&self, leaf: &[u8]) -> bool {
         (!self.sealed.is_empty() && is_seal(leaf))
-            || (self.gaps && (mentions(leaf, b"\"segment_removed\"") || mentions(leaf, b"\"volume_erased\"")))
+            || (self.gaps && TOMBSTONES.iter().any(|kind| mentions(leaf, kind)))
     }
 
     fn wants(&mut self, event: &Event, is_past: bool) -> bool {
@@ -71,7 +73,7 @@ impl Wanted {
             Event::SegmentRemoved { streams, .. } => {
                 self.gaps && streams.iter().any(|range| self.meets(range.start, range.end))
             }
-            Event::VolumeErased { streams, .. } => {
+            Event::VolumeErased { streams, .. } | Event::FootageDeleted { streams, .. } => {
                 self.gaps && streams.iter().any(|span| self.meets(span.start, span.end))
             }
             Event::FootageLost { .. }
@@ -132,6 +134,11 @@ mod tests {
             by: "ann".into(),
             streams: vec![StreamSpan { channel, stream, start, end }],
         };
+        let deleted = |start, end| Event::FootageDeleted {
+            volume: VOLUME,
+            by: "ann".into(),
+            streams: vec![StreamSpan { channel, stream, start, end }],
+        };
         let lost = Event::FootageLost {
             volume: None,
             channel,
@@ -149,6 +156,8 @@ mod tests {
             erased(ago(55), ago(40)),
             erased(ago(45), ago(40)),
             lost,
+            deleted(ago(52), ago(51)),
+            deleted(ago(45), ago(44)),
         ] {
             ledger.keep(&event).unwrap();
         }
@@ -163,6 +172,6 @@ mod tests {
             found
         };
         assert_eq!(found(false), [2]);
-        assert_eq!(found(true), [0, 2, 4]);
+        assert_eq!(found(true), [0, 2, 4, 7]);
     }
 }

@@ -14,9 +14,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError
 use std::thread;
 use std::time::Duration;
 
-use ledger::{Event, Hex, LossReason, RemovalReason, StreamRange, VolumeId};
+use ledger::{Event, Hex, LossReason, RemovalReason, StreamRange, StreamSpan, VolumeId};
 use recorder::{Loss, LossCause};
-use store::{Class, Removal, SegmentSummary, Witness, WitnessError};
+use store::{Class, FootageDeletion, Removal, SegmentSummary, Witness, WitnessError};
 
 use crate::record_ledger::RecordLedger;
 
@@ -158,6 +158,20 @@ impl Witness for Notary {
                 Removal::Shrunk => RemovalReason::VolumeShrunk,
             },
             streams: ranges(segment, false),
+        })
+    }
+
+    fn deleting(&mut self, footage: &FootageDeletion<'_>) -> Result<(), WitnessError> {
+        let span = |span: &store::DeletedSpan| StreamSpan {
+            channel: span.stream.channel,
+            stream: span.stream.kind,
+            start: span.start,
+            end: span.end,
+        };
+        self.keep(Event::FootageDeleted {
+            volume: Hex(footage.volume),
+            by: footage.by.into(),
+            streams: footage.spans.iter().map(span).collect(),
         })
     }
 

@@ -29,6 +29,12 @@ pub(crate) fn run(command: &StoreCommand) -> Result<ExitCode, Box<dyn Error + Se
                     report.locked_chunks
                 );
             }
+            if report.deleted > 0 {
+                println!(
+                    "{} more chunks were deleted, and nothing but their headers is there",
+                    report.deleted
+                );
+            }
             println!(
                 "{} segments, {} chunks, {} units, {} bytes: {}",
                 report.segments,

@@ -114,6 +114,10 @@ fn explain(leaf: &Leaf, streams: &[StreamId]) -> Option<(When, String)> {
             let spans = spans.iter().map(|span| (span.channel, span.stream, span.start, span.end));
             (removed(spans, streams)?, format!("erased with its disk by {by}"))
         }
+        Event::FootageDeleted { by, streams: spans, .. } => {
+            let spans = spans.iter().map(|span| (span.channel, span.stream, span.start, span.end));
+            (removed(spans, streams)?, format!("deleted by {by}"))
+        }
         Event::ClockStep { before, after } => {
             let (from, to) = (Time(*before), Time(*after));
             (When::Step(*before, *after), format!("the clock was set from {from} to {to}"))

@@ -152,6 +152,15 @@ pub enum Event {
         /// What it held; nothing where this recorder could not read it either.
         streams: Vec<StreamSpan>,
     },
+    /// Somebody has footage deleted; written before it is touched.
+    FootageDeleted {
+        /// The volume it lies on.
+        volume: VolumeId,
+        /// Who had it done.
+        by: Text,
+        /// What goes: the chunks of which a part is shown then.
+        streams: Vec<StreamSpan>,
+    },
     /// Footage that should be there is not.
     FootageLost {
         /// The volume that should have it, where there was one.
@@ -332,6 +341,7 @@ impl Event {
         "segment_sealed",
         "segment_removed",
         "volume_erased",
+        "footage_deleted",
         "footage_lost",
         "clock_step",
         "footage_locked",

@@ -78,9 +78,56 @@ impl Backlog {
         Ok(indexed.chain(waiting.map(|run| (run.start, run.end))).reduce(spanning))
     }
 
+    /// As [`Backlog::update`], and what the index was ever told is on the medium.
+    pub(crate) fn settle(&mut self) -> Result<(), StoreError> {
+        self.update(&[])?;
+        self.index.settle()
+    }
+
+    /// A segment, as far as anybody knows.
+    pub(crate) fn row(&self, segment: u64) -> Result<Option<SegmentRow>, StoreError> {
+        let waiting = self.waiting.iter().rev().find_map(|waiting| match waiting {
+            Unindexed::Closed(row, _) if row.segment == segment => Some(*row),
+            _ => None,
+        });
+        waiting.map_or_else(|| self.index.segment(segment), |row| Ok(Some(row)))
+    }
+
+    /// A stream's last run in recording order, as far as the index knows.
+    pub(crate) fn last(&self, stream: StreamId) -> Result<Option<SegmentRun>, StoreError> {
+        self.index.last(stream)
+    }
+
+    /// The runs of `streams` in closed segments that touch `from`..`to`, in no order.
+    pub(crate) fn runs(
+        &self,
+        streams: &[StreamId],
+        from: WallTime,
+        to: WallTime,
+    ) -> Result<Vec<SegmentRun>, StoreError> {
+        let mut all = Vec::new();
+        for &stream in streams {
+            all.extend(self.index.runs(stream, from, to)?);
+        }
+        for waiting in &self.waiting {
+            let segment = match waiting {
+                Unindexed::Closed(row, _) => row.segment,
+                Unindexed::Forgotten(segment) => *segment,
+            };
+            all.retain(|run| run.segment != segment);
+        }
+        for waiting in &self.waiting {
+            let Unindexed::Closed(_, runs) = waiting else { continue };
+            let touches =
+                |run: &&SegmentRun| streams.contains(&run.stream) && run.start < to && run.end > from;
+            all.extend(runs.iter().filter(touches).cloned());
+        }
+        Ok(all)
+    }
+
     /// What a closed segment holds, as far as anybody knows.
     pub(crate) fn runs_in(&self, segment: u64) -> Vec<SegmentRun> {
-        let waiting = self.waiting.iter().find_map(|waiting| match waiting {
+        let waiting = self.waiting.iter().rev().find_map(|waiting| match waiting {
             Unindexed::Closed(row, runs) if row.segment == segment => Some(runs.clone()),
             _ => None,
         });

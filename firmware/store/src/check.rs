@@ -16,14 +16,15 @@ use hal::{ByteCount, WallTime};
 
 use crate::catalog::index_in_memory;
 use crate::chain::{Broken, Chains};
-use crate::disk::{Access, Disk, DiskFile, RealDisk};
+use crate::deleted::is_overwritten;
+use crate::disk::{Access, Disk, DiskFile, RealDisk, read_full};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, State};
 use crate::keys::Keys;
 use crate::recover::{RecoveryReport, recover};
 use crate::retention::Class;
 use crate::runs::{Run, join, runs_of};
-use crate::scan::{Scan, read_chunk};
+use crate::scan::{Scan, read_chunk, unreadable};
 use crate::segment::{Contents, Entry, SegmentHeader};
 use crate::volume::{Probe, Volume, hex};
 
@@ -61,6 +62,8 @@ pub struct CheckReport {
     pub bytes: ByteCount,
     /// Encrypted chunks that no key at hand opens: of these everything was verified but the footage's own hash.
     pub locked_chunks: u64,
+    /// Chunks that somebody has deleted: their headers are there, and zeros in place of their payloads.
+    pub deleted: u64,
     /// Chunks between those that are there whose segments were reused before older ones: of another class of
     /// retention, or not locked. Whether that was so is for the ledger to tell.
     pub removed: u64,
@@ -268,6 +271,10 @@ impl Check<'_> {
 
     fn chunk(&mut self, header: &SegmentHeader, file: &dyn DiskFile, entry: &Entry, copy: &[u8]) {
         let segment = header.segment;
+        if entry.deleted {
+            self.deleted_chunk(segment, file, entry);
+            return self.chain(header, entry, copy);
+        }
         self.report.chunks += 1;
         self.report.units += u64::from(entry.units);
         self.report.bytes.0 += u64::from(entry.payload_bytes);
@@ -285,8 +292,34 @@ impl Check<'_> {
                 self.wrong(segment, entry.offset, "the chunk's payload does not match its SHA-256");
             }
             Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Recycled => {
+                self.report.notes.push(format!("segment {segment}: a deletion is not finished"));
+            }
             Err(error) => self.damage(&error),
         }
+        self.chain(header, entry, copy);
+    }
+
+    fn deleted_chunk(&mut self, segment: u64, file: &dyn DiskFile, entry: &Entry) {
+        self.report.deleted += 1;
+        let mut bytes = vec![0; entry.stored_bytes()];
+        let (got, header_bytes) = (read_full(file, entry.offset, &mut bytes), entry.header_bytes as usize);
+        let error = match got {
+            Ok(got) if got < bytes.len() => "the chunk is cut short",
+            Ok(_) if ChunkHeader::hash_of(&bytes[..header_bytes]) != entry.hash => {
+                "the chunk is not the one that the index tells of"
+            }
+            Ok(_) if !is_overwritten(&bytes[header_bytes..], segment) => {
+                "the chunk was deleted, and something of it is there"
+            }
+            Ok(_) => return,
+            Err(error) => return self.damage(&unreadable(self.volume, segment, entry, error)),
+        };
+        self.wrong(segment, entry.offset, error);
+    }
+
+    fn chain(&mut self, header: &SegmentHeader, entry: &Entry, copy: &[u8]) {
+        let segment = header.segment;
         // The copy has the same hash as the original, so the chain is known even where the original is damaged.
         let copy_matches = ChunkHeader::hash_of(copy) == entry.hash;
         if !copy_matches {

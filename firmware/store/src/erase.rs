@@ -11,6 +11,7 @@ use std::sync::Arc;
 use evidence::VolumeId;
 
 use crate::config::Cipher;
+use crate::deletions::Deletions;
 use crate::disk::{Disk, RealDisk};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::Index;
@@ -38,7 +39,8 @@ pub fn destroy_key(dir: &Path) -> Result<(), StoreError> {
 
 fn destroy(volume: &Volume) -> Result<(), StoreError> {
     volume.key_file().erase()?;
-    Locks::erase(volume)
+    Locks::erase(volume)?;
+    Deletions::erase(volume)
 }
 
 /// Makes all footage of an encrypted volume unreadable for ever, and leaves a folder in which a new volume can be made.

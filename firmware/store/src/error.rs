@@ -24,7 +24,7 @@ pub enum ErrorKind {
     Damaged,
     /// A version, cipher or codec that this program does not know; the footage is left alone.
     Unsupported,
-    /// The footage was overwritten by newer footage while it was being read.
+    /// The footage was overwritten by newer footage, or deleted, while it was being read.
     Recycled,
     /// The index failed; the footage itself is unharmed and the index can be rebuilt.
     Index,

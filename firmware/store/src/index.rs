@@ -248,6 +248,17 @@ impl Index {
         })
     }
 
+    /// Everything that was written is on the medium, whatever happens to the power.
+    pub(crate) fn settle(&mut self) -> Result<(), StoreError> {
+        self.run(|db| {
+            db.pragma_update(None, "synchronous", "FULL")?;
+            // A transaction that changes nothing: its commit waits for the medium, and all before it lie before it in the log.
+            let settled = db.pragma_update(None, "user_version", SCHEMA_VERSION);
+            db.pragma_update(None, "synchronous", "NORMAL")?;
+            settled
+        })
+    }
+
     /// Streams that have runs, in order.
     pub(crate) fn streams(&self) -> Result<Vec<StreamId>, StoreError> {
         self.run(spans::streams)

@@ -1,4 +1,4 @@
-//! Every chunk of a volume, one by one, as the segments alone tell of it.
+//! Every chunk of a volume that is not deleted, as the segments alone tell of it.
 //!
 //! For comparing what two disks hold, or one disk at two times. Does not belong here: verifying payloads (`check`),
 //! joining chunks to runs (`runs`).
@@ -50,7 +50,7 @@ pub(crate) fn chunks_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Vec<ChunkInfo
     let volume = Volume::open(disk, dir)?;
     let mut all = Vec::new();
     walk(&volume, |header, _, contents| {
-        all.extend(contents.entries.iter().rev().map(|entry| ChunkInfo {
+        all.extend(contents.entries.iter().rev().filter(|entry| !entry.deleted).map(|entry| ChunkInfo {
             stream: entry.stream,
             sequence: entry.sequence,
             segment: header.segment,

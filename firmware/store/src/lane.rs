@@ -356,7 +356,7 @@ impl<'a> Lane<'a> {
         for (entry, encoded) in contents.iter() {
             let of_run = entry.stream == self.stream
                 && (run.first_sequence..=run.last_sequence).contains(&entry.sequence);
-            if !of_run || entry.start() >= latest || entry.end() <= earliest {
+            if !of_run || entry.deleted || entry.start() >= latest || entry.end() <= earliest {
                 continue;
             }
             let error = match ChunkHeader::decode(encoded) {

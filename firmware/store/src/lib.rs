@@ -9,7 +9,7 @@
 //!
 //! Invariants
 //! - What [`Store::commit`] acknowledged is on the medium; what is not is never reported.
-//! - Footage is never rewritten before its turn to be recycled.
+//! - Footage is never rewritten before its turn to be recycled, but for what somebody has deleted.
 //! - The index is a convenience: losing it loses nothing.
 
 mod backlog;
@@ -21,6 +21,11 @@ mod chain;
 mod check;
 mod config;
 mod coverage;
+mod deleted;
+mod deleting;
+mod deletion;
+mod deletion_progress;
+mod deletions;
 mod direct;
 mod disk;
 mod erase;
@@ -76,6 +81,8 @@ mod writer;
 pub use check::{CheckReport, Damage, SegmentInfo, VolumeInfo, check, list, rebuild_index, recover_volume};
 pub use config::{Cipher, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, MIN_SEGMENTS, StoreOptions};
 pub use coverage::Coverage;
+pub use deleting::Deletable;
+pub use deletions::{Deletion, MAX_DELETIONS};
 pub use disk::{Access, Disk, DiskFile, RealDisk};
 pub use erase::{destroy_key, erase, erase_on, identify};
 pub use error::{ErrorKind, StoreError};
@@ -98,7 +105,9 @@ pub use store::Store;
 pub use stretch::Cut;
 pub use timeline::Piece;
 pub use unit::StoredUnit;
-pub use witness::{Removal, SegmentSummary, StreamRange, Witness, WitnessError};
+pub use witness::{
+    DeletedSpan, FootageDeletion, Removal, SegmentSummary, StreamRange, Witness, WitnessError,
+};
 
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,10 @@ impl Pool {
     /// Locks; how many segments that keeps that nothing else keeps.
     pub(crate) fn lock(&mut self, lock: Lock, open: Open) -> Result<u64, StoreError> {
         self.locks.check(&lock)?;
+        if self.deletions.take_of(&lock.streams, lock.from, lock.to) {
+            let what = "some of it is being deleted";
+            return Err(StoreError::new(ErrorKind::Invalid, &self.volume.dir, None, what));
+        }
         let touched = self.backlog.touching(&lock.streams, lock.from, lock.to)?;
         let fresh = touched
             .iter()

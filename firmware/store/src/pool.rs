@@ -13,6 +13,8 @@ use hal::WallTime;
 
 use crate::backlog::Backlog;
 use crate::config::MIN_SEGMENTS;
+use crate::deletion_progress::Progress;
+use crate::deletions::Deletions;
 use crate::disk::{Access, DiskFile};
 use crate::error::StoreError;
 use crate::index::{SegmentRow, State};
@@ -90,6 +92,8 @@ pub(crate) struct Pool {
     pub(crate) backlog: Backlog,
     pub(crate) scrubber: Scrubber,
     pub(crate) locks: Locks,
+    pub(crate) deletions: Deletions,
+    pub(crate) deleting: Progress,
     pub(crate) rules: Rules,
     pub(crate) witnesses: Witnesses,
 }
@@ -98,7 +102,7 @@ impl Pool {
     pub(crate) fn new(
         volume: Volume,
         backlog: Backlog,
-        locks: Locks,
+        (locks, deletions): (Locks, Deletions),
         existing: BTreeMap<u64, Kept>,
         free: Vec<Free>,
         next_segment: u64,
@@ -113,6 +117,8 @@ impl Pool {
             backlog,
             scrubber: Scrubber::new(volume.clone()),
             locks,
+            deletions,
+            deleting: Progress::default(),
             rules: Rules::default(),
             witnesses: Witnesses::default(),
             volume,

@@ -15,13 +15,14 @@ use evidence::ChunkHeader;
 use evidence::layout::Hash;
 use hal::{StreamId, WallTime};
 
+use crate::deletions::{Deletions, End};
 use crate::disk::{Access, DiskFile, write_full};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::{Index, SegmentRow, State};
 use crate::layout::BLOCK_BYTES;
 use crate::pool::{Free, Kept};
 use crate::retention::Class;
-use crate::runs::{SegmentRun, runs_of};
+use crate::runs::runs_of;
 use crate::scan::{Scan, read_header};
 use crate::segment::{Contents, Entry, SegmentHeader, encode_footer};
 use crate::volume::{Probe, Volume};
@@ -311,7 +312,8 @@ impl<'a> Recovery<'a> {
 
     /// Brings the index in line with a closed segment.
     fn note(&mut self, row: SegmentRow, entries: &[Entry]) -> Result<(), StoreError> {
-        if self.rows.get(&row.segment) == Some(&row) {
+        // What was deleted is not in the row, and the index may have missed it.
+        if self.rows.get(&row.segment) == Some(&row) && !entries.iter().any(|entry| entry.deleted) {
             return Ok(());
         }
         self.index.close(row, &runs_of(row.segment, entries))?;
@@ -453,46 +455,50 @@ impl<'a> Recovery<'a> {
         for Resume { scan, .. } in self.resume.values() {
             runs.extend(runs_of(scan.segment, &scan.contents.entries));
         }
-        let mut last: BTreeMap<StreamId, SegmentRun> = BTreeMap::new();
-        for run in runs {
-            if last.get(&run.stream).is_none_or(|last| last.last_sequence < run.last_sequence) {
-                last.insert(run.stream, run);
+        let mut last: BTreeMap<StreamId, End> = BTreeMap::new();
+        // The last chunk may be deleted. That the file cannot be read is told by whoever opens the volume.
+        let deleted =
+            Deletions::load(self.volume).map(|deletions| deletions.ends().clone()).unwrap_or_default();
+        for (stream, end) in runs.iter().map(|run| (run.stream, End::from(run))).chain(deleted) {
+            if last.get(&stream).is_none_or(|last| last.sequence < end.sequence) {
+                last.insert(stream, end);
             }
         }
-        let ends = last.into_iter().map(|(stream, run)| {
-            let last = self.last_header(&run);
-            if last.is_none() {
+        let ends = last.into_iter().map(|(stream, end)| {
+            let last = self.last_header(stream, &end);
+            // What was deleted goes with its segment at some time; its number stays.
+            let there = self.existing.contains_key(&end.segment);
+            if last.is_none() && there {
                 // It goes on with the next number, at its next keyframe, and with a hash chain of its own.
-                let what = format!("{stream}: the last chunk, {}, cannot be read", run.last_sequence);
-                let error = self.volume.damaged(run.segment, run.last_offset, &what);
+                let what = format!("{stream}: the last chunk, {}, cannot be read", end.sequence);
+                let error = self.volume.damaged(end.segment, end.offset, &what);
                 self.report.damages.push(error.to_string());
             }
-            (stream, StreamEnd { last_sequence: run.last_sequence + self.unread.chunks, last })
+            (stream, StreamEnd { last_sequence: end.sequence + self.unread.chunks, last })
         });
         Ok(ends.collect())
     }
 
-    /// The header of a run's last chunk: as it was scanned, where it lies, or from the footer.
-    fn last_header(&self, run: &SegmentRun) -> Option<(ChunkHeader, Hash)> {
-        let is_it =
-            |header: &ChunkHeader| header.stream == run.stream && header.sequence == run.last_sequence;
+    /// The header of a stream's last chunk: as it was scanned, where it lies, or from the footer.
+    fn last_header(&self, stream: StreamId, end: &End) -> Option<(ChunkHeader, Hash)> {
+        let is_it = |header: &ChunkHeader| header.stream == stream && header.sequence == end.sequence;
         let copied = |contents: &Contents| {
             contents.iter().find_map(|(_, copy)| {
                 let header = ChunkHeader::decode(copy).ok().filter(is_it)?;
                 Some((header, ChunkHeader::hash_of(copy)))
             })
         };
-        if let Some(Resume { scan, .. }) = self.resume.values().find(|open| open.scan.segment == run.segment)
+        if let Some(Resume { scan, .. }) = self.resume.values().find(|open| open.scan.segment == end.segment)
         {
             return copied(&scan.contents);
         }
-        let file = self.volume.open_segment(run.segment, Access::Read).ok()?;
+        let file = self.volume.open_segment(end.segment, Access::Read).ok()?;
         let limit = self.volume.segment_bytes;
-        let there = read_header(self.volume, run.segment, &*file, run.last_offset, limit).ok().flatten();
+        let there = read_header(self.volume, end.segment, &*file, end.offset, limit).ok().flatten();
         if let Some((header, encoded)) = there.filter(|(header, _)| is_it(header)) {
             return Some((header, ChunkHeader::hash_of(&encoded)));
         }
-        let Probe::Sealed(_, _, contents) = self.volume.probe(run.segment, &*file).ok()? else { return None };
+        let Probe::Sealed(_, _, contents) = self.volume.probe(end.segment, &*file).ok()? else { return None };
         copied(&contents)
     }
 }

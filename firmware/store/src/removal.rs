@@ -79,6 +79,7 @@ impl Pool {
         }
         self.backlog.forget(segment);
         self.scrubber.forget(segment);
+        self.deleting.forget(segment);
         Ok(())
     }
 

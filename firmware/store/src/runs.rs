@@ -145,10 +145,10 @@ pub(crate) fn day_of(wall: WallTime) -> i64 {
     wall.as_unix_micros().div_euclid(DAY_MICROS)
 }
 
-/// The runs of a segment, in the order in which they begin on disk.
+/// The runs of a segment, of what is not deleted, in the order in which they begin on disk.
 pub(crate) fn runs_of(segment: u64, entries: &[Entry]) -> Vec<SegmentRun> {
     let mut runs: Vec<SegmentRun> = Vec::new();
-    for entry in entries {
+    for entry in entries.iter().filter(|entry| !entry.deleted) {
         let fresh = SegmentRun::of(segment, entry);
         match runs.iter_mut().rev().find(|run| run.stream == entry.stream) {
             Some(run)

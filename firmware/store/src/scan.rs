@@ -12,6 +12,7 @@ use bytes::Bytes;
 use evidence::layout::{align_up, sha256};
 use evidence::{CHUNK_UNHASHED, ChunkHeader, FIXED_BYTES, HeaderError, MAX_HEADER_BYTES};
 
+use crate::deleted::{MARK_BYTES, is_marked};
 use crate::disk::{DiskFile, read_full};
 use crate::error::{ErrorKind, StoreError};
 use crate::layout::BLOCK_BYTES;
@@ -117,7 +118,8 @@ impl Scan {
     pub(crate) fn cut_torn(&mut self, volume: &Volume, file: &dyn DiskFile) -> Result<bool, StoreError> {
         let Some(number) = self.contents.entries.last().map(|entry| entry.commit) else { return Ok(false) };
         let first = self.contents.entries.partition_point(|entry| entry.commit < number);
-        for entry in &self.contents.entries[first..] {
+        // Only what was durable can be deleted.
+        for entry in self.contents.entries[first..].iter().filter(|entry| !entry.deleted) {
             if let Err(error) = read_chunk(volume, self.segment, file, entry) {
                 self.end = self.contents.entries[first].offset;
                 self.next_commit = number;
@@ -153,7 +155,7 @@ fn read_commit(
         return Ok(None);
     }
     let mut contents = Contents::default();
-    contents.push(at, &first, &encoded);
+    push(volume, segment, file, &mut contents, at, (&first, &encoded));
     let mut next = at + first.stride();
     for index in 1..place.count {
         let Some((header, encoded)) = read_header(volume, segment, file, next, limit)? else {
@@ -162,11 +164,35 @@ fn read_commit(
         if header.placement != (evidence::Placement { index, ..place }) {
             return Ok(None);
         }
-        contents.push(next, &header, &encoded);
+        push(volume, segment, file, &mut contents, next, (&header, &encoded));
         next += header.stride();
     }
     let end = align_up(next, BLOCK_BYTES);
     Ok((end <= limit).then_some(Commit { contents, number: place.commit, end }))
+}
+
+/// Adds a chunk, and whether it was deleted.
+fn push(
+    volume: &Volume,
+    segment: u64,
+    file: &dyn DiskFile,
+    contents: &mut Contents,
+    at: u64,
+    (header, encoded): (&ChunkHeader, &[u8]),
+) {
+    contents.push(at, header, encoded);
+    let Some(entry) = contents.entries.last_mut() else { return };
+    let mut payload = [0; MARK_BYTES];
+    let begin = at + u64::from(entry.header_bytes);
+    let got = match read_full(file, begin, &mut payload) {
+        Ok(got) => got,
+        // Whoever wants the payload hears of it: what there is is told all the same.
+        Err(error) => {
+            tracing::warn!(%error, file = %volume.path(segment).display(), begin, "a payload cannot be read");
+            0
+        }
+    };
+    entry.deleted = entry.payload_bytes as usize >= MARK_BYTES && is_marked(&payload[..got], segment);
 }
 
 /// The header at `at`, and its bytes; `None` when there is no whole one before `limit`.
@@ -207,7 +233,7 @@ fn names_segment(bytes: &[u8], segment: u64) -> bool {
 /// payload by the CRC in there, which tells of a medium that changes bits, and costs little.
 ///
 /// # Errors
-/// `Damaged`, `Unsupported`.
+/// `Damaged`, `Unsupported`; `Recycled` where somebody has deleted it.
 pub(crate) fn verify_stored(
     volume: &Volume,
     segment: u64,
@@ -231,6 +257,10 @@ pub(crate) fn verify_stored(
     {
         return damaged("the chunk is not the one that the index tells of");
     }
+    if is_marked(&bytes[header_bytes..], segment) {
+        let what = "the chunk was deleted";
+        return Err(StoreError::new(ErrorKind::Recycled, &volume.path(segment), Some(entry.offset), what));
+    }
     if crc32c::crc32c(&bytes[header_bytes..]) != header.payload_crc {
         return damaged("the chunk's payload does not match its CRC");
     }
@@ -240,7 +270,7 @@ pub(crate) fn verify_stored(
 /// Reads the chunk that `entry` tells of, and verifies all of it; the footage is `None` where it is sealed and the volume's key is not at hand.
 ///
 /// # Errors
-/// `Damaged`, `Unsupported`, `Io`.
+/// `Damaged`, `Unsupported`, `Io`; `Recycled` where somebody has deleted it.
 pub(crate) fn read_chunk(
     volume: &Volume,
     segment: u64,

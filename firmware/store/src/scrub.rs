@@ -103,7 +103,9 @@ impl Scrubber {
         });
         match probed {
             Ok((file, Probe::Sealed(_, _, contents))) => {
-                Some(Job { segment, file, entries: contents.entries.into(), memory: Blocks::default() })
+                let mut entries = VecDeque::from(contents.entries);
+                entries.retain(|entry| !entry.deleted);
+                Some(Job { segment, file, entries, memory: Blocks::default() })
             }
             Ok(_) => {
                 let error =

@@ -234,6 +234,8 @@ pub(crate) struct Entry {
     pub(crate) header_bytes: u32,
     pub(crate) payload_bytes: u32,
     pub(crate) stream: StreamId,
+    /// Its payload was deleted: the header vouches for what was there.
+    pub(crate) deleted: bool,
     pub(crate) flags: u32,
     pub(crate) sequence: u64,
     pub(crate) commit: u64,
@@ -258,6 +260,7 @@ impl Entry {
             header_bytes: header.header_bytes() as u32,
             payload_bytes: header.payload_bytes,
             stream: header.stream,
+            deleted: false,
             flags: header.flags,
             sequence: header.sequence,
             commit: header.placement.commit,
@@ -293,7 +296,7 @@ impl Entry {
         out.put_u32(self.payload_bytes);
         out.put_u16(self.stream.channel.get());
         out.put_u8(self.stream.kind.code());
-        out.put_u8(0);
+        out.put_u8(self.deleted.into());
         out.put_u32(self.flags);
         out.put_u64(self.sequence);
         out.put_u64(self.commit);
@@ -311,12 +314,13 @@ impl Entry {
     fn decode(fields: &mut Fields<'_>) -> Option<Self> {
         let (offset, header_bytes, payload_bytes) = (fields.u64()?, fields.u32()?, fields.u32()?);
         let stream = stream(fields.u16()?, fields.u8()?)?;
-        fields.u8()?;
+        let deleted = fields.u8()? == 1;
         let entry = Self {
             offset,
             header_bytes,
             payload_bytes,
             stream,
+            deleted,
             flags: fields.u32()?,
             sequence: fields.u64()?,
             commit: fields.u64()?,
@@ -393,6 +397,7 @@ mod tests {
             header_bytes: 300,
             payload_bytes: 5000,
             stream: stream(2, 2).unwrap(),
+            deleted: offset.is_multiple_of(8192),
             flags: 3,
             sequence: 4,
             commit: 5,

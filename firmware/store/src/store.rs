@@ -14,13 +14,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evidence::SampleFormat;
 use evidence::layout::Hash;
+use evidence::{ChunkHeader, SampleFormat};
 use hal::{AccessUnit, ByteCount, Clock, MAX_UNIT_BYTES, MonoTime, StreamFormat, StreamId};
 
 use crate::builder::{Builder, Chunking, ClosedChunk, Refused};
 use crate::calendar::Calendar;
 use crate::config::{Cipher, StoreOptions};
+use crate::deletions::Deletions;
 use crate::disk::{Disk, RealDisk};
 use crate::error::{ErrorKind, StoreError};
 use crate::keys::Keys;
@@ -65,6 +66,8 @@ pub struct Store {
     pub(crate) rates: Rates,
     /// When the oldest footage is looked at again.
     expiry_at: MonoTime,
+    /// When what could not be overwritten is tried again.
+    pub(crate) delete_at: MonoTime,
     streams: BTreeMap<StreamId, StreamState>,
     /// What was asked for; streams that are not here are in [`Class::DEFAULT`].
     classes: BTreeMap<StreamId, Class>,
@@ -138,13 +141,19 @@ impl Store {
             report.damages.push(error.to_string());
             Locks::none(&volume)
         });
+        let deletions = Deletions::load(&volume).unwrap_or_else(|error| {
+            tracing::error!(%error, "it is not known what is to be deleted");
+            report.damages.push(error.to_string());
+            Deletions::none(&volume)
+        });
         let calendar = Calendar::new(recovered.calendar, clock.wall(), clock.mono());
         let closed = recovered.existing.values().map(|kept| (kept.class, kept.closed));
         let rates = Rates::new(clock.mono(), volume.segment_bytes, closed);
-        let writer = Writer::new(volume, locks, nonce, recovered)?;
-        let store = Self {
+        let writer = Writer::new(volume, (locks, deletions), nonce, recovered)?;
+        let mut store = Self {
             writer,
             expiry_at: clock.mono(),
+            delete_at: clock.mono(),
             clock,
             calendar,
             rates,
@@ -156,6 +165,7 @@ impl Store {
             recoverable,
             _lock: lock,
         };
+        store.close_for_deletion();
         Ok((store, report))
     }
 
@@ -293,6 +303,12 @@ impl Store {
                 Err(error) => done = done.and(Err(error)),
             }
         }
+        if now >= self.delete_at
+            && let Err(error) = pool.delete_some()
+        {
+            self.delete_at = now + EXPIRY_INTERVAL;
+            done = done.and(Err(error));
+        }
         if let Err(error) = done {
             tracing::error!(%error, "footage is not forgotten as it should be");
             report.retention_error = Some(error.to_string());
@@ -371,7 +387,7 @@ impl Store {
         Ok(())
     }
 
-    fn seal(&mut self, class: Class, report: &mut CommitReport) {
+    pub(crate) fn seal(&mut self, class: Class, report: &mut CommitReport) {
         match self.writer.seal(class, self.calendar.now()) {
             Ok(Some(written)) => {
                 report.written.0 += written;
@@ -383,6 +399,11 @@ impl Store {
                 report.failed += 1;
             }
         }
+    }
+
+    /// The headers of the chunks that are not durable yet; units that are in none yet came later.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &ChunkHeader> {
+        self.closed.values().flatten().map(|chunk| &chunk.header)
     }
 
     /// The last unit of a stream that was appended, now or before the volume was opened.

@@ -53,13 +53,20 @@ impl Vouched {
         self.volume == next.volume && self.next_sequence() == next.first_sequence
     }
 
+    fn is_in_segment_of(&self, next: &Self) -> bool {
+        (self.volume, self.segment) == (next.volume, next.segment)
+    }
+
     /// Finds out which segments are sealed, and adds what leads from the last chunks to the ends of theirs.
     ///
     /// # Errors
     /// `Recycled` when newer footage has taken a place, `Damaged`, `Io`.
     pub(crate) fn complete(list: &mut [Self], reader: &Reader) -> Result<(), StoreError> {
         for index in 0..list.len() {
-            let goes_on = list.get(index + 1).is_some_and(|next| list[index].leads_to(next));
+            // Behind a hole within a segment other chunks lead to its end.
+            let goes_on = list
+                .get(index + 1)
+                .is_some_and(|next| list[index].leads_to(next) || list[index].is_in_segment_of(next));
             let vouched = &mut list[index];
             let catalog = &reader.volumes[vouched.volume];
             vouched.is_sealed = catalog.is_sealed(vouched.segment)?;

@@ -62,6 +62,28 @@ pub enum Removal {
     Shrunk,
 }
 
+/// Footage of one stream that somebody has deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeletedSpan {
+    /// The stream.
+    pub stream: StreamId,
+    /// The first moment that is deleted and has footage.
+    pub start: WallTime,
+    /// The last one.
+    pub end: WallTime,
+}
+
+/// What somebody has deleted on a volume.
+#[derive(Clone, Copy, Debug)]
+pub struct FootageDeletion<'a> {
+    /// The volume's identity.
+    pub volume: VolumeId,
+    /// Who.
+    pub by: &'a str,
+    /// What, at most one span of each stream.
+    pub spans: &'a [DeletedSpan],
+}
+
 /// What a witness says when it cannot write.
 pub type WitnessError = Box<dyn Error + Send + Sync>;
 
@@ -76,7 +98,13 @@ pub trait Witness: Send {
     /// [`crate::CommitReport::unwitnessed`] says so.
     fn removing(&mut self, segment: &SegmentSummary, why: Removal) -> Result<(), WitnessError>;
 
-    /// The segment is sealed: its footage will never change.
+    /// Somebody has footage deleted; it goes on success.
+    ///
+    /// # Errors
+    /// The footage stays, and whoever wants it deleted hears why.
+    fn deleting(&mut self, footage: &FootageDeletion<'_>) -> Result<(), WitnessError>;
+
+    /// The segment is sealed: its footage will never change, unless somebody has it deleted.
     ///
     /// # Errors
     /// It is told again at the next commit.
@@ -154,6 +182,11 @@ impl Witnesses {
     /// That one cannot be told of.
     pub(crate) fn pass_over(&mut self) {
         self.waiting.pop_front();
+    }
+
+    /// Asks the witness to write down what somebody has deleted.
+    pub(crate) fn deleting(&mut self, footage: &FootageDeletion<'_>) -> Result<(), WitnessError> {
+        self.witness.as_mut().map_or(Ok(()), |witness| witness.deleting(footage))
     }
 
     /// Asks the witness to write down a removal; after `patience` refusals, of whatever segments, footage goes without until

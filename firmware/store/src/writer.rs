@@ -16,6 +16,7 @@ use hal::{StreamId, WallTime};
 
 use crate::backlog::Backlog;
 use crate::builder::ClosedChunk;
+use crate::deletions::Deletions;
 use crate::disk::{DiskFile, write_full};
 use crate::error::{ErrorKind, StoreError};
 use crate::index::SegmentRow;
@@ -68,7 +69,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(
         volume: Volume,
-        locks: Locks,
+        kept: (Locks, Deletions),
         nonce: u64,
         recovered: Recovered,
     ) -> Result<Self, StoreError> {
@@ -84,7 +85,7 @@ impl Writer {
         let backlog = Backlog::new(recovered.index);
         let unread_commits = recovered.unread.commits;
         let Recovered { existing, free, next_segment, next_commit, .. } = recovered;
-        let mut pool = Pool::new(volume, backlog, locks, existing, free, next_segment);
+        let mut pool = Pool::new(volume, backlog, kept, existing, free, next_segment);
         pool.restore_locks()?;
         Ok(Self { pool, nonce, open, next_commit, unread_commits, live })
     }
@@ -240,6 +241,12 @@ impl Writer {
     pub(crate) fn open_with(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Class> {
         let has = |current: &Current| self.live.of(current.header.segment).entries.iter().any(&wanted);
         self.open.iter().filter(|(_, current)| has(current)).map(|(class, _)| *class).collect()
+    }
+
+    /// The durable chunks of the segments that are being written.
+    pub(crate) fn open_contents(&self) -> impl Iterator<Item = (u64, Arc<Contents>)> {
+        let of = |current: &Current| (current.header.segment, self.live.of(current.header.segment));
+        self.open.values().map(of)
     }
 
     /// Seals the class's segment, if anything is in it; the bytes written for that.

@@ -115,6 +115,23 @@ fn footage_of_an_erased_disk_is_a_gap_with_the_one_who_erased_it() {
 }
 
 #[test]
+fn footage_that_somebody_has_deleted_is_a_gap_with_their_name() {
+    let mut recorder = Recorder::with_ten_seconds();
+    let spans = recorder.ranges(2).into_iter().map(|range| StreamSpan {
+        channel: range.channel,
+        stream: range.stream,
+        start: range.start,
+        end: range.end,
+    });
+    let streams = spans.collect();
+    recorder.log(20.0, Event::FootageDeleted { volume: VOLUME, by: "bert".into(), streams });
+    recorder.chunks.retain(|chunk| chunk.header.placement.segment != 2);
+    let gaps = gaps(&mut recorder, 0.0, 10.0);
+    let [gap] = &gaps[..] else { panic!("one gap: {gaps:?}") };
+    assert_eq!(reasons(gap), ["deleted by bert"]);
+}
+
+#[test]
 fn missing_sequences_are_a_gap_even_where_the_times_join() {
     let mut recorder = Recorder::new(1);
     recorder.record(0..4);

@@ -51,6 +51,11 @@ fn all() -> Vec<Event> {
             by: by(),
             streams: vec![StreamSpan { channel: channel(1), stream, start, end }],
         },
+        Event::FootageDeleted {
+            volume,
+            by: by(),
+            streams: vec![StreamSpan { channel: channel(1), stream, start, end }],
+        },
         Event::FootageLost {
             volume: None,
             channel: channel(3),

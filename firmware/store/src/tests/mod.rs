@@ -15,6 +15,8 @@ mod crash_plan;
 mod crash_points;
 mod crash_told;
 mod damage;
+mod deletion;
+mod deletion_crash;
 mod encryption;
 mod events;
 mod footage;

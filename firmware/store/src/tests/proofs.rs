@@ -105,6 +105,30 @@ fn a_movie_of_whole_chunks_can_be_proven() {
 }
 
 #[test]
+fn a_deleted_stretch_is_a_gap_and_what_is_around_it_stays_authentic() {
+    let dir = scratch();
+    let made = footage(dir.path());
+    let at = |second: i64| made[0].wall.offset_micros(second * 1_000_000);
+    let of = [StreamKind::Main, StreamKind::Audio].map(|kind| stream(1, kind));
+    let mut store = open(dir.path(), 60);
+    // Less than a segment, and more.
+    for (id, from, to) in [(1, 6, 7), (2, 14, 22)] {
+        store.delete(id, &of, at(from), at(to), "ann").unwrap();
+    }
+    store.commit().unwrap();
+    assert_eq!(store.deletions(), []);
+    drop(store);
+    let reader = Reader::open(dir.path(), &keys()).unwrap();
+    let (bytes, key) = proven(&reader, at(2), at(28));
+    let report = verdict(&bytes, &key);
+    assert_eq!(report.verdict, Verdict::AuthenticWithGaps, "{report}");
+    for track in &report.tracks {
+        let gaps: Vec<_> = track.gaps.iter().map(|gap| (gap.from, gap.to)).collect();
+        assert_eq!(gaps, [(at(6), at(7)), (at(14), at(22))], "{report}");
+    }
+}
+
+#[test]
 fn a_gap_is_told_and_a_file_of_units_has_no_proof() {
     let dir = scratch();
     let mut made = Vec::new();

@@ -29,6 +29,10 @@ impl Witness for Gone {
         Ok(())
     }
 
+    fn deleting(&mut self, _: &crate::FootageDeletion<'_>) -> Result<(), WitnessError> {
+        Ok(())
+    }
+
     fn sealed(&mut self, _: &SegmentSummary) -> Result<(), WitnessError> {
         Ok(())
     }

@@ -52,6 +52,10 @@ impl Witness for Notary {
         Ok(())
     }
 
+    fn deleting(&mut self, _: &crate::FootageDeletion<'_>) -> Result<(), WitnessError> {
+        Ok(())
+    }
+
     fn sealed(&mut self, segment: &SegmentSummary) -> Result<(), WitnessError> {
         let mut book = self.0.lock().unwrap();
         if book.refuses {

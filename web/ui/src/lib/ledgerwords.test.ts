@@ -19,6 +19,7 @@ describe('an entry in words', () => {
   it('says what became of footage', () => {
     const streams = [{ channel: 4, stream: 'main' }, { channel: 1, stream: 'main' }, { channel: 4, stream: 'audio' }]
     expect(line({ kind: 'segment_removed', reason: 'expired', streams }).words).toBe('Footage of channels 1, 4 was as old as it may get')
+    expect(line({ kind: 'footage_deleted', by: 'ann', volume: '07', streams: [{ channel: 4 }, { channel: 4 }] }).words).toBe('ann deleted footage of channel 4')
     expect(line({ kind: 'volume_erased', by: 'ann', volume: '07', streams: [{ channel: 2 }] }).words).toBe(
       'ann erased a disk with all its footage of channel 2',
     )

@@ -70,6 +70,7 @@ const KINDS: Record<string, [Topic, (fields: Fields) => string]> = {
   segment_sealed: ['footage', (f) => `Footage${held(f.streams)} was sealed`],
   segment_removed: ['footage', (f) => `Footage${held(f.streams)} ${REMOVED[text(f.reason)] ?? 'was removed'}`],
   volume_erased: ['footage', (f) => `${by(f)} erased a disk with all its footage${held(f.streams)}`],
+  footage_deleted: ['footage', (f) => `${by(f)} deleted footage${held(f.streams)}`],
   footage_lost: ['footage', (f) => `${span(f)}channel ${text(f.channel)} ${text(f.stream)} is missing: ${LOST[text(f.reason)] ?? 'something failed'}`],
   clock_step: ['recorder', (f) => `The clock was set from ${text(f.before)} to ${text(f.after)}`],
   footage_locked: ['footage', (f) => `${by(f)} locked ${span(f)}${channels(f.channels)}${f.reason ? `: ${text(f.reason)}` : ''}`],
