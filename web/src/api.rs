@@ -15,6 +15,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::deletion_views::{Deletable, Deletion, DeletionScope};
 use crate::error::ApiError;
 use crate::event_views::EventInput;
 use crate::key_views::{NewStreamKey, StreamKey, StreamKeyInput};
@@ -569,4 +570,30 @@ pub trait Api: Send + Sync + 'static {
     /// # Errors
     /// `NotFound` (no_lock), `Unavailable`.
     fn unlock(&self, caller: Caller, id: u64) -> impl Future<Output = Result<(), ApiError>> + Send;
+
+    /// `GET /deletions`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn deletions(&self, caller: Caller) -> impl Future<Output = Result<Vec<Deletion>, ApiError>> + Send;
+
+    /// `POST /deletions/scope`.
+    ///
+    /// # Errors
+    /// `Conflict` (footage_locked), `Invalid` (not_deletable), `Unavailable`.
+    fn deletable(
+        &self,
+        caller: Caller,
+        input: Deletable,
+    ) -> impl Future<Output = Result<DeletionScope, ApiError>> + Send;
+
+    /// `POST /deletions`, once whoever asks has said that they mean it.
+    ///
+    /// # Errors
+    /// `Conflict` (footage_locked), `Invalid` (not_deletable), `Unavailable`.
+    fn delete_footage(
+        &self,
+        caller: Caller,
+        input: Deletable,
+    ) -> impl Future<Output = Result<DeletionScope, ApiError>> + Send;
 }

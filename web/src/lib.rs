@@ -12,6 +12,8 @@ mod answer;
 mod api;
 mod assets;
 mod cookie;
+mod deletion_handlers;
+pub mod deletion_views;
 mod error;
 mod event_handlers;
 pub mod event_views;

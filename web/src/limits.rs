@@ -8,6 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::api::Span;
+use crate::deletion_views::{Deletable, DeletionInput};
 use crate::error::ApiError;
 use crate::event_views::EventInput;
 use crate::key_views::StreamKeyInput;
@@ -17,6 +18,8 @@ use crate::time::UtcTime;
 use crate::update_views::{FormatInput, OwnerKeyInput, PresenceInput, UsbInput};
 use crate::views::{CameraInput, ChannelInput, ClaimInput, LoginInput, Settings};
 
+/// What is typed by whoever means to delete footage.
+const DELETE: &str = "DELETE";
 /// The largest body taken. The largest sensible one is a camera with a long address: 4 KiB.
 pub const MAX_BODY_BYTES: usize = 64 << 10;
 /// A body that takes longer than this is not being sent by somebody who wants an answer.
@@ -187,24 +190,50 @@ impl Checked for EraseInput {
 
 impl Checked for LockInput {
     fn check(&self) -> Result<(), ApiError> {
-        if self.channels.is_empty() || self.channels.len() > usize::from(MAX_CHANNEL) {
-            return Err(out_of_range("channels", format!("Name 1 to {MAX_CHANNEL} channels.")));
-        }
-        for channel in &self.channels {
-            channel_number(*channel)
-                .map_err(|_| out_of_range("channels", format!("Channels go from 1 to {MAX_CHANNEL}.")))?;
-        }
+        stretch(&self.channels, self.start, self.end)?;
         if self.reason.len() > MAX_REASON_BYTES {
             return Err(out_of_range(
                 "reason",
                 format!("The reason is longer than {MAX_REASON_BYTES} bytes."),
             ));
         }
-        if self.start >= self.end {
-            return Err(out_of_range("end", "The end is not after the start.".to_owned()));
-        }
         Ok(())
     }
+}
+
+impl Checked for Deletable {
+    fn check(&self) -> Result<(), ApiError> {
+        stretch(&self.channels, self.start, self.end)
+    }
+}
+
+impl Checked for DeletionInput {
+    fn check(&self) -> Result<(), ApiError> {
+        stretch(&self.channels, self.start, self.end)?;
+        if self.confirm == DELETE {
+            Ok(())
+        } else {
+            Err(ApiError::invalid(
+                "not_confirmed",
+                "confirm",
+                format!("Type {DELETE} to delete the footage."),
+            ))
+        }
+    }
+}
+
+fn stretch(channels: &[u16], start: UtcTime, end: UtcTime) -> Result<(), ApiError> {
+    if channels.is_empty() || channels.len() > usize::from(MAX_CHANNEL) {
+        return Err(out_of_range("channels", format!("Name 1 to {MAX_CHANNEL} channels.")));
+    }
+    for channel in channels {
+        channel_number(*channel)
+            .map_err(|_| out_of_range("channels", format!("Channels go from 1 to {MAX_CHANNEL}.")))?;
+    }
+    if start >= end {
+        return Err(out_of_range("end", "The end is not after the start."));
+    }
+    Ok(())
 }
 
 impl Checked for CameraInput {

@@ -18,8 +18,8 @@ use crate::answer::json;
 use crate::error::{ErrorBody, ErrorDetail};
 use crate::routes::{Access, BASE, ROUTES, Route};
 use crate::{
-    cookie, event_handlers, footage_handlers, handlers, ledger_handlers, lock_handlers, storage_handlers,
-    update_handlers,
+    cookie, deletion_handlers, event_handlers, footage_handlers, handlers, ledger_handlers, lock_handlers,
+    storage_handlers, update_handlers,
 };
 
 #[derive(OpenApi)]
@@ -70,6 +70,9 @@ use crate::{
         lock_handlers::locks,
         lock_handlers::lock,
         lock_handlers::unlock,
+        deletion_handlers::deletions,
+        deletion_handlers::deletable,
+        deletion_handlers::delete_footage,
     ),
     components(schemas(ErrorBody, ErrorDetail))
 )]

@@ -13,8 +13,8 @@ use crate::routes::{BASE, Op, ROUTES, Route};
 use crate::security::around;
 use crate::site::Site;
 use crate::{
-    event_handlers, footage_handlers, handlers, ledger_handlers, lock_handlers, openapi, storage_handlers,
-    update_handlers,
+    deletion_handlers, event_handlers, footage_handlers, handlers, ledger_handlers, lock_handlers, openapi,
+    storage_handlers, update_handlers,
 };
 
 /// The whole site: the API and the browser app.
@@ -76,5 +76,8 @@ fn handler<A: Api>(route: &Route) -> MethodRouter<Site<A>> {
         Op::Locks => on(method, lock_handlers::locks::<A>),
         Op::Lock => on(method, lock_handlers::lock::<A>),
         Op::Unlock => on(method, lock_handlers::unlock::<A>),
+        Op::Deletions => on(method, deletion_handlers::deletions::<A>),
+        Op::Deletable => on(method, deletion_handlers::deletable::<A>),
+        Op::DeleteFootage => on(method, deletion_handlers::delete_footage::<A>),
     }
 }

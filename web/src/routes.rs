@@ -70,6 +70,9 @@ pub(crate) enum Op {
     Locks,
     Lock,
     Unlock,
+    Deletions,
+    Deletable,
+    DeleteFootage,
 }
 
 /// One row of the table.
@@ -100,7 +103,7 @@ const fn with_query(op: Op, method: Method, path: &'static str, access: Access) 
 }
 
 /// All routes.
-pub(crate) static ROUTES: [Route; 44] = [
+pub(crate) static ROUTES: [Route; 47] = [
     row(Op::State, Method::GET, "/state", ANYONE),
     row(Op::OpenApi, Method::GET, "/openapi.json", ANYONE),
     row(Op::Claim, Method::POST, "/claim", Access::Unclaimed),
@@ -145,4 +148,7 @@ pub(crate) static ROUTES: [Route; 44] = [
     row(Op::Locks, Method::GET, "/locks", OWNER),
     row(Op::Lock, Method::POST, "/locks", OWNER),
     row(Op::Unlock, Method::DELETE, "/locks/{id}", OWNER),
+    row(Op::Deletions, Method::GET, "/deletions", OWNER),
+    row(Op::Deletable, Method::POST, "/deletions/scope", OWNER),
+    row(Op::DeleteFootage, Method::POST, "/deletions", OWNER),
 ];

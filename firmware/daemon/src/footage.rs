@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use hal::{ChannelId, Pts90k, StreamId, WallTime};
 use serde::{Deserialize, Serialize};
 
+use crate::footage_deletions::{DeletionRefusal, DeletionScope, DeletionView, DeletionWish};
 use crate::footage_locks::{LockRefusal, LockView, LockWish};
 use crate::volume_order::{VolumeAct, VolumeRefusal};
 
@@ -70,6 +71,12 @@ pub(crate) enum Request {
     Lock(LockWish),
     /// To keep it no more, and who says so.
     Unlock { id: u64, by: String },
+    /// All deletions that are not done.
+    Deletions,
+    /// What would be deleted.
+    Deletable(DeletionWish),
+    /// To delete it, and who says so.
+    Delete { wish: DeletionWish, by: String },
     /// To do something with the volume in this folder.
     Order { path: String, act: VolumeAct },
 }
@@ -103,6 +110,10 @@ pub(crate) enum Response {
     /// The lock, and the bytes that it keeps and no other does.
     Locked(Result<(LockView, u64), LockRefusal>),
     Unlocked(Result<(), LockRefusal>),
+    /// All deletions that are not done, the oldest first.
+    Deletions(Result<Vec<DeletionView>, DeletionRefusal>),
+    /// What is deleted from now on, or would be.
+    Deletable(Result<DeletionScope, DeletionRefusal>),
     /// The order was followed, or why not.
     Ordered(Result<(), VolumeRefusal>),
     /// It could not be read; the words are for the log.

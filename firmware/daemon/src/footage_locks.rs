@@ -8,6 +8,7 @@
 //! - A volume that is stuck keeps nobody waiting for longer than [`ANSWER_WITHIN`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -63,13 +64,26 @@ pub(crate) enum LockRefusal {
 #[derive(Clone, Default)]
 pub(crate) struct FootageLocks {
     desks: Arc<Mutex<Vec<StoreDesk>>>,
+    /// How many volumes there are that do not record.
+    silent: Arc<AtomicU32>,
     /// Locks are made one by one, so that each has a number of its own.
     turn: Arc<Mutex<()>>,
 }
 
 impl FootageLocks {
-    pub(crate) fn set(&self, desks: Vec<StoreDesk>) {
+    pub(crate) fn set(&self, desks: Vec<StoreDesk>, silent: usize) {
         *self.desks() = desks;
+        self.silent.store(u32::try_from(silent).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// Volumes that were not asked.
+    pub(crate) fn silent(&self) -> u32 {
+        self.silent.load(Ordering::Relaxed)
+    }
+
+    /// One order after the other.
+    pub(crate) fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn desks(&self) -> MutexGuard<'_, Vec<StoreDesk>> {
@@ -78,7 +92,7 @@ impl FootageLocks {
     }
 
     /// Has the same done with every store, at the same time; the answers in order.
-    fn ask<T: Send + 'static>(
+    pub(crate) fn ask<T: Send + 'static>(
         &self,
         work: impl Fn(&mut Store) -> T + Clone + Send + 'static,
     ) -> Result<Vec<Result<T, LockRefusal>>, LockRefusal> {
@@ -120,7 +134,7 @@ impl FootageLocks {
     /// Locks on every volume; the lock, and the bytes that it keeps and no other lock does. Its number is the time `at`, or the
     /// next one.
     pub(crate) fn lock(&self, wish: LockWish, at: WallTime) -> Result<(LockView, u64), LockRefusal> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.take_turn();
         let next = self.all()?.last().map_or(1, |last| last.id + 1);
         let id = u64::try_from(at.as_unix_micros()).unwrap_or_default().max(next);
         let LockWish { channels, start, end, reason, by } = wish;

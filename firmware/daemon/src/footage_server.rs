@@ -121,6 +121,16 @@ impl FootageServer {
             (Request::Locks, _) => return Response::Locks(self.locks.all()),
             (Request::Lock(wish), _) => return Response::Locked(self.lock(wish)),
             (Request::Unlock { id, by }, _) => return Response::Unlocked(self.unlock(id, &by)),
+            (Request::Deletions, _) => return Response::Deletions(self.locks.deletions()),
+            (Request::Deletable(wish), _) => {
+                return Response::Deletable(self.locks.deletable(&wish, SystemClock::new().wall()));
+            }
+            (Request::Delete { wish, by }, _) => {
+                let accepted = self.locks.delete(&wish, &by, SystemClock::new().wall());
+                // Files that were planned have holes from now on.
+                self.shelf.forget_plans();
+                return Response::Deletable(accepted);
+            }
             (Request::Order { path, act }, _) => {
                 // Not held meanwhile: the volume may be closed.
                 drop(reader);

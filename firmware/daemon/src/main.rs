@@ -20,6 +20,7 @@ mod export_command;
 mod files;
 mod footage;
 mod footage_client;
+mod footage_deletions;
 mod footage_keys;
 mod footage_locks;
 mod footage_refusal;

@@ -133,7 +133,9 @@ impl RecordVolumes {
 
     fn share_readers(&self) {
         self.shelf.set(self.volumes.iter().filter_map(RecordVolume::reader).collect());
-        self.locks.set(self.volumes.iter().filter_map(RecordVolume::desk).collect());
+        let desks: Vec<_> = self.volumes.iter().filter_map(RecordVolume::desk).collect();
+        let silent = self.volumes.len() - desks.len();
+        self.locks.set(desks, silent);
     }
 
     pub(crate) fn status(&self) -> RecordStatus {
@@ -181,6 +183,8 @@ mod failing;
 
 #[cfg(test)]
 mod tests {
+    mod deletions;
+
     use std::path::Path;
 
     use hal::{

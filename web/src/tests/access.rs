@@ -13,7 +13,7 @@ use crate::views::Role;
 const ROLES: [Role; 4] = [Role::Viewer, Role::Operator, Role::Integrator, Role::Owner];
 
 /// What the API promises; not made from the table, so that a slip there is seen.
-const PROMISED: [(&str, &str, &str); 44] = [
+const PROMISED: [(&str, &str, &str); 47] = [
     ("GET", "/state", "anyone"),
     ("GET", "/openapi.json", "anyone"),
     ("POST", "/claim", "unclaimed"),
@@ -58,6 +58,9 @@ const PROMISED: [(&str, &str, &str); 44] = [
     ("GET", "/locks", "owner"),
     ("POST", "/locks", "owner"),
     ("DELETE", "/locks/{id}", "owner"),
+    ("GET", "/deletions", "owner"),
+    ("POST", "/deletions/scope", "owner"),
+    ("POST", "/deletions", "owner"),
 ];
 
 /// The routes for which `who` was promised, as the tests below go through them.

@@ -198,6 +198,14 @@ impl Asking {
 pub(super) const LOCK: &str =
     r#"{"channels":[1],"start":"2026-11-20T10:00:00Z","end":"2026-11-20T10:05:00Z","reason":"a theft"}"#;
 
+/// What somebody may want deleted.
+pub(super) const SCOPE: &str =
+    r#"{"channels":[1],"start":"2026-11-20T10:00:00Z","end":"2026-11-20T10:05:00Z"}"#;
+
+/// What somebody wants deleted.
+pub(super) const DELETION: &str =
+    r#"{"channels":[1],"start":"2026-11-20T10:00:00Z","end":"2026-11-20T10:05:00Z","confirm":"DELETE"}"#;
+
 /// A request of `route` that would succeed for whoever may.
 pub(super) fn example(route: &Route) -> (String, Option<String>) {
     let path = route
@@ -239,6 +247,8 @@ pub(super) fn example(route: &Route) -> (String, Option<String>) {
         Op::UnlockDisk => Some(format!(r#"{{"path":"/data/volume","recovery_key":"{RECOVERY_KEY}"}}"#)),
         Op::EraseFootage => Some(r#"{"path":"/data/volume","confirm":"ERASE"}"#.into()),
         Op::Lock => Some(LOCK.into()),
+        Op::Deletable => Some(SCOPE.into()),
+        Op::DeleteFootage => Some(DELETION.into()),
         _ => None,
     };
     (format!("{BASE}{path}{query}"), body)

@@ -5,7 +5,7 @@
 use http::Method;
 use serde_json::json;
 
-use super::ask::{Asked, LOCK, SPAN, asking, example, request};
+use super::ask::{Asked, DELETION, LOCK, SPAN, asking, example, request};
 use super::memory::DETAIL;
 use crate::limits::MAX_BODY_BYTES;
 use crate::routes::{Op, ROUTES, Route};
@@ -163,6 +163,29 @@ async fn locks_are_of_channels_there_can_be_and_of_times_that_follow_each_other(
         assert!(answer.status.is_client_error(), "{id}");
     }
     assert_eq!(asked.calls(), ["lock a theft owner 192.0.2.7"]);
+}
+
+#[tokio::test]
+async fn footage_is_deleted_by_whoever_says_so_and_of_times_that_follow_each_other() {
+    let asked = Asked::new();
+    let good: serde_json::Value = serde_json::from_str(DELETION).unwrap();
+    for (field, value) in [
+        ("channels", json!([])),
+        ("channels", json!([65])),
+        ("end", json!("2026-11-20T10:00:00Z")),
+        ("confirm", json!("delete")),
+        ("confirm", json!("")),
+    ] {
+        let mut body = good.clone();
+        body[field] = value;
+        let body = body.to_string();
+        let answer = asked.ask(request(Method::POST, "/api/v1/deletions").of(Role::Owner).json(&body)).await;
+        assert_eq!((answer.refusal().0, answer.field()), (422, field.into()), "{body}");
+    }
+    assert!(asked.calls().is_empty());
+    let answer = asked.ask(request(Method::POST, "/api/v1/deletions").of(Role::Owner).json(DELETION)).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["channels"]), (201, &json!([1])));
+    assert_eq!(asked.calls(), ["delete_footage owner"]);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use crate::deletion_views::*;
 use crate::event_views::EventInput;
 use crate::key_views::*;
 use crate::ledger_views::*;
@@ -567,4 +568,23 @@ impl Api for Memory {
         self.called(format!("unlock {id}"));
         Ok(())
     }
+
+    async fn deletions(&self, _: Caller) -> Result<Vec<Deletion>, ApiError> {
+        self.called("deletions");
+        Ok(Vec::new())
+    }
+
+    async fn deletable(&self, _: Caller, input: Deletable) -> Result<DeletionScope, ApiError> {
+        self.called("deletable");
+        Ok(scope(input))
+    }
+
+    async fn delete_footage(&self, caller: Caller, input: Deletable) -> Result<DeletionScope, ApiError> {
+        self.called(format!("delete_footage {}", caller.user));
+        Ok(scope(input))
+    }
+}
+
+fn scope(Deletable { channels, start, end }: Deletable) -> DeletionScope {
+    DeletionScope { channels, start: Some(start), end: Some(end), bytes: 64 << 20, silent_disks: 0 }
 }

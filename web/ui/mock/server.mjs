@@ -30,6 +30,7 @@ let down = false
 let disks = null
 const settings = { name: 'Harbour office', time_zone: 'Europe/Berlin', rtsp_enabled: true, rtsp_allow: [], rtsp_multicast: { enabled: false, group: '239.192.0.0', ttl: 1 }, encrypt_new_disks: true }
 const RECOVERY_KEY = '4KQ7W-9M2XD-0TZ3H-VB8RC-N6YJ5-EGA1P-7SF4M-2XQ0T'
+const deletions = []
 const locks = [{ id: 1, channels: [1, 2], start: iso(STARTED - 7200e3), end: iso(STARTED - 6600e3), reason: 'bicycle theft', by: 'anna', at: iso(STARTED - 3600e3) }]
 const keys = [{ name: 'vlc-desk', created: iso(STARTED - 86400e3 * 3), replay: true }]
 const cameras = [
@@ -283,6 +284,15 @@ async function api(request, answer, url) {
     if (at < 0) return fail(answer, 404, 'no_lock', 'There is no such lock any more.')
     locks.splice(at, 1)
     return json(answer, 204)
+  }
+  if (is('GET', '/deletions')) return json(answer, 200, deletions.filter((one) => Date.now() - Date.parse(one.at) < 3e3))
+  if ((m = is('POST', /^\/deletions(\/scope)?$/))) {
+    const input = await body(request)
+    const [start, end] = [Date.parse(input.start), Date.parse(input.end)]
+    const kept = locks.find((one) => Date.parse(one.start) < end && Date.parse(one.end) > start && one.channels.some((n) => input.channels.includes(n)))
+    if (kept) return fail(answer, 409, 'footage_locked', 'Some of this is locked. Unlock it under Health first, or choose a stretch without it.')
+    if (!m[1]) deletions.push({ id: Date.now(), channels: input.channels, start: input.start, end: input.end, by: 'anna', at: iso(Date.now()) })
+    return json(answer, m[1] ? 200 : 201, { channels: input.channels, start: input.start, end: input.end, bytes: Math.round((end - start) * 500), silent_disks: 0 })
   }
   if (is('GET', '/cameras')) return json(answer, 200, cameras)
   if (is('POST', '/cameras')) {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hal::{ChannelId, StreamKind};
+use web::deletion_views::{Deletable, Deletion, DeletionScope};
 use web::event_views::EventInput;
 use web::key_views::{NewStreamKey, StreamKey, StreamKeyInput};
 use web::ledger_views::Ledger;
@@ -19,6 +20,7 @@ use web::views::{
 };
 use web::{ApiError, Caller, NewOwner, NewSession, Purpose, SessionToken, Span, Upload, UtcTime};
 
+use super::deletions;
 use super::house::House;
 use super::locks;
 use super::marks;
@@ -376,6 +378,18 @@ impl web::Api for Api {
 
     async fn unlock(&self, caller: Caller, id: u64) -> Result<(), ApiError> {
         locks::unlock(&self.0, &caller, id).await
+    }
+
+    async fn deletions(&self, _: Caller) -> Result<Vec<Deletion>, ApiError> {
+        deletions::all(&self.0).await
+    }
+
+    async fn deletable(&self, _: Caller, input: Deletable) -> Result<DeletionScope, ApiError> {
+        deletions::deletable(&self.0, input).await
+    }
+
+    async fn delete_footage(&self, caller: Caller, input: Deletable) -> Result<DeletionScope, ApiError> {
+        deletions::delete(&self.0, &caller, input).await
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod api;
+mod deletions;
 mod gate;
 mod happenings;
 mod house;

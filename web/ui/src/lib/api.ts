@@ -2,6 +2,8 @@
 import type {
   Camera, CameraInput, Channel, Claimed, Ledger, NewStreamKey, Recording, RecorderState, Session, Settings, StreamKey, StreamKind, Timeline,
   Update,
+  Deletion,
+  DeletionScope,
   Lock,
 } from './views'
 import { rfc3339 } from './time'
@@ -132,6 +134,13 @@ export const api = {
   /** Answers with the bytes that are kept for it and for no other lock. */
   lock: (channels: number[], startMs: number, endMs: number, reason: string) =>
     call<{ lock: Lock; bytes: number }>('POST', '/locks', { channels, start: rfc3339(startMs), end: rfc3339(endMs), reason }),
+  /** What would be deleted. */
+  deletionScope: (channels: number[], startMs: number, endMs: number) =>
+    call<DeletionScope>('POST', '/deletions/scope', { channels, start: rfc3339(startMs), end: rfc3339(endMs) }),
+  deleteFootage: (channels: number[], startMs: number, endMs: number) =>
+    call<DeletionScope>('POST', '/deletions', { channels, start: rfc3339(startMs), end: rfc3339(endMs), confirm: 'DELETE' }, undefined, LONG_WORK_MS),
+  /** Those that are not done. */
+  deletions: () => call<Deletion[]>('GET', '/deletions'),
   unlock: (id: number) => call<void>('DELETE', `/locks/${id}`),
 
   /** For how many days footage is kept; null: as long as there is room. And footage of events; null: as the rest. */

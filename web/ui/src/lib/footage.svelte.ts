@@ -35,6 +35,11 @@ export class Footage {
     this.#timer = setTimeout(() => void this.#load(fromMs - span, Math.min(toMs + span, Math.max(nowMs, fromMs + 1_000))), SETTLE_MS)
   }
 
+  /** Some of it changed: what is seen is asked for again. */
+  forget(): void {
+    this.#atMs = 0
+  }
+
   stop(): void {
     clearTimeout(this.#timer)
     this.#abort?.abort()

@@ -111,6 +111,25 @@ export interface Lock extends Span {
   at: string
 }
 
+/** What is deleted, or would be. */
+export interface DeletionScope {
+  /** Those that have something there. */
+  channels: number[]
+  start: string | null
+  end: string | null
+  bytes: number
+  /** Disks that do not answer now. */
+  silent_disks: number
+}
+
+/** A deletion that is not done. */
+export interface Deletion extends Span {
+  id: number
+  channels: number[]
+  by: string
+  at: string
+}
+
 /** For how long the footage of channels with one number of days stays on a disk. */
 export interface Retention {
   /** Null: as long as there is room. */
