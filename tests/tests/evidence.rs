@@ -1,5 +1,6 @@
 //! What an export proves, to somebody who has only the file and the public key.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,9 +11,9 @@ use http::Method;
 use jiff::Timestamp;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
+use serde_json::{Value, json};
 use test_camera::{CameraOptions, Source, TestCamera};
-use tests::{Done, Owner, Recorder, Setup, program, run};
+use tests::{ChannelSetup, Done, Owner, Recorder, Setup, program, run, until};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// Longer than what is tolerated between two chunks (docs/evidence.md, section 6).
@@ -248,4 +249,159 @@ fn what_a_ring_lost_is_a_gap_with_its_reason() {
     assert!(reasons.contains("the disk did not keep up"), "{reasons}");
     let said = verify(&file, &[]).text();
     assert!(said.contains("the disk did not keep up"), "{said}");
+}
+
+/// What is in the ledger, in order.
+fn ledger(recorder: &Recorder) -> Vec<Value> {
+    let place = fs::read_dir(recorder.data().join("ledger")).unwrap().next().unwrap().unwrap().path();
+    let leaves = fs::read_to_string(place.join("leaves-0000000000000000.jsonl")).unwrap();
+    leaves.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The words of all reasons of a gap.
+fn reasons(gap: &Value) -> Vec<&str> {
+    gap["reasons"].as_array().unwrap().iter().map(|reason| reason["what"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn footage_that_gave_its_room_to_newer_footage_is_in_the_ledger_and_a_gap_with_that_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    // Some seconds of footage, and it goes round.
+    let mut setup = Setup { max_bytes: 3 * (4 << 20), ..Setup::inputs(2) };
+    for channel in &mut setup.channels {
+        if let ChannelSetup::Input(input) = channel {
+            input.bit_rate_bps = 6_000_000;
+        }
+    }
+    let mut recorder = Recorder::start(&setup);
+    let owner = recorder.claim();
+    let start = owner.wait_recorded_for(1, Duration::from_secs(1));
+    let oldest = || owner.try_get("/system")?["disks"][0]["oldest"].as_str()?.parse::<Timestamp>().ok();
+    let left =
+        until("the first footage to be overwritten", || oldest().filter(|oldest| *oldest > start + GAP));
+    let end = left + Duration::from_secs(1);
+    let bytes = export(&owner, &export_path(&[1], (start, end)));
+    let file = keep(dir.path(), "export.mp4", &bytes);
+    let trust = owner.get("/trust");
+    let (report_of, _) = report(&file, trust["ledger"]["fingerprint"].as_str().unwrap());
+    assert_eq!(report_of["verdict"].as_str(), Some("authentic_with_gaps"), "{report_of:#}");
+    let gap = &report_of["tracks"][0]["gaps"][0];
+    assert_eq!(gap["from"].as_str().unwrap().parse::<Timestamp>().unwrap(), start, "{report_of:#}");
+    assert!(reasons(gap).contains(&"overwritten by newer footage"), "{report_of:#}");
+    recorder.stop();
+
+    let leaves = ledger(&recorder);
+    let of = |kind: &str| leaves.iter().filter(|leaf| leaf["kind"] == kind).cloned().collect::<Vec<_>>();
+    let (sealed, removed) = (of("segment_sealed"), of("segment_removed"));
+    assert!(!removed.is_empty() && removed.len() < sealed.len(), "{} of {}", removed.len(), sealed.len());
+    for (sealed, removed) in sealed.iter().zip(&removed) {
+        assert_eq!(removed["reason"], "overwritten");
+        for field in ["volume", "segment"] {
+            assert_eq!(removed[field], sealed[field], "the oldest goes first");
+        }
+        let [held, gone] = [sealed, removed].map(|leaf| leaf["streams"].as_array().unwrap());
+        let spans = |all: &[Value]| -> Vec<[Value; 4]> {
+            let fields = ["channel", "stream", "start", "end"];
+            all.iter().map(|one| fields.map(|field| one[field].clone())).collect()
+        };
+        assert_eq!(spans(gone), spans(held), "what it held");
+    }
+}
+
+#[test]
+fn a_deleted_stretch_is_gone_from_the_disk_and_a_gap_with_the_name_of_who_deleted_it() {
+    let dir = tempfile::tempdir().unwrap();
+    // Plain, so that what is on the disk can be looked at.
+    let mut recorder = Recorder::start(&Setup { encrypt: Some(false), ..Setup::inputs(2) });
+    let owner = recorder.claim();
+    let start = owner.wait_recorded_for(1, LENGTH) + Duration::from_secs(1);
+    let start = start.max(owner.wait_recorded_for(2, Duration::ZERO) - LENGTH);
+    let (from, to) = (start + Duration::from_secs(3), start + Duration::from_secs(6));
+    let end = start + Duration::from_secs(9);
+    for channel in [1, 2] {
+        owner.wait_recorded_until(channel, end);
+    }
+    let body = |start: Timestamp, end: Timestamp, confirm: &str| {
+        let mut body = json!({"channels": [1], "start": start, "end": end});
+        if !confirm.is_empty() {
+            body["confirm"] = confirm.into();
+        }
+        body.to_string()
+    };
+    let fresh = owner.ask(&Method::POST, "/deletions", body(from, tests::now(), "DELETE"));
+    assert_eq!((fresh.status, fresh.code()), (422, "not_deletable".into()), "{fresh:?}");
+    until("the stretch to be older than 10 s", || {
+        (tests::now() > to + Duration::from_secs(11)).then_some(())
+    });
+    let before = export(&owner, &export_path(&[1], (from, to)));
+    let whole = export(&owner, &export_path(&[2], (from, to)));
+
+    let scope = owner.ask(&Method::POST, "/deletions/scope", body(from, to, ""));
+    assert_eq!((scope.status, &scope.json()["channels"]), (200, &json!([1])), "{scope:?}");
+    assert!(scope.json()["bytes"].as_u64() > Some(1000), "{scope:?}");
+    let unsure = owner.ask(&Method::POST, "/deletions", body(from, to, "yes"));
+    assert_eq!((unsure.status, unsure.code()), (422, "not_confirmed".into()), "{unsure:?}");
+    let wish = json!({"channels": [1], "start": from, "end": to, "reason": "a theft"}).to_string();
+    let lock = owner.ask(&Method::POST, "/locks", wish).json()["lock"]["id"].clone();
+    let locked = owner.ask(&Method::POST, "/deletions", body(from, to, "DELETE"));
+    assert_eq!((locked.status, locked.code()), (409, "footage_locked".into()), "{locked:?}");
+    assert_eq!(owner.ask(&Method::DELETE, &format!("/locks/{lock}"), "").status, 204);
+    let deleted = owner.ask(&Method::POST, "/deletions", body(from, to, "DELETE"));
+    assert_eq!((deleted.status, &deleted.json()["channels"]), (201, &json!([1])), "{deleted:?}");
+    until("it to be done", || (owner.try_get("/deletions")? == json!([])).then_some(()));
+
+    let timeline = owner.get(&format!("/timeline?start={start:.3}&end={end:.3}"));
+    let runs = |channel: usize| timeline["channels"][channel]["runs"].as_array().unwrap().len();
+    assert_eq!((runs(0), runs(1)), (2, 1), "{timeline:#}");
+    let nothing = owner.ask(&Method::GET, &export_path(&[1], (from + GAP / 2, to - GAP / 2)), "");
+    assert_eq!(nothing.code(), "no_footage", "{nothing:?}");
+
+    let bytes = export(&owner, &export_path(&[1], (start, end)));
+    let file = keep(dir.path(), "export.mp4", &bytes);
+    let trust = owner.get("/trust");
+    let (report_of, code) = report(&file, trust["ledger"]["fingerprint"].as_str().unwrap());
+    assert_eq!(
+        (report_of["verdict"].as_str(), code),
+        (Some("authentic_with_gaps"), Some(1)),
+        "{report_of:#}"
+    );
+    let gaps = report_of["tracks"][0]["gaps"].as_array().unwrap();
+    assert_eq!(gaps.len(), 1, "{report_of:#}");
+    assert_eq!(reasons(&gaps[0]), [format!("deleted by {}", tests::USER)], "{report_of:#}");
+    let other = keep(dir.path(), "other.mp4", &export(&owner, &export_path(&[2], (from, to))));
+    let (report_of, _) = report(&other, trust["ledger"]["fingerprint"].as_str().unwrap());
+    assert_eq!(report_of["verdict"], "authentic_and_complete", "{report_of:#}");
+    recorder.stop();
+
+    let leaves = ledger(&recorder);
+    let deleted: Vec<_> = leaves.iter().filter(|leaf| leaf["kind"] == "footage_deleted").collect();
+    let [leaf] = deleted[..] else { panic!("{deleted:#?}") };
+    assert_eq!((&leaf["by"], &leaf["streams"][0]["channel"]), (&json!(tests::USER), &json!(1)));
+    // Nothing of it is on the disk; the other channel's is.
+    let volume = recorder.data().join("volume");
+    assert_eq!(found_on(&volume, &before), 0);
+    assert!(found_on(&volume, &whole) > 0, "what the test looks for is here of others");
+    let mut check = Command::new(program("candor"));
+    check.args(["store", "check"]).arg(&volume);
+    let checked = run(LIMIT, &mut check);
+    assert!(checked.status.success() && checked.text().contains("more chunks were deleted"), "{checked:?}");
+}
+
+/// How many of some pieces of a movie's picture lie on a plain disk as they are in it.
+fn found_on(volume: &Path, movie: &[u8]) -> usize {
+    const PIECE: usize = 24;
+    // From the middle of the samples: an export has whole chunks, of which those at the ends may stay.
+    let samples = &movie[movie.len() * 2 / 5..movie.len() * 3 / 5];
+    // Bytes that repeat are anywhere.
+    let told_apart = |piece: &&[u8]| piece.iter().collect::<BTreeSet<_>>().len() >= PIECE / 2;
+    let mut wanted: BTreeSet<&[u8]> = samples.chunks_exact(PIECE).filter(told_apart).take(64).collect();
+    let all = wanted.len();
+    assert!(all > 16, "{all} pieces in {} bytes", movie.len());
+    for entry in fs::read_dir(volume.join("segments")).unwrap() {
+        let bytes = fs::read(entry.unwrap().path()).unwrap();
+        for window in bytes.windows(PIECE) {
+            wanted.remove(window);
+        }
+    }
+    all - wanted.len()
 }
