@@ -6,7 +6,6 @@
 //! - While there is a folder and a disk under it, this goes on trying to record there.
 //! - Nothing here waits for the disk, but threads of their own.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -327,6 +326,8 @@ impl RecordVolume {
     }
 
     /// Writes down that it is erased, as far as that is possible: its disk is about to be formatted, whatever is wrong with it.
+    /// A ledger that cannot be written hears of it when it can be again: it may lie on this very disk, which nobody could format
+    /// otherwise.
     pub(crate) fn give_up(&self, by: String, answer: SyncSender<Result<(), VolumeRefusal>>) {
         let Some(dir) = self.place.dir.clone() else {
             let _ = answer.try_send(Err(VolumeRefusal::NoVolume));
@@ -334,11 +335,19 @@ impl RecordVolume {
         };
         let (reader, books) = (self.reader(), self.ground.books.clone());
         let tell = move || {
-            let told = store::identify(&dir)
-                .map_err(io::Error::other)
-                .and_then(|(volume, _)| announce_erasure(volume, by, reader, books.as_ref()));
-            if let Err(error) = told {
-                tracing::error!(%error, dir = %dir.display(), "it cannot be written down that a disk is formatted");
+            match store::identify(&dir) {
+                Ok((volume, _)) => {
+                    let event = erasure(volume, by, reader);
+                    if let Some(books) = books
+                        && let Err(error) = books.keep(&event)
+                    {
+                        tracing::error!(%error, dir = %dir.display(), "it is written down later that a disk is formatted");
+                        books.note(event);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, dir = %dir.display(), "what is formatted is no volume that can be told of");
+                }
             }
             let _ = answer.try_send(Ok(()));
         };
@@ -482,17 +491,11 @@ fn is_stalled(status: &RecorderStatus, now: MonoTime) -> bool {
     !within(status.committing_since, now, STALLED_FOR)
 }
 
-/// Writes down that a volume's footage goes, before it does.
-fn announce_erasure(
-    volume: [u8; 16],
-    by: String,
-    reader: Option<Arc<Reader>>,
-    books: Option<&Books>,
-) -> io::Result<()> {
-    let Some(books) = books else { return Ok(()) };
+/// That a volume's footage goes.
+fn erasure(volume: [u8; 16], by: String, reader: Option<Arc<Reader>>) -> Event {
     // What cannot be told does not keep anybody from destroying a key.
     let streams = reader.and_then(|reader| spans(&reader).ok()).unwrap_or_default();
-    books.keep(&Event::VolumeErased { volume: Hex(volume), by: by.into(), streams })
+    Event::VolumeErased { volume: Hex(volume), by: by.into(), streams }
 }
 
 /// As [`RecordVolume::erase`], up to the moment from which nobody can read it.
@@ -511,9 +514,11 @@ fn destroy(
     if cipher == Cipher::None {
         return Err(VolumeRefusal::NotEncrypted);
     }
-    announce_erasure(volume, by, reader, books).map_err(|error| {
-        VolumeRefusal::Failed(format!("the ledger cannot write down that it is erased: {error}"))
-    })?;
+    if let Some(books) = books {
+        books.keep(&erasure(volume, by, reader)).map_err(|error| {
+            VolumeRefusal::Failed(format!("the ledger cannot write down that it is erased: {error}"))
+        })?;
+    }
     store::destroy_key(dir).map_err(refused)
 }
 

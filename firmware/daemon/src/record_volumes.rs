@@ -497,6 +497,45 @@ mod tests {
         bench.volumes.close(PATIENCE).unwrap();
     }
 
+    #[test]
+    fn a_disk_is_given_up_whether_the_ledger_can_write_it_down_now_or_later() {
+        let (mut bench, ledger) = Bench::with_ledger();
+        let _ring = bench.publish_channel_one();
+        let at = bench.dir.path().join("disk");
+        let volume = at.join("volume");
+        let give_up = |by: &str| VolumeAct::GiveUp { by: by.to_owned() };
+        assert_eq!(order(&mut bench.volumes, &volume, give_up("ann")), Err(VolumeRefusal::NoVolume));
+        bench.volumes.move_to(vec![on_disk(&at, 1)]);
+        while bench.look().2.volumes[0].newest.is_none() {
+            std::thread::yield_now();
+        }
+        let id = store::list(&volume).unwrap().id;
+        let place = bench.dir.path().join("ledger");
+        let told = || -> Vec<(String, String, usize)> {
+            let erased = |event| match event {
+                Event::VolumeErased { volume, by, streams } => {
+                    Some((volume.to_string(), by.to_string(), streams.len()))
+                }
+                _ => None,
+            };
+            ledger_leaves(&place).into_iter().filter_map(erased).collect()
+        };
+        assert_eq!(order(&mut bench.volumes, &volume, give_up("ann")), Ok(()));
+        assert_eq!(told(), [(id.clone(), "ann".to_owned(), 1)], "on the disk before it is answered");
+        // Nothing was done to it yet: whoever formats it does that.
+        assert_eq!(bench.look().0, 1);
+
+        // The ledger's disk may be the one that is to be formatted.
+        ledger.move_to(None);
+        assert_eq!(order(&mut bench.volumes, &volume, give_up("bert")), Ok(()));
+        assert_eq!(told().len(), 1);
+        ledger.move_to(Some(place.clone()));
+        ledger.look_after();
+        ledger.close();
+        assert_eq!(told()[1..], [(id, "bert".to_owned(), 1)]);
+        bench.volumes.close().unwrap();
+    }
+
     fn ledger_leaves(place: &Path) -> Vec<Event> {
         let folder = std::fs::read_dir(place).unwrap().flatten().next().unwrap().path();
         let leaves = std::fs::read_to_string(folder.join("leaves-0000000000000000.jsonl")).unwrap();
