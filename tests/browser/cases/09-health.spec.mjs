@@ -29,6 +29,16 @@ test('four roles run, the disk takes footage', async ({ owned: page }) => {
   await expect(page.locator('#disks')).toContainText(/Writing/)
 })
 
+test('for how long footage stays is shown, as far as the recorder can tell', async ({ owned: page, api }) => {
+  const told = (await api('GET', '/system')).disks.flatMap((disk) => disk.retention).filter((one) => one.used_bytes > 0)
+  expect(told.length).toBeGreaterThan(0)
+  await page.goto('/health')
+  const shown = page.locator('#disks').getByTestId('disk-stays')
+  await expect(shown).toHaveCount(told.length)
+  // Nobody set days, and in the first hour of a disk it may not be known.
+  for (let number = 0; number < told.length; number++) await expect(shown.nth(number)).toContainText(/^(not known yet|about \d+ (hours?|days))/)
+})
+
 /** What browsers say while nobody listens. */
 const OFFLINE = [/ERR_(CONNECTION|HTTP2|SSL|EMPTY_RESPONSE|SOCKET|ABORTED|FAILED|NETWORK|INCOMPLETE)/, /WebSocket connection to/]
 

@@ -98,6 +98,22 @@ for (const { look, options } of LOOKS) {
   })
 }
 
+test('a disk says for how long its footage stays, by the days that channels are to be kept', async ({ page, mock }) => {
+  const retention = (keep_days, expected_hours, used_bytes = 1e11) => ({ keep_days, expected_hours, used_bytes })
+  await mock('disks', [
+    { ...DISKS[0], retention: [retention(null, 1030), retention(7, 168), retention(30, 100), retention(3, 100, 0)] },
+    { ...DISKS[0], path: '/data2', device: 'sdb', retention: [retention(null, null), retention(14, 20)] },
+  ])
+  await page.goto('/health')
+  const stays = (device) => page.locator(`[data-device="${device}"]`).getByTestId('disk-stays')
+  // What has no footage is not shown.
+  await expect(stays('sda')).toHaveText(['about 42 days 100 GB', '7 days 100 GB', 'about 4 days, not 30 days: the disk is too small 100 GB'])
+  await expect(stays('sdb')).toHaveText(['not known yet 100 GB', 'about 20 hours, not 14 days: the disk is too small 100 GB'])
+  // And follows what the recorder tells next.
+  await mock('disks', [{ ...DISKS[0], retention: [retention(null, 30)] }])
+  await expect(stays('sda')).toHaveText('about 30 hours')
+})
+
 test('a disk is formatted after ERASE is typed; what is lost is named', async ({ page, mock }) => {
   await mock('disks', DISKS)
   await page.goto('/health')
