@@ -18,6 +18,9 @@ const LENGTH: Duration = Duration::from_secs(4);
 const PIECES: usize = 64;
 const PIECE_BYTES: usize = 24;
 
+/// Why somebody locked footage.
+const SECRET: &str = "the neighbour's car";
+
 fn export(data: &Path, out: &Path, (start, end): (Timestamp, Timestamp), key: Option<&Path>) -> Done {
     let mut command = Command::new(program("candor"));
     command.args(["export", "--channel", "1", "--data"]).arg(data);
@@ -124,10 +127,20 @@ fn a_disk_opens_in_its_recorder_and_with_the_recovery_key_and_nowhere_else() {
     assert_eq!((again.status, again.code()), (409, "not_locked".into()), "{again:?}");
 
     // And its key destroyed: what was there is gone, what comes now is kept.
-    let erase = json!({ "path": locked["path"], "confirm": "ERASE" }).to_string();
+    let lock = json!({"channels": [1], "start": span.0, "end": span.1, "reason": SECRET}).to_string();
+    let locked_again = owner.ask(&Method::POST, "/locks", lock);
+    assert_eq!(locked_again.status, 201, "{locked_again:?}");
+    let volume = second.data().join("volume");
+    assert!(fs::read_to_string(volume.join("locks.toml")).unwrap().contains(SECRET));
+    // Whoever has it erased says that the next one is plain.
+    let erase = json!({ "path": locked["path"], "confirm": "ERASE", "encrypt": false }).to_string();
     let erased = owner.ask(&Method::POST, "/storage/erase", erase);
     assert_eq!(erased.status, 204, "{erased:?}");
     owner.wait_recording_goes_on(&[1]);
+    let _ = until("the disk to be a plain one", || disk(&owner).filter(|disk| disk["encryption"] == "off"));
+    assert_eq!(owner.get("/settings")["encrypt_new_disks"], true);
+    assert_eq!(owner.get("/locks"), json!([]), "of the footage that is gone");
+    assert!(!volume.join("locks.toml").exists(), "nor on the disk");
     let old = format!("/timeline?start={:.3}&end={:.3}&channel=1", span.0, span.1);
     assert_eq!(owner.get(&old)["channels"][0]["runs"], json!([]));
     second.stop();

@@ -517,6 +517,7 @@ pub trait Api: Send + Sync + 'static {
         &self,
         caller: Caller,
         device: String,
+        encrypt: Option<bool>,
     ) -> impl Future<Output = Result<(), ApiError>> + Send;
 
     /// `POST /storage/recovery-key`: the new key, which is shown this once.
@@ -547,6 +548,7 @@ pub trait Api: Send + Sync + 'static {
         &self,
         caller: Caller,
         path: String,
+        encrypt: Option<bool>,
     ) -> impl Future<Output = Result<(), ApiError>> + Send;
 
     /// `GET /locks`.

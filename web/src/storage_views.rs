@@ -90,4 +90,7 @@ pub struct EraseInput {
     pub path: String,
     /// `ERASE`, typed by whoever means it.
     pub confirm: String,
+    /// Whether footage on it is encrypted from then on; left out: as the setting `encrypt_new_disks` says.
+    #[serde(default)]
+    pub encrypt: Option<bool>,
 }

@@ -140,8 +140,8 @@ pub(crate) async fn format_disk<A: Api>(
     Shared(site): Shared<Site<A>>,
     Extension(user): User,
     At(device): At<String>,
-    JsonBody(FormatInput { confirm: _ }): JsonBody<FormatInput>,
+    JsonBody(FormatInput { confirm: _, encrypt }): JsonBody<FormatInput>,
 ) -> Answer {
-    site.api.format_disk(user.caller, device_name(device)?).await?;
+    site.api.format_disk(user.caller, device_name(device)?, encrypt).await?;
     Ok((StatusCode::ACCEPTED, [(CACHE_CONTROL, NO_STORE)]).into_response())
 }

@@ -78,6 +78,8 @@ pub(crate) struct Volume {
     pub(crate) generation: u32,
     /// What of the disk is for footage; `None` where the settings alone decide.
     pub(crate) capacity_bytes: Option<u64>,
+    /// Whether footage is encrypted if this disk takes it for the first time, where its owner said so; else the settings say.
+    pub(crate) encrypt: Option<bool>,
     /// How the disk is while there is no folder.
     pub(crate) state: DiskState,
     /// Why there is no folder, and what to do.
@@ -163,8 +165,8 @@ pub(crate) enum Ask {
     KeepAccounts(AccountsText),
     /// About the recorder's own software and its power.
     Order(Order),
-    /// Erase this disk and take it for footage.
-    FormatDisk { device: String },
+    /// Erase this disk and take it for footage, encrypted or not; as the settings say where nothing is said.
+    FormatDisk { device: String, encrypt: Option<bool> },
     /// Make the owner's recovery key, in the place of any other.
     NewRecoveryKey,
 }

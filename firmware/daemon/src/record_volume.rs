@@ -64,6 +64,8 @@ pub(crate) struct RecordVolume {
     retry_at: MonoTime,
     /// It was given up, and not well since.
     unwell_at: Option<MonoTime>,
+    /// Whether the next volume here is encrypted, where an owner said so when they had the one before erased.
+    encrypt_next: Option<bool>,
     /// Its footage is being erased; until then nothing is done with it.
     erasing: Option<JoinHandle<()>>,
 }
@@ -100,6 +102,7 @@ impl RecordVolume {
             disk: DiskState::Ok,
             error: String::new(),
             unwell_at: None,
+            encrypt_next: None,
             erasing: None,
         }
     }
@@ -198,8 +201,9 @@ impl RecordVolume {
 
     fn options(&self) -> StoreOptions {
         // Without a key that is kept, what is recorded now could not be read after a restart.
+        let encrypt = self.encrypt_next.or(self.place.encrypt).unwrap_or(self.storage.encrypt);
         let cipher = match self.keys.device {
-            Some(_) if self.storage.encrypt => Cipher::ChaCha20Poly1305,
+            Some(_) if encrypt => Cipher::ChaCha20Poly1305,
             _ => Cipher::None,
         };
         let mut max_bytes = self.storage.max_bytes;
@@ -292,7 +296,12 @@ impl RecordVolume {
 
     /// Writes down that it is erased, destroys its key, answers, and begins a new volume. On a thread of its own: to remove the
     /// files of a large disk takes longer than the role may be silent.
-    pub(crate) fn erase(&mut self, by: String, answer: SyncSender<Result<(), VolumeRefusal>>) {
+    pub(crate) fn erase(
+        &mut self,
+        by: String,
+        encrypt: Option<bool>,
+        answer: SyncSender<Result<(), VolumeRefusal>>,
+    ) {
         let dir = match self.erasable() {
             Ok(dir) => dir,
             Err(refusal) => {
@@ -301,6 +310,7 @@ impl RecordVolume {
             }
         };
         let (reader, books) = (self.reader(), self.ground.books.clone());
+        self.encrypt_next = encrypt;
         let before = self.let_go();
         self.disk = DiskState::Unformatted;
         self.error = "Its footage is being erased. It takes new footage in a moment.".to_owned();

@@ -70,7 +70,7 @@ impl RecordVolumes {
         };
         match act {
             VolumeAct::Unlock(key) => volume.unlock(&key, answer),
-            VolumeAct::Erase { by } => volume.erase(by, answer),
+            VolumeAct::Erase { by, encrypt } => volume.erase(by, encrypt, answer),
             VolumeAct::GiveUp { by } => volume.give_up(by, answer),
         }
         self.share_readers();
@@ -416,7 +416,7 @@ mod tests {
     }
 
     fn erase() -> VolumeAct {
-        VolumeAct::Erase { by: "ann".to_owned() }
+        VolumeAct::Erase { by: "ann".to_owned(), encrypt: None }
     }
 
     #[test]
@@ -494,6 +494,36 @@ mod tests {
         let Some((volume, by, streams)) = erased else { panic!("{leaves:?}") };
         assert_eq!((volume, by.as_str(), streams.len()), (before, "ann", 1));
         assert_eq!(streams[0].channel, ChannelId::new(1).unwrap());
+        bench.volumes.close(PATIENCE).unwrap();
+    }
+
+    #[test]
+    fn a_volume_is_encrypted_as_whoever_had_its_disk_erased_or_formatted_said() {
+        let mut bench = Bench::new(false);
+        let (first, second) = (bench.dir.path().join("first"), bench.dir.path().join("second"));
+        let plain = Place { encrypt: Some(false), ..on_disk(&second, 2) };
+        bench.volumes.move_to(vec![on_disk(&first, 1), plain]);
+        assert_eq!(bench.look().0, 2);
+        let encryption = |bench: &mut Bench| {
+            bench.look().2.volumes.iter().map(|volume| volume.encryption).collect::<Vec<_>>()
+        };
+        let (device_only, off) = (Encryption::DeviceOnly, Encryption::Off);
+        assert_eq!(
+            encryption(&mut bench),
+            [Some(device_only), Some(off)],
+            "the settings say so; formatted so"
+        );
+        let erase = |encrypt| VolumeAct::Erase { by: "ann".to_owned(), encrypt };
+        assert_eq!(order(&mut bench.volumes, &first.join("volume"), erase(None)), Ok(()));
+        while bench.look().0 < 2 {
+            std::thread::yield_now();
+        }
+        assert_eq!(encryption(&mut bench), [Some(device_only), Some(off)]);
+        assert_eq!(order(&mut bench.volumes, &first.join("volume"), erase(Some(false))), Ok(()));
+        while bench.look().0 < 2 {
+            std::thread::yield_now();
+        }
+        assert_eq!(encryption(&mut bench), [Some(off), Some(off)]);
         bench.volumes.close(PATIENCE).unwrap();
     }
 

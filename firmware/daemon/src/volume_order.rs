@@ -17,6 +17,8 @@ pub(crate) enum VolumeAct {
     Erase {
         /// Who orders it.
         by: String,
+        /// Whether the new one is encrypted; as the settings say where nothing is said.
+        encrypt: Option<bool>,
     },
     /// Write down that it is erased: its disk is about to be formatted.
     GiveUp {

@@ -134,7 +134,12 @@ test('a disk is formatted after ERASE is typed; what is lost is named', async ({
   await dialog.getByLabel(/^Type/).fill('erase')
   await expect(erase).toBeDisabled()
   await dialog.getByLabel(/^Type/).fill('ERASE')
+  // As the settings say, unless somebody says otherwise for this disk.
+  await expect(dialog.getByTestId('disk-encrypt')).toBeChecked()
+  await dialog.getByTestId('disk-encrypt').uncheck()
+  const ordered = page.waitForRequest(/\/disks\/sdb\/format$/)
   await erase.click()
+  expect((await ordered).postDataJSON()).toEqual({ confirm: 'ERASE', encrypt: false })
   await expect(dialog).toHaveCount(0)
   await expect(blank).toContainText('Formatting has begun')
   await expect(blank).toHaveAttribute('data-state', 'ok')

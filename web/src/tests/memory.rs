@@ -528,8 +528,8 @@ impl Api for Memory {
         Ok(())
     }
 
-    async fn format_disk(&self, _: Caller, device: String) -> Result<(), ApiError> {
-        self.called(format!("format_disk {device}"));
+    async fn format_disk(&self, _: Caller, device: String, encrypt: Option<bool>) -> Result<(), ApiError> {
+        self.called(format!("format_disk {device}{}", choice(encrypt)));
         Ok(())
     }
 
@@ -547,8 +547,8 @@ impl Api for Memory {
         Ok(())
     }
 
-    async fn erase_footage(&self, _: Caller, path: String) -> Result<(), ApiError> {
-        self.called(format!("erase_footage {path}"));
+    async fn erase_footage(&self, _: Caller, path: String, encrypt: Option<bool>) -> Result<(), ApiError> {
+        self.called(format!("erase_footage {path}{}", choice(encrypt)));
         Ok(())
     }
 
@@ -587,4 +587,9 @@ impl Api for Memory {
 
 fn scope(Deletable { channels, start, end }: Deletable) -> DeletionScope {
     DeletionScope { channels, start: Some(start), end: Some(end), bytes: 64 << 20, silent_disks: 0 }
+}
+
+/// Nothing, where nothing was chosen.
+fn choice(encrypt: Option<bool>) -> String {
+    encrypt.map(|encrypt| format!(" encrypt {encrypt}")).unwrap_or_default()
 }

@@ -185,3 +185,23 @@ async fn names_that_are_no_names_reach_nobody() {
     }
     assert!(asked.calls().is_empty());
 }
+
+#[tokio::test]
+async fn whoever_erases_a_disk_says_whether_it_is_encrypted_from_then_on_or_the_settings_do() {
+    let asked = Asked::new();
+    for choice in [None, Some(true), Some(false)] {
+        for (path, mut body) in [
+            ("/api/v1/disks/sda/format", serde_json::json!({"confirm": "ERASE"})),
+            ("/api/v1/storage/erase", serde_json::json!({"path": "/data/volume", "confirm": "ERASE"})),
+        ] {
+            if let Some(choice) = choice {
+                body["encrypt"] = choice.into();
+            }
+            let sent = request(Method::POST, path).of(Role::Owner).json(&body.to_string());
+            assert!(asked.ask(sent).await.status.is_success(), "{path} {body}");
+        }
+    }
+    let calls = ["", " encrypt true", " encrypt false"]
+        .map(|choice| [format!("format_disk sda{choice}"), format!("erase_footage /data/volume{choice}")]);
+    assert_eq!(asked.calls(), calls.concat());
+}

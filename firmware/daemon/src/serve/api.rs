@@ -352,8 +352,13 @@ impl web::Api for Api {
         update::restart(&self.0, &caller).await
     }
 
-    async fn format_disk(&self, caller: Caller, device: String) -> Result<(), ApiError> {
-        update::format_disk(&self.0, &caller, device).await
+    async fn format_disk(
+        &self,
+        caller: Caller,
+        device: String,
+        encrypt: Option<bool>,
+    ) -> Result<(), ApiError> {
+        update::format_disk(&self.0, &caller, device, encrypt).await
     }
 
     async fn new_recovery_key(&self, caller: Caller, input: PasswordInput) -> Result<RecoveryKey, ApiError> {
@@ -364,8 +369,13 @@ impl web::Api for Api {
         storage::unlock(&self.0, &caller, input).await
     }
 
-    async fn erase_footage(&self, caller: Caller, path: String) -> Result<(), ApiError> {
-        storage::erase(&self.0, &caller, path).await
+    async fn erase_footage(
+        &self,
+        caller: Caller,
+        path: String,
+        encrypt: Option<bool>,
+    ) -> Result<(), ApiError> {
+        storage::erase(&self.0, &caller, path, encrypt).await
     }
 
     async fn locks(&self, _: Caller) -> Result<Vec<Lock>, ApiError> {

@@ -49,9 +49,14 @@ pub(super) async fn unlock(house: &House, caller: &Caller, input: UnlockInput) -
     order(house, path, VolumeAct::Unlock(SecretText(recovery_key))).await
 }
 
-pub(super) async fn erase(house: &House, caller: &Caller, path: String) -> Result<(), ApiError> {
-    tracing::warn!(user = caller.user, from = %caller.from, path, "erases the footage of a disk");
-    order(house, path, VolumeAct::Erase { by: caller.user.clone() }).await
+pub(super) async fn erase(
+    house: &House,
+    caller: &Caller,
+    path: String,
+    encrypt: Option<bool>,
+) -> Result<(), ApiError> {
+    tracing::warn!(user = caller.user, from = %caller.from, path, ?encrypt, "erases the footage of a disk");
+    order(house, path, VolumeAct::Erase { by: caller.user.clone(), encrypt }).await
 }
 
 async fn order(house: &House, path: String, act: VolumeAct) -> Result<(), ApiError> {

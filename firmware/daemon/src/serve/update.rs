@@ -87,8 +87,13 @@ pub(super) async fn restart(house: &House, caller: &Caller) -> Result<(), ApiErr
     order(house, caller, "restart", Order::Restart).await
 }
 
-pub(super) async fn format_disk(house: &House, caller: &Caller, device: String) -> Result<(), ApiError> {
-    tracing::info!(user = caller.user, from = %caller.from, device, "ordered to erase a disk");
+pub(super) async fn format_disk(
+    house: &House,
+    caller: &Caller,
+    device: String,
+    encrypt: Option<bool>,
+) -> Result<(), ApiError> {
+    tracing::info!(user = caller.user, from = %caller.from, device, ?encrypt, "ordered to erase a disk");
     let path = {
         let snapshot = house.snapshot.borrow();
         let volume = snapshot.record.volumes.iter().find(|volume| volume.device == device);
@@ -99,7 +104,7 @@ pub(super) async fn format_disk(house: &House, caller: &Caller, device: String) 
         // A disk that the recorder has no volume on any more may be formatted all the same.
         let _ = recording::ask(&house.footage, &Request::Order { path, act }).await?;
     }
-    match house.control.ask(Ask::FormatDisk { device }).await {
+    match house.control.ask(Ask::FormatDisk { device, encrypt }).await {
         Some(Answer::Kept) => Ok(()),
         Some(Answer::Refused(error)) => Err(ApiError::conflict("not_formatted", error.to_string())),
         _ => Err(busy()),

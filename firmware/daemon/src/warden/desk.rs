@@ -29,8 +29,8 @@ use crate::role::Role;
 use crate::settings::{self, ChangeError, Settings};
 use crate::version;
 
-/// Formats a disk, or says why not; returns once it has begun.
-pub(super) type FormatDisk = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+/// Formats a disk for footage that is encrypted or not, or says why not; returns once it has begun.
+pub(super) type FormatDisk = Box<dyn Fn(&str, Option<bool>) -> Result<(), String> + Send + Sync>;
 
 /// Follows an order about the recorder's own software, or says why not; returns at once.
 pub(super) type FollowOrder = Box<dyn Fn(Order) -> Result<(), Refusal> + Send + Sync>;
@@ -275,11 +275,13 @@ impl Desk {
                 Some(follow) => follow(order),
                 None => Err(Refusal::new(RefusalCode::NotSupported, NOT_OURS)),
             }),
-            Ask::FormatDisk { device } => match self.format_disk.get().map(|format| format(&device)) {
-                Some(Ok(())) => Answer::Kept,
-                Some(Err(reason)) => refused(&reason),
-                None => refused("This recorder's disk is its owner's to format."),
-            },
+            Ask::FormatDisk { device, encrypt } => {
+                match self.format_disk.get().map(|format| format(&device, encrypt)) {
+                    Some(Ok(())) => Answer::Kept,
+                    Some(Err(reason)) => refused(&reason),
+                    None => refused("This recorder's disk is its owner's to format."),
+                }
+            }
             Ask::NewRecoveryKey => self.new_recovery_key(),
             Ask::KeepAccounts(text) => match self.keeper.set(ACCOUNTS, text.0.as_bytes()) {
                 Ok(()) => {

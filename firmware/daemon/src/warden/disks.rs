@@ -50,7 +50,7 @@ pub(super) trait Hands: Send {
 }
 
 enum Order {
-    Format(String, mpsc::SyncSender<Result<(), String>>),
+    Format { device: String, encrypt: Option<bool>, answer: mpsc::SyncSender<Result<(), String>> },
     Stop,
 }
 
@@ -74,8 +74,8 @@ impl DiskThread {
             loop {
                 let order = inbox.recv_timeout(if disks.used.is_empty() { SEEK_EVERY } else { LOOK_EVERY });
                 match order {
-                    Ok(Order::Format(device, answer)) => {
-                        let accepted = disks.accept_format(&device);
+                    Ok(Order::Format { device, encrypt, answer }) => {
+                        let accepted = disks.accept_format(&device, encrypt);
                         let _ = answer.try_send(accepted);
                     }
                     Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
@@ -88,10 +88,11 @@ impl DiskThread {
             }
         })?;
         let asking = orders.clone();
-        desk.set_formatter(Box::new(move |device| {
+        desk.set_formatter(Box::new(move |device, encrypt| {
             let (answer, answered) = mpsc::sync_channel(1);
             let busy = || "The disks are busy; try again in a moment.".to_owned();
-            asking.try_send(Order::Format(device.to_owned(), answer)).map_err(|_| busy())?;
+            let order = Order::Format { device: device.to_owned(), encrypt, answer };
+            asking.try_send(order).map_err(|_| busy())?;
             answered.recv_timeout(LOOK_EVERY).map_err(|_| busy())?
         }));
         Ok(Self { orders, thread })
@@ -133,6 +134,8 @@ struct Disks<H> {
     used: Vec<Used>,
     /// The owner wants it erased.
     to_format: Option<Key>,
+    /// Whether footage on a disk that was formatted is to be encrypted, where its owner said so.
+    chosen: BTreeMap<Key, bool>,
     /// Counts what was mounted.
     generation: u32,
 }
@@ -142,8 +145,8 @@ type Tell<'a> = &'a mut dyn FnMut(Vec<Volume>, Vec<DiskView>);
 
 impl<H: Hands> Disks<H> {
     fn new(places: DiskPlaces, mounts: Vec<PathBuf>, hands: H) -> Self {
-        let (known, stopped, used) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { places, mounts, hands, known, stopped, used, to_format: None, generation: 0 }
+        let (known, stopped, chosen) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { places, mounts, hands, known, stopped, used: Vec::new(), to_format: None, chosen, generation: 0 }
     }
 
     fn is_used(&self, disk: &Disk) -> bool {
@@ -151,7 +154,7 @@ impl<H: Hands> Disks<H> {
     }
 
     /// Whether `device` may be formatted; if so, the next look does it.
-    fn accept_format(&mut self, device: &str) -> Result<(), String> {
+    fn accept_format(&mut self, device: &str, encrypt: Option<bool>) -> Result<(), String> {
         let disks = self.places.list();
         let Some(disk) = disks.iter().find(|disk| disk.name == device) else {
             return Err(format!("There is no disk {device}."));
@@ -162,7 +165,10 @@ impl<H: Hands> Disks<H> {
         if disk.bytes < MIN_DISK_BYTES {
             return Err("This disk is too small for footage.".to_owned());
         }
-        self.to_format = Some(key(disk));
+        let key = key(disk);
+        self.chosen.remove(&key);
+        self.chosen.extend(encrypt.map(|encrypt| (key.clone(), encrypt)));
+        self.to_format = Some(key);
         Ok(())
     }
 
@@ -173,6 +179,7 @@ impl<H: Hands> Disks<H> {
         let there = |one: &Key| disks.iter().any(|disk| key(disk) == *one);
         self.known.retain(|known, _| there(known));
         self.stopped.retain(|stopped, _| there(stopped));
+        self.chosen.retain(|chosen, _| there(chosen));
         for used in &mut self.used {
             let fails = used.volume.dir.as_ref().is_some_and(|dir| failing.contains(dir));
             used.failing = if fails { used.failing + 1 } else { 0 };
@@ -287,6 +294,7 @@ impl<H: Hands> Disks<H> {
                     dir: Some(at.join(VOLUME)),
                     generation: self.generation,
                     capacity_bytes: Some(capacity),
+                    encrypt: self.chosen.get(&key(disk)).copied(),
                     state: DiskState::Ok,
                     message: String::new(),
                 };

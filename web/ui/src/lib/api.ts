@@ -122,6 +122,9 @@ function range(startMs: number, endMs: number): string {
   return `start=${encodeURIComponent(rfc3339(startMs))}&end=${encodeURIComponent(rfc3339(endMs))}`
 }
 
+/** Null: as the settings say. */
+const chosen = (encrypt: boolean | null) => (encrypt === null ? {} : { encrypt })
+
 export const api = {
   state: () => call<RecorderState>('GET', '/state'),
   claim: (input: { setup_code: string; user: string; password: string }) => call<Claimed>('POST', '/claim', input),
@@ -168,11 +171,11 @@ export const api = {
   showPresenceCode: () => call<void>('POST', '/update/presence'),
   setOwnerKey: (input: { public_key: string; code: string }) => call<void>('PUT', '/update/owner-key', input),
   removeOwnerKey: (input: { code: string }) => call<void>('DELETE', '/update/owner-key', input),
-  formatDisk: (device: string) => call<void>('POST', `/disks/${encodeURIComponent(device)}/format`, { confirm: 'ERASE' }, undefined, LONG_WORK_MS),
+  formatDisk: (device: string, encrypt: boolean | null) => call<void>('POST', `/disks/${encodeURIComponent(device)}/format`, { confirm: 'ERASE', ...chosen(encrypt) }, undefined, LONG_WORK_MS),
 
   newRecoveryKey: (password: string) => call<{ recovery_key: string }>('POST', '/storage/recovery-key', { password }),
   unlockDisk: (path: string, recovery_key: string) => call<void>('POST', '/storage/unlock', { path, recovery_key: recovery_key.replace(/\s+/g, ' ').trim() }),
-  eraseFootage: (path: string) => call<void>('POST', '/storage/erase', { path, confirm: 'ERASE' }, undefined, LONG_WORK_MS),
+  eraseFootage: (path: string, encrypt: boolean | null) => call<void>('POST', '/storage/erase', { path, confirm: 'ERASE', ...chosen(encrypt) }, undefined, LONG_WORK_MS),
 
   ledger: (before: number | null, signal?: AbortSignal) => call<Ledger>('GET', `/ledger${before === null ? '' : `?before=${before}`}`, undefined, signal),
 

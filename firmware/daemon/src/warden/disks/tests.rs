@@ -165,10 +165,29 @@ fn the_owner_has_a_foreign_disk_formatted_but_not_the_one_in_use() {
     let mut bench = Bench::new();
     bench.plug("sda", 0, b"somebody else's");
     bench.look();
-    assert!(bench.disks.accept_format("sdz").is_err());
-    bench.disks.accept_format("sda").unwrap();
+    assert!(bench.disks.accept_format("sdz", None).is_err());
+    bench.disks.accept_format("sda", None).unwrap();
     assert_eq!(bench.look(), ["format sda", "mount sda at data"]);
-    assert!(bench.disks.accept_format("sda").is_err());
+    assert!(bench.disks.accept_format("sda", None).is_err());
+}
+
+#[test]
+fn a_disk_is_encrypted_as_its_owner_said_when_it_was_formatted() {
+    let mut bench = Bench::new();
+    for (name, choice) in [("sda", Some(false)), ("sdb", Some(true)), ("sdc", None)] {
+        bench.plug(name, 0, b"somebody else's");
+        bench.look();
+        bench.disks.accept_format(name, choice).unwrap();
+        bench.look();
+        assert_eq!(bench.volumes().last().unwrap().encrypt, choice, "{name}");
+    }
+    assert_eq!(bench.volume().encrypt, Some(false), "as long as it is here");
+    // Another disk in its place is not the one that was meant.
+    bench.pull("sda");
+    bench.look();
+    bench.plug("sda", 0, &ours());
+    bench.look();
+    assert_eq!(bench.volume().encrypt, None);
 }
 
 #[test]
