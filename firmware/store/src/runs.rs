@@ -21,7 +21,7 @@ pub(crate) const DISCONTINUITY_GAP_MICROS: i64 = 500_000;
 /// A row of the index covers no more than this, so that a search need not look farther back.
 pub(crate) const MAX_ROW_MICROS: i64 = 3_600_000_000;
 
-/// A day of UTC: rows of the index and the spans made of them are broken at its end.
+/// A day of UTC: rows of the index and the spans made of them hold chunks that begin on one.
 pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 
 /// The first presentation and the end of the last one.
@@ -46,7 +46,7 @@ pub struct Run {
     pub bytes: ByteCount,
 }
 
-/// A run as far as it lies in one segment and one day: a row of the index.
+/// A run as far as it lies in one segment and its chunks begin on one day: a row of the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentRun {
     pub(crate) segment: u64,
@@ -129,7 +129,7 @@ impl Span {
             && gap <= limit
     }
 
-    /// Whether `next` goes on where this one ends, within the same day.
+    /// Whether `next` goes on where this one ends, and began on the same day.
     pub(crate) fn joins(&self, next: &Self) -> bool {
         self.continues_with(next) && day_of(self.start) == day_of(next.start)
     }

@@ -25,7 +25,7 @@ CREATE TABLE segment (
 -- For readers: which segments have no footer. Nearly all have one, so this has a row or two.
 CREATE INDEX segment_unsealed ON segment (seq) WHERE state <> 1;
 
--- One row per run of chunks of one stream in one closed segment, of at most an hour, beginning and ending on one day.
+-- One row per run of chunks of one stream in one closed segment, of at most an hour, all of whose chunks begin on one day.
 CREATE TABLE run (
     -- Where the chunks are.
     segment INTEGER NOT NULL,

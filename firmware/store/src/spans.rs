@@ -5,7 +5,7 @@
 //! Invariants
 //! - Spans are what joining all rows of `run`, day by day in recording order, makes of them; days are what their
 //!   spans make of them. In whichever order segments are closed and forgotten, the rows are the same.
-//! - A span begins on its day and ends at most [`RUN_GAP_MICROS`] after it.
+//! - All chunks of a span begin on its day; the last one may end on the next.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;

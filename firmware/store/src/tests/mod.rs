@@ -1,6 +1,7 @@
 //! Tests of the whole store: round trips, crashes, damage, real footage.
 
 mod clips;
+mod second_reader;
 mod support;
 mod volumes;
 mod watched;
@@ -34,4 +35,5 @@ mod replay;
 mod retention;
 mod retention_crash;
 mod roundtrip;
+mod specification;
 mod unread;
