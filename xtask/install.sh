@@ -1,10 +1,21 @@
 #!/usr/bin/env bash
-# Installs what `make demo`, `make image` or `make test` needs and the machine lacks: Debian packages, npm packages from
-# the lock files, cargo tools, cross compilers. Says what it does; does nothing when nothing is missing.
+# Installs what `make demo`, `make image`, `make test` or `cargo xtask verifier` needs and the machine lacks: Debian
+# packages, npm packages from the lock files, cargo tools, cross compilers. Says what it does; does nothing when nothing is missing.
 #
-#   xtask/install.sh demo|image|test
+#   xtask/install.sh demo|image|test|verifier
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+# Networks fail; three tries with a pause between.
+retry() {
+    local try
+    for try in 1 2 3; do
+        "$@" && return 0
+        echo "    try $try of 3 failed: $*" >&2
+        sleep $((try * 5))
+    done
+    return 1
+}
 
 # What the recorder is built from and runs with.
 recorder=(
@@ -30,26 +41,29 @@ for target in armv7-unknown-linux-musleabi armv7-unknown-linux-gnueabi; do
     rustup target list --installed 2>/dev/null | grep -qx "$target" || image+=(rustc-web cargo-web rust-web-src)
 done
 
+# Rust for the verifier of files: the same.
+verifier=(build-essential python3-venv)
+if [ "${1:-}" = verifier ] || [ "${1:-}" = test ]; then
+    musl=x86_64-unknown-linux-musl
+    if command -v rustup >/dev/null && ! rustup target list --installed 2>/dev/null | grep -qx "$musl"; then
+        echo "==> Rust for $musl"
+        retry rustup target add "$musl" >/dev/null 2>&1 || true
+    fi
+    rustup target list --installed 2>/dev/null | grep -qx "$musl" || verifier+=(rustc-web cargo-web rust-web-src)
+fi
+
 case ${1:-} in
+    verifier) packages=("${verifier[@]}") ;;
     demo) packages=("${recorder[@]}") ;;
     image) packages=("${image[@]}") ;;
-    test) packages=("${recorder[@]}" "${image[@]}" iproute2 qemu-user genromfs mtd-utils chromium mmdebstrap mpv motion fonts-dejavu-core) ;;
-    *) echo "usage: $0 demo|image|test" >&2; exit 2 ;;
+    test) packages=("${recorder[@]}" "${image[@]}" "${verifier[@]}" iproute2 qemu-user genromfs mtd-utils chromium mmdebstrap mpv motion fonts-dejavu-core) ;;
+    *) echo "usage: $0 demo|image|test|verifier" >&2; exit 2 ;;
 esac
 # Nodes of another origin bring their own npm; Debian's is a package of its own.
-command -v node >/dev/null || packages+=(nodejs)
-command -v npm >/dev/null || packages+=(npm)
-
-# Networks fail; three tries with a pause between.
-retry() {
-    local try
-    for try in 1 2 3; do
-        "$@" && return 0
-        echo "    try $try of 3 failed: $*" >&2
-        sleep $((try * 5))
-    done
-    return 1
-}
+if [ "$1" != verifier ]; then
+    command -v node >/dev/null || packages+=(nodejs)
+    command -v npm >/dev/null || packages+=(npm)
+fi
 
 command -v cargo >/dev/null || {
     echo "Rust is missing. Install it as https://rustup.rs says, then run this again." >&2
@@ -86,8 +100,9 @@ npm_packages() {
         cp "$dir/package-lock.json" "$stamp"
     fi
 }
-npm_packages web/ui
-
+if [ "$1" != verifier ]; then
+    npm_packages web/ui
+fi
 if [ "$1" = test ]; then
     npm_packages tests/browser
     # Not optimized: they are compiled for longer than they run.

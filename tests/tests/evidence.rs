@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use test_camera::{CameraOptions, Source, TestCamera};
-use tests::{ChannelSetup, Done, Owner, Recorder, Setup, program, run, until};
+use tests::{ChannelSetup, Done, Movie, Owner, Recorder, Setup, program, run, same_units, target, until};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// Longer than what is tolerated between two chunks (docs/evidence.md, section 6).
@@ -24,9 +24,13 @@ const STANDSTILL: Duration = Duration::from_secs(6);
 /// How many places of a file are changed, one after the other.
 const PLACES: usize = 24;
 
-fn export_path(channels: &[u16], (start, end): (Timestamp, Timestamp)) -> String {
+fn export_path(channels: &[u16], span: (Timestamp, Timestamp)) -> String {
+    export_path_as("mp4", channels, span)
+}
+
+fn export_path_as(ending: &str, channels: &[u16], (start, end): (Timestamp, Timestamp)) -> String {
     let channels: String = channels.iter().map(|channel| format!("channel={channel}&")).collect();
-    format!("/export.mp4?{channels}start={start:.3}&end={end:.3}")
+    format!("/export.{ending}?{channels}start={start:.3}&end={end:.3}")
 }
 
 fn export(owner: &Owner, path: &str) -> Bytes {
@@ -46,6 +50,45 @@ fn report(file: &Path, key: &str) -> (Value, Option<i32>) {
     let done = verify(file, &["--json", "--key", key]);
     let report = serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done:?}"));
     (report, done.status.code())
+}
+
+/// `candor-verify` in a root that has the file and nothing else: no loader, no library, no `/proc`.
+fn verify_alone(file: &Path, more: &[&str]) -> Done {
+    let root = tempfile::tempdir().unwrap();
+    let made = target().join("verifier/candor-verify");
+    fs::copy(&made, root.path().join("candor-verify"))
+        .unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask verifier` makes it", made.display()));
+    if file.exists() {
+        fs::copy(file, root.path().join("export.mp4")).unwrap();
+    }
+    let mut command = if nix::unistd::geteuid().is_root() {
+        Command::new("chroot")
+    } else {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "chroot"]);
+        command
+    };
+    command.arg(root.path()).args(["/candor-verify", "/export.mp4"]).args(more);
+    run(LIMIT, &mut command)
+}
+
+/// Insists that the program by itself says what the recorder's does.
+#[track_caller]
+fn assert_same_alone(file: &Path, key: &str, code: i32) {
+    for more in [&["--key", key][..], &["--key", key, "--json"]] {
+        let (ours, alone) = (verify(file, more), verify_alone(file, more));
+        assert_eq!((alone.status.code(), ours.status.code()), (Some(code), Some(code)), "{alone:?}");
+        assert!(alone.text() == ours.text() && !alone.stdout.is_empty(), "{alone:?}");
+    }
+}
+
+/// Takes a zip apart with a program that is not ours, which looks at its checksums; the names of its files.
+fn unpacked(zip: &Path, to: &Path) -> Vec<String> {
+    let script = "import sys,zipfile; z=zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; \
+                  z.extractall(sys.argv[2]); print('\\n'.join(z.namelist()))";
+    let mut python = Command::new("python3");
+    python.args(["-c", script]).arg(zip).arg(to);
+    run(LIMIT, &mut python).flawless().text().lines().map(str::to_owned).collect()
 }
 
 fn keep(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
@@ -78,6 +121,15 @@ fn an_export_is_authentic_until_a_byte_of_it_is_not() {
     let (good, code) = report(&file, &fingerprint);
     assert_eq!((good["verdict"].as_str(), code), (Some("authentic_and_complete"), Some(0)), "{good:#}");
     assert_eq!(good["export"]["by"], tests::USER);
+
+    // The program that needs nothing else says the same, of files that are good, changed and missing.
+    assert_same_alone(&file, &fingerprint, 0);
+    assert_eq!(verify_alone(&file, &[]).status.code(), Some(1), "nobody has compared the key");
+    let mut changed = bytes.to_vec();
+    changed[bytes.len() / 3] ^= 1;
+    assert_same_alone(&keep(dir.path(), "changed.mp4", &changed), &fingerprint, 1);
+    let missing = verify_alone(Path::new("no such file"), &["--key", &fingerprint]);
+    assert!(missing.status.code() == Some(2) && missing.stderr.contains("No such file"), "{missing:?}");
 
     // Who saved it is in the ledger, in the same words.
     let ledger = owner.get("/ledger?limit=20");
@@ -137,6 +189,61 @@ fn an_export_is_authentic_until_a_byte_of_it_is_not() {
     pack.args(["-nostdin", "-v", "error", "-i"]).arg(&file).args(["-map", "0:v", "-c", "copy"]).arg(&packed);
     let _ = run(LIMIT, &mut pack).flawless();
     assert_eq!(report(&packed, &fingerprint).0["verdict"], "no_proof");
+    assert_same_alone(&packed, &fingerprint, 1);
+}
+
+#[test]
+fn each_movie_of_a_zip_has_its_own_proof() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = Recorder::start(&Setup::inputs(2));
+    let owner = recorder.claim();
+    let start = owner.wait_recorded_for(1, LENGTH) + Duration::from_millis(1500);
+    let start = start.max(owner.wait_recorded_for(2, Duration::ZERO) - LENGTH);
+    let span = (start, start + Duration::from_secs(3));
+    owner.wait_recorded_until(2, span.1);
+    owner.wait_recorded_until(1, span.1);
+    let trust = owner.get("/trust");
+    let fingerprint = trust["ledger"]["fingerprint"].as_str().expect("a ledger");
+
+    let zip = keep(dir.path(), "api.zip", &export(&owner, &export_path_as("zip", &[1, 2], span)));
+    let from_api = dir.path().join("api");
+    let names = unpacked(&zip, &from_api);
+    let movies: Vec<&String> = names.iter().filter(|name| name.ends_with(".mp4")).collect();
+    assert_eq!((movies.len(), names.len()), (2, 3), "{names:?}");
+    for (channel, name) in (1..).zip(&movies) {
+        let (good, code) = report(&from_api.join(name), fingerprint);
+        assert_eq!(
+            (good["verdict"].as_str(), code),
+            (Some("authentic_and_complete"), Some(0)),
+            "{name}: {good:#}"
+        );
+        let channels: Vec<_> = good["tracks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|track| track["stream"]["channel"].as_u64())
+            .collect();
+        assert!(channels.iter().all(|of| *of == Some(channel)), "{name}: {channels:?}");
+    }
+
+    // The command beside the running recorder has no key to prove with: the same pictures, and no proof.
+    let zip = dir.path().join("command.zip");
+    let mut command = Command::new(program("candor"));
+    command.args(["export", "--channel", "1", "--channel", "2", "--data"]).arg(recorder.data());
+    command.args(["--start", &span.0.to_string(), "--end", &span.1.to_string()]).arg(&zip);
+    let done = run(LIMIT, &mut command);
+    assert!(done.status.success(), "{done:?}");
+    let from_command = dir.path().join("command");
+    let names = unpacked(&zip, &from_command);
+    let again: Vec<&String> = names.iter().filter(|name| name.ends_with(".mp4")).collect();
+    assert_eq!(again.len(), 2, "{names:?}");
+    for (ours, theirs) in movies.iter().zip(again) {
+        let (cut, whole) = (Movie::read(&from_command.join(theirs)), Movie::read(&from_api.join(ours)));
+        assert!(cut.video.len() >= 40, "{} pictures in 3 s", cut.video.len());
+        let at = same_units(&cut.video, &whole.video).expect("the same pictures");
+        assert!(at + cut.video.len() <= whole.video.len(), "{at}");
+        assert_eq!(report(&from_command.join(theirs), fingerprint).0["verdict"], "no_proof");
+    }
 }
 
 #[test]

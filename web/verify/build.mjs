@@ -41,7 +41,7 @@ function compile() {
   const remap = mapped.map(([from, to]) => `--remap-path-prefix=${from}=${to}`)
   execFileSync(
     'cargo',
-    ['zigbuild', '--locked', '--quiet', '--package', 'verify-page', '--target', TRIPLE, '--profile', 'wasm', ...args],
+    ['zigbuild', '--locked', '--quiet', '--package', 'verify-page', '--target', TRIPLE, '--profile', 'small', ...args],
     {
       cwd: root,
       stdio: 'inherit',
@@ -59,7 +59,7 @@ function compile() {
       },
     },
   )
-  const module = readFileSync(join(target, TRIPLE, 'wasm/verify_page.wasm'))
+  const module = readFileSync(join(target, TRIPLE, 'small/verify_page.wasm'))
   if (module.includes(root)) throw new Error(`the module has the name of the folder ${root} in it`)
   return module
 }

@@ -53,6 +53,8 @@ enum Command {
     Image(image::Args),
     /// Make what tests of the vendor's media platform run on this machine, in target/media/
     Media,
+    /// Make the program that verifies exported files and needs nothing else: target/verifier/candor-verify
+    Verifier,
     /// Run a board's image in QEMU, with its console on this terminal
     Emulate(emulate::Args),
     /// Measure, beside a peer in the same run; a table, and figures in target/bench/NAME.json
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Image(args) => image::run(&args),
         Command::Media => image::make_media(),
+        Command::Verifier => image::make_verifier(),
         Command::Emulate(args) => emulate::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::ImportBlobs(args) => import_blobs::run(&args),

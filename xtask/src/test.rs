@@ -38,6 +38,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         step(xtask, &["image", "--board", "virt-mpp", "--agent"], &[])?;
     }
     step(xtask, &["media"], &[])?;
+    step(xtask, &["verifier"], &[])?;
     step("cargo", &["nextest", "run", "--locked", "--workspace"], &[])?;
     step("npm", &["--prefix", "tests/browser", "run", "--silent", "test"], &[])
 }

@@ -34,7 +34,7 @@ pub(crate) enum Command {
     /// Write a range of footage to an MP4 file, or a zip of several
     Export(ExportArgs),
     /// Say whether an exported file is what a recorder recorded, all of it; exits with 1 unless it is
-    Verify(VerifyFileArgs),
+    Verify(verifier::VerifyArgs),
     /// Verify a bundle of new software, or install it
     #[command(subcommand)]
     Update(UpdateCommand),
@@ -157,17 +157,4 @@ pub(crate) struct RecoveryArgs {
     /// A file with the recovery key of an encrypted volume, or - for standard input [default: the data folder's own key]
     #[arg(long, value_name = "FILE")]
     pub(crate) recovery_key: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct VerifyFileArgs {
-    /// The exported file
-    pub(crate) file: PathBuf,
-    /// The recorder's public key or its fingerprint, or a file with one of them. Without it nobody has compared the key,
-    /// and the command exits with 1
-    #[arg(long)]
-    pub(crate) key: Option<String>,
-    /// All of it as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }

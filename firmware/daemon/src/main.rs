@@ -54,7 +54,6 @@ mod update_command;
 #[cfg(test)]
 mod update_fixtures;
 mod update_line;
-mod verify_command;
 mod version;
 mod volume_life;
 mod volume_order;
@@ -78,7 +77,7 @@ fn main() -> ExitCode {
         Command::Role { role } => roles::run(role).map(|()| ExitCode::SUCCESS),
         Command::Store(command) => store_command::run(&command),
         Command::Export(args) => export_command::run(&args),
-        Command::Verify(args) => Ok(verify_command::run(&args)),
+        Command::Verify(args) => Ok(verifier::run(&args)),
         Command::Update(command) => update_command::run(&command),
         Command::Probe(args) => probe_command::run(&args),
     };

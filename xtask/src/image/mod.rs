@@ -29,8 +29,10 @@ mod source;
 mod stage;
 mod tool;
 mod toolchain;
+mod verifier;
 
 pub(crate) use command::{Args, make, make_media, run};
 pub(crate) use pack::{Made, PackArgs, pack, write_root_keys};
 pub(crate) use places::Places;
 pub(crate) use tool::run as run_tool;
+pub(crate) use verifier::make_verifier;

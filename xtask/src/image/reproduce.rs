@@ -62,7 +62,7 @@ fn share_crates(places: &Places, again: &Places) -> Result<(), Failure> {
     let pages = (workspace::target(), again.source.join("target"));
     for (from, to, folders) in [
         (&places.cross, &again.cross, ["board".to_owned(), format!("{TARGET}/board")]),
-        (&pages.0, &pages.1, ["wasm".to_owned(), "wasm32-unknown-unknown/wasm".to_owned()]),
+        (&pages.0, &pages.1, ["small".to_owned(), "wasm32-unknown-unknown/small".to_owned()]),
     ] {
         for folder in folders {
             let (from, to) = (from.join(&folder), to.join(&folder));

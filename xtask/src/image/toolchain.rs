@@ -78,12 +78,7 @@ impl Toolchain {
 
     /// `cargo auditable zigbuild` for the board, to be given packages and features.
     pub(super) fn cargo(&self, places: &Places, source: &Source) -> Result<Command, Failure> {
-        let mut flags = vec!["-Ctarget-feature=+crt-static"];
-        if self.route == Route::Debian {
-            // Its library is built here; what a linker for musl needs besides is zig's.
-            flags.push("-Clink-self-contained=no");
-        }
-        self.command(places, source, self.route, (TARGET, ""), &flags)
+        self.command(places, source, self.route, (TARGET, ""), &static_flags(self.route))
     }
 
     /// The same for what shares a process with a vendor's library.
@@ -102,42 +97,13 @@ impl Toolchain {
         places: &Places,
         source: &Source,
         route: Route,
-        (target, libc): (&str, &str),
+        target: (&str, &str),
         flags: &[&str],
     ) -> Result<Command, Failure> {
-        fs::create_dir_all(&places.cross)?;
-        let mut cargo = Command::new(places.toolchain.join("bin/cargo-auditable"));
-        Self::plain(&mut cargo)
-            .args(["auditable", "zigbuild", "--locked", "--profile", "board", "--target"])
-            .arg(format!("{target}{libc}"))
-            .current_dir(&places.source)
-            .env("PATH", Self::path(places, route)?)
-            .env("CARGO_TARGET_DIR", &places.cross)
-            .env("ZIG_GLOBAL_CACHE_DIR", places.toolchain.join("zig-cache"))
-            .env("ZIG_LOCAL_CACHE_DIR", places.toolchain.join("zig-cache"))
-            .env("CARGO_ZIGBUILD_CACHE_DIR", places.toolchain.join("zigbuild"))
-            .env("SOURCE_DATE_EPOCH", source.epoch.to_string())
-            .env("CANDOR_COMMIT", &source.commit);
         let cpu = format!("-Ctarget-cpu={}", self.cpu);
-        let rust = [&[cpu.as_str()], flags].concat();
-        cargo.env("CARGO_ENCODED_RUSTFLAGS", rust.join("\u{1f}"));
-        // No folder of this machine in a program. What depends on the folder of the source, cargo is not told.
-        let tools = fixed_folders()?;
-        let c = tools.iter().map(|(path, name)| format!(" -ffile-prefix-map={path}={name}"));
-        let c = format!("-mcpu={}{}", self.cpu.replace('-', "_"), c.collect::<String>());
-        cargo.env(format!("CFLAGS_{}", target.replace('-', "_")), c);
-        // Of several that match, the compiler takes the last: the most particular stands last.
-        let ours = [(text(&places.source)?, "/candor"), (text(&places.cross)?, "/candor/target/cross")];
-        let all = tools.iter().map(|(path, name)| (path.as_str(), *name)).chain(ours);
-        let remap: Vec<String> =
-            all.map(|(path, name)| format!("--remap-path-prefix={path}={name}")).collect();
-        cargo.env("RUSTC_WRAPPER", workspace::root().join("xtask/rustc-remapped.sh"));
-        cargo.env("CANDOR_REMAP", remap.join("\u{1f}"));
-        if route == Route::Debian {
-            // The library's source is as stable as the compiler it comes with; the switch to build it is not.
-            cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
-        }
-        Ok(cargo)
+        let c = format!("-mcpu={}", self.cpu.replace('-', "_"));
+        let flags = [&[cpu.as_str()], flags].concat();
+        command(places, source, route, target, "board", &flags, &c)
     }
 
     fn path(places: &Places, route: Route) -> Result<OsString, Failure> {
@@ -168,6 +134,69 @@ impl Toolchain {
         }
         command
     }
+}
+
+/// `cargo auditable zigbuild` for a static program on any machine of a musl target, to be given packages.
+pub(super) fn static_cargo(
+    places: &Places,
+    source: &Source,
+    target: &str,
+    profile: &str,
+) -> Result<Command, Failure> {
+    let route = Route::to(target)?;
+    command(places, source, route, (target, ""), profile, &static_flags(route), "")
+}
+
+/// What links statically against zig's musl.
+fn static_flags(route: Route) -> Vec<&'static str> {
+    let mut flags = vec!["-Ctarget-feature=+crt-static"];
+    if route == Route::Debian {
+        // Its library is built here; what a linker for musl needs besides is zig's.
+        flags.push("-Clink-self-contained=no");
+    }
+    flags
+}
+
+/// The cross compiler with options for Rust and for the C in it.
+fn command(
+    places: &Places,
+    source: &Source,
+    route: Route,
+    (target, libc): (&str, &str),
+    profile: &str,
+    flags: &[&str],
+    c: &str,
+) -> Result<Command, Failure> {
+    fs::create_dir_all(&places.cross)?;
+    let mut cargo = Command::new(places.toolchain.join("bin/cargo-auditable"));
+    Toolchain::plain(&mut cargo)
+        .args(["auditable", "zigbuild", "--locked", "--profile", profile, "--target"])
+        .arg(format!("{target}{libc}"))
+        .current_dir(&places.source)
+        .env("PATH", Toolchain::path(places, route)?)
+        .env("CARGO_TARGET_DIR", &places.cross)
+        .env("ZIG_GLOBAL_CACHE_DIR", places.toolchain.join("zig-cache"))
+        .env("ZIG_LOCAL_CACHE_DIR", places.toolchain.join("zig-cache"))
+        .env("CARGO_ZIGBUILD_CACHE_DIR", places.toolchain.join("zigbuild"))
+        .env("SOURCE_DATE_EPOCH", source.epoch.to_string())
+        .env("CANDOR_COMMIT", &source.commit);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    // No folder of this machine in a program. What depends on the folder of the source, cargo is not told.
+    let tools = fixed_folders()?;
+    let maps = tools.iter().map(|(path, name)| format!(" -ffile-prefix-map={path}={name}"));
+    let c = format!("{c}{}", maps.collect::<String>());
+    cargo.env(format!("CFLAGS_{}", target.replace('-', "_")), c.trim_start());
+    // Of several that match, the compiler takes the last: the most particular stands last.
+    let ours = [(text(&places.source)?, "/candor"), (text(&places.cross)?, "/candor/target/cross")];
+    let all = tools.iter().map(|(path, name)| (path.as_str(), *name)).chain(ours);
+    let remap: Vec<String> = all.map(|(path, name)| format!("--remap-path-prefix={path}={name}")).collect();
+    cargo.env("RUSTC_WRAPPER", workspace::root().join("xtask/rustc-remapped.sh"));
+    cargo.env("CANDOR_REMAP", remap.join("\u{1f}"));
+    if route == Route::Debian {
+        // The library's source is as stable as the compiler it comes with; the switch to build it is not.
+        cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
+    }
+    Ok(cargo)
 }
 
 /// Where other people's sources lie, whatever folder an image is built in, and what that is called in programs.

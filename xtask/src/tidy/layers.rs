@@ -28,6 +28,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("evidence", &["media", "ledger", "hal"]),
     // A second program, for browsers: the verifier alone.
     ("verify-page", &["evidence"]),
+    // And a third: the same on a command line, for who has no recorder.
+    ("verifier", &["evidence"]),
     ("store", &["evidence", "media", "ledger", "hal"]),
     ("rtsp", &["bus", "media", "auth", "hal"]),
     ("live", &["bus", "media", "hal"]),
@@ -53,6 +55,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "auth",
             "ledger",
             "evidence",
+            "verifier",
             "store",
             "rtsp",
             "live",

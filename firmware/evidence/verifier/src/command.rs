@@ -1,16 +1,14 @@
-//! `candor verify`: whether an exported file is what a recorder recorded.
+//! What the command does: reads its arguments, verifies, says what was found.
 //!
 //! docs/evidence.md, section 7. Does not belong here: the verification (crate `evidence`).
 
 use std::error::Error;
 use std::fs::File;
 use std::io::{IsTerminal, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use evidence::{Report, Trusted, Verdict};
-
-use crate::args::VerifyFileArgs;
 
 /// The file could not be read, or the key is none.
 const CANNOT: u8 = 2;
@@ -18,8 +16,24 @@ const CANNOT: u8 = 2;
 /// A file with a key has one line.
 const MAX_KEY_FILE_BYTES: u64 = 4096;
 
-/// Exit code 0 only when the file is authentic and complete by a key that was given.
-pub(crate) fn run(args: &VerifyFileArgs) -> ExitCode {
+/// What is verified, and by which key.
+#[derive(Clone, Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// The exported file
+    pub file: PathBuf,
+    /// The recorder's public key or its fingerprint, or a file with one of them. Without it nobody has compared the key,
+    /// and the command exits with 1
+    #[arg(long)]
+    pub key: Option<String>,
+    /// All of it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Verifies a file and writes what was found to standard output. Exit code 0 only when the file is authentic and complete by a
+/// key that was given; 2 when it cannot be read, or the key is none.
+#[must_use]
+pub fn run(args: &VerifyArgs) -> ExitCode {
     match verify(args) {
         Ok(report) => {
             let trusted = report.recorder.as_ref().is_some_and(|recorder| recorder.trusted);
@@ -33,7 +47,7 @@ pub(crate) fn run(args: &VerifyFileArgs) -> ExitCode {
     }
 }
 
-fn verify(args: &VerifyFileArgs) -> Result<Report, Box<dyn Error + Send + Sync>> {
+fn verify(args: &VerifyArgs) -> Result<Report, Box<dyn Error + Send + Sync>> {
     let trusted = args.key.as_deref().map(trusted).transpose()?;
     let file = File::open(&args.file)?;
     let shown = std::io::stderr().is_terminal();
