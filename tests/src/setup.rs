@@ -1,6 +1,7 @@
 //! What a recorder is started with: a settings file such as owners write.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
 /// A recorder's settings, ports apart.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct Setup {
     pub segment_bytes: u64,
     /// Whether a new volume is encrypted; it is when nothing is said.
     pub encrypt: Option<bool>,
+    /// Further folders for footage.
+    pub more_folders: Vec<PathBuf>,
 }
 
 /// Where a channel's picture comes from.
@@ -53,7 +56,7 @@ impl Setup {
     /// These channels on a volume of 1 GiB.
     #[must_use]
     pub fn new(channels: Vec<ChannelSetup>) -> Self {
-        Self { channels, max_bytes: 1 << 30, segment_bytes: 4 << 20, encrypt: None }
+        Self { channels, max_bytes: 1 << 30, segment_bytes: 4 << 20, encrypt: None, more_folders: Vec::new() }
     }
 
     /// `count` simulated inputs.
@@ -79,6 +82,9 @@ impl Setup {
         );
         if let Some(encrypt) = self.encrypt {
             let _ = writeln!(text, "encrypt = {encrypt}");
+        }
+        if !self.more_folders.is_empty() {
+            let _ = writeln!(text, "more_folders = {:?}", self.more_folders);
         }
         for (number, channel) in (1..).zip(&self.channels) {
             let _ = write!(text, "\n[[channel]]\nnumber = {number}\ntitle = \"Channel {number}\"\n");

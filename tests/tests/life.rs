@@ -86,7 +86,7 @@ fn changed_settings_survive_a_restart() {
     let settings = json!({
         "name": "Barn", "time_zone": "Europe/Berlin", "rtsp_enabled": false, "rtsp_allow": ["127.0.0.0/8", "fd00::/8"],
         "rtsp_multicast": { "enabled": true, "group": "239.192.4.0", "ttl": 2 },
-        "encrypt_new_disks": true
+        "encrypt_new_disks": true, "mirror_disks": true
     });
     let answer = owner.ask(&Method::PUT, "/settings", settings.to_string());
     assert_eq!(answer.status, 200, "{answer:?}");

@@ -590,4 +590,8 @@ pub struct Settings {
     pub rtsp_multicast: RtspMulticast,
     /// Whether disks that take footage for the first time are encrypted; those that have some stay as they are.
     pub encrypt_new_disks: bool,
+    /// Whether every channel is recorded on two disks, while there are two.
+    #[serde(default)]
+    #[schema(required)]
+    pub mirror_disks: bool,
 }

@@ -120,6 +120,7 @@ pub(crate) fn run(
                     books.move_to(ledger_place(&config.volumes));
                 }
                 volumes.encrypt(config.settings.storage.encrypt, config.footage_keys);
+                volumes.mirror(config.settings.storage.mirror);
                 volumes.move_to(config.volumes);
             }
             Ok(Told::Owner(order)) => volumes.follow(order),

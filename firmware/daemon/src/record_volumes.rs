@@ -55,6 +55,11 @@ impl RecordVolumes {
         }
     }
 
+    /// Whether every channel is to be on two volumes, from the next look on.
+    pub(crate) fn mirror(&mut self, on: bool) {
+        self.storage.mirror = on;
+    }
+
     /// How long footage of each channel is kept from now on.
     pub(crate) fn keep(&mut self, keeping: Keeping) {
         self.volumes.iter_mut().for_each(|volume| volume.keep(&keeping));

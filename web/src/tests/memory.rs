@@ -467,6 +467,7 @@ impl Api for Memory {
             rtsp_allow: vec!["192.0.2.0/24".into()],
             rtsp_multicast: RtspMulticast::default(),
             encrypt_new_disks: true,
+            mirror_disks: false,
         })
     }
 

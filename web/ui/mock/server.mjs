@@ -28,7 +28,7 @@ let loggedIn = process.env.LOGGED_IN === '1'
 let down = false
 /** Set by /mock/disks. */
 let disks = null
-const settings = { name: 'Harbour office', time_zone: 'Europe/Berlin', rtsp_enabled: true, rtsp_allow: [], rtsp_multicast: { enabled: false, group: '239.192.0.0', ttl: 1 }, encrypt_new_disks: true }
+const settings = { name: 'Harbour office', time_zone: 'Europe/Berlin', rtsp_enabled: true, rtsp_allow: [], rtsp_multicast: { enabled: false, group: '239.192.0.0', ttl: 1 }, encrypt_new_disks: true, mirror_disks: false }
 const RECOVERY_KEY = '4KQ7W-9M2XD-0TZ3H-VB8RC-N6YJ5-EGA1P-7SF4M-2XQ0T'
 const deletions = []
 const locks = [{ id: 1, channels: [1, 2], start: iso(STARTED - 7200e3), end: iso(STARTED - 6600e3), reason: 'bicycle theft', by: 'anna', at: iso(STARTED - 3600e3) }]

@@ -294,12 +294,20 @@ impl web::Api for Api {
                 ttl: settings.rtsp.multicast.ttl,
             },
             encrypt_new_disks: settings.storage.encrypt,
+            mirror_disks: settings.storage.mirror,
         })
     }
 
     async fn set_settings(&self, caller: Caller, input: SettingsView) -> Result<SettingsView, ApiError> {
-        let SettingsView { name, time_zone, rtsp_enabled, rtsp_allow, rtsp_multicast, encrypt_new_disks } =
-            input;
+        let SettingsView {
+            name,
+            time_zone,
+            rtsp_enabled,
+            rtsp_allow,
+            rtsp_multicast,
+            encrypt_new_disks,
+            mirror_disks,
+        } = input;
         let RtspMulticast { enabled, group, ttl } = rtsp_multicast;
         let group = group.parse().map_err(|_| ApiError::internal("a group that is no address was let in"))?;
         let rtsp_multicast = Multicast { enabled, group, ttl };
@@ -310,6 +318,7 @@ impl web::Api for Api {
             rtsp_allow,
             rtsp_multicast,
             encrypt_new_disks,
+            mirror_disks,
         })
         .await?;
         self.settings(caller).await

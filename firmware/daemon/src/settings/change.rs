@@ -18,6 +18,7 @@ pub(crate) enum Change {
         rtsp_allow: Vec<String>,
         rtsp_multicast: Multicast,
         encrypt_new_disks: bool,
+        mirror_disks: bool,
     },
     /// A channel's title, and for how long it is kept: `None` is as it was, 0 as long as there is room.
     Channel { channel: ChannelId, title: String, keep_days: Option<u32>, keep_event_days: Option<u32> },
@@ -62,13 +63,22 @@ pub(crate) fn apply(
 ) -> Result<(Settings, Option<ChannelId>), ChangeError> {
     let mut next = settings.clone();
     let channel = match change {
-        Change::General { name, time_zone, rtsp_enabled, rtsp_allow, rtsp_multicast, encrypt_new_disks } => {
+        Change::General {
+            name,
+            time_zone,
+            rtsp_enabled,
+            rtsp_allow,
+            rtsp_multicast,
+            encrypt_new_disks,
+            mirror_disks,
+        } => {
             next.name = name;
             next.time_zone = time_zone;
             next.rtsp.enabled = rtsp_enabled;
             next.rtsp.allow = rtsp_allow;
             next.rtsp.multicast = rtsp_multicast;
             next.storage.encrypt = encrypt_new_disks;
+            next.storage.mirror = mirror_disks;
             None
         }
         Change::Channel { channel, title, keep_days, keep_event_days } => {

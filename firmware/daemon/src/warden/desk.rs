@@ -388,6 +388,7 @@ pub(in crate::warden) mod tests {
             rtsp_allow: Vec::new(),
             rtsp_multicast: Multicast::default(),
             encrypt_new_disks: true,
+            mirror_disks: false,
         })
     }
 

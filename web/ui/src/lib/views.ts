@@ -309,4 +309,6 @@ export interface Settings {
   rtsp_allow: string[]
   rtsp_multicast: RtspMulticast
   encrypt_new_disks: boolean
+  /** Every channel on two disks, while there are two. */
+  mirror_disks: boolean
 }
