@@ -67,6 +67,11 @@ impl Peer {
         dir.join(self.name()).join("footage")
     }
 
+    /// Where its database is: Moonfire's.
+    pub(crate) fn database(self, dir: &Path) -> PathBuf {
+        dir.join(self.name()).join("db")
+    }
+
     /// The end of what it said: where a peer records too little, that says why.
     pub(crate) fn last_words(self, dir: &Path) -> String {
         let said = fs::read(self.log(dir)).unwrap_or_default();
@@ -88,7 +93,7 @@ impl Peer {
         let log = File::create(self.log(dir))?;
         let mut command = match self {
             Self::Ffmpeg => ffmpeg(&footage, streams)?,
-            Self::Moonfire => moonfire(&dir.join(self.name()), &footage, streams, &log)?,
+            Self::Moonfire => moonfire(&self.database(dir), &footage, streams, &log)?,
         };
         Ok(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?)
     }
@@ -123,10 +128,9 @@ fn ffmpeg(footage: &Path, streams: Streams<'_>) -> Result<Command, Failure> {
     Ok(command)
 }
 
-fn moonfire(dir: &Path, footage: &Path, streams: Streams<'_>, log: &File) -> Result<Command, Failure> {
-    let database = dir.join("db");
+fn moonfire(database: &Path, footage: &Path, streams: Streams<'_>, log: &File) -> Result<Command, Failure> {
     let mut init = Command::new(Peer::Moonfire.name());
-    init.args(["init", "--db-dir"]).arg(&database);
+    init.args(["init", "--db-dir"]).arg(database);
     let status = init.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?).status()?;
     if !status.success() {
         return Err(format!("{} makes no database: {status}", Peer::Moonfire.name()).into());
@@ -134,9 +138,9 @@ fn moonfire(dir: &Path, footage: &Path, streams: Streams<'_>, log: &File) -> Res
     let mut rows = Connection::open_with_flags(database.join("db"), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     insert_cameras(&mut rows, footage, streams)?;
     rows.close().map_err(|(_, error)| error)?;
-    let settings = dir.join("settings.toml");
+    let settings = database.with_file_name("settings.toml");
     // Without a web server.
-    fs::write(&settings, format!("dbDir = {}\nbinds = []\n", toml::Value::from(path_text(&database)?)))?;
+    fs::write(&settings, format!("dbDir = {}\nbinds = []\n", toml::Value::from(path_text(database)?)))?;
     let mut command = Command::new(Peer::Moonfire.name());
     command.args(["run", "--config"]).arg(settings);
     Ok(command)

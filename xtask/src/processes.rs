@@ -24,6 +24,18 @@ pub(crate) fn written_bytes(pid: u32) -> Result<u64, Failure> {
     Ok(number(&fs::read_to_string(format!("/proc/{pid}/io"))?, "write_bytes:"))
 }
 
+/// How often it asked the kernel to write to anything: files, sockets, pipes.
+pub(crate) fn write_calls(pid: u32) -> Result<u64, Failure> {
+    Ok(number(&fs::read_to_string(format!("/proc/{pid}/io"))?, "syscw:"))
+}
+
+/// Whether there is such a process that has not ended: one that nobody has waited for yet has.
+pub(crate) fn is_running(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let state = status.lines().find_map(|line| line.strip_prefix("State:")).unwrap_or("X");
+    !state.trim_start().starts_with(['Z', 'X'])
+}
+
 /// The processes whose parent is `pid`, with their command lines.
 pub(crate) fn children(pid: u32) -> Result<Vec<(u32, Vec<String>)>, Failure> {
     let mut found = Vec::new();
@@ -45,4 +57,22 @@ pub(crate) fn children(pid: u32) -> Result<Vec<(u32, Vec<String>)>, Failure> {
 fn number(text: &str, key: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(key));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_was_killed_does_not_run() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        assert!(is_running(child.id()));
+        let listed = children(std::process::id()).unwrap();
+        assert!(listed.iter().any(|(pid, words)| *pid == child.id() && words[0] == "cat"), "{listed:?}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!is_running(child.id()));
+    }
 }
