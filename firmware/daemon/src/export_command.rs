@@ -13,7 +13,7 @@ use store::{Cut, ErrorKind, Movie, MovieChannel, MovieRequest, Reader};
 use crate::archive::{Archive, FileFacts, Gap, Planned, timestamp};
 use crate::args::ExportArgs;
 use crate::footage_keys::at_hand;
-use crate::record_volume::volume_in;
+use crate::store_command::volume_in;
 
 /// Read and written at once.
 const BLOCK_BYTES: usize = 1 << 20;

@@ -593,9 +593,3 @@ fn disk_state(kind: ErrorKind) -> DiskState {
         _ => DiskState::Failed,
     }
 }
-
-/// The volume in `dir`: a recorder's data folder holds it, or it is the volume itself.
-pub(crate) fn volume_in(dir: &Path) -> PathBuf {
-    let inside = dir.join("volume");
-    if inside.join("volume.toml").exists() { inside } else { dir.to_owned() }
-}

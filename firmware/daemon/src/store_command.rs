@@ -1,6 +1,7 @@
 //! `candor store`: looks after a volume while the recorder is off.
 
 use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use hal::WallTime;
@@ -8,7 +9,6 @@ use jiff::Timestamp;
 
 use crate::args::StoreCommand;
 use crate::footage_keys::at_hand;
-use crate::record_volume::volume_in;
 
 /// Exit code 1 when there is damage.
 pub(crate) fn run(command: &StoreCommand) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
@@ -111,4 +111,10 @@ pub(crate) fn run(command: &StoreCommand) -> Result<ExitCode, Box<dyn Error + Se
 fn text(time: WallTime) -> String {
     Timestamp::from_microsecond(time.as_unix_micros())
         .map_or_else(|_| "an unknown time".to_owned(), |moment| format!("{moment:.3}"))
+}
+
+/// The volume in `dir`: a recorder's data folder holds it, or it is the volume itself.
+pub(crate) fn volume_in(dir: &Path) -> PathBuf {
+    let inside = dir.join("volume");
+    if inside.join("volume.toml").exists() { inside } else { dir.to_owned() }
 }

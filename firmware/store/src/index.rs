@@ -118,7 +118,7 @@ impl Index {
         let opened = Connection::open(path).and_then(|db| {
             db.busy_timeout(std::time::Duration::from_millis(BUSY_MILLIS))?;
             db.pragma_update(None, "journal_mode", "WAL")?;
-            // A power cut may take the newest rows, never the database: recovery finds the footage again (docs/adr/0010).
+            // A power cut may take the newest rows, never the database: recovery finds the footage again (docs/adr/0011).
             db.pragma_update(None, "synchronous", "NORMAL")?;
             let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
             if version == 0 {

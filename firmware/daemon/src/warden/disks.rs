@@ -146,7 +146,17 @@ type Tell<'a> = &'a mut dyn FnMut(Vec<Volume>, Vec<DiskView>);
 impl<H: Hands> Disks<H> {
     fn new(places: DiskPlaces, mounts: Vec<PathBuf>, hands: H) -> Self {
         let (known, stopped, chosen) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { places, mounts, hands, known, stopped, used: Vec::new(), to_format: None, chosen, generation: 0 }
+        Self {
+            places,
+            mounts,
+            hands,
+            known,
+            stopped,
+            used: Vec::new(),
+            to_format: None,
+            chosen,
+            generation: 0,
+        }
     }
 
     fn is_used(&self, disk: &Disk) -> bool {
