@@ -21,7 +21,7 @@ use crate::event_views::EventInput;
 use crate::key_views::{NewStreamKey, StreamKey, StreamKeyInput};
 use crate::ledger_views::Ledger;
 use crate::lock_views::{Lock, LockInput, NewLock};
-use crate::storage_views::{PasswordInput, RecoveryKey, UnlockInput};
+use crate::storage_views::{EraseInput, PasswordInput, RecoveryKey, UnlockInput};
 use crate::time::UtcTime;
 use crate::update_views::{OwnerKeyInput, PresenceInput, UpdateView, UsbInput};
 use crate::upload::Upload;
@@ -547,8 +547,7 @@ pub trait Api: Send + Sync + 'static {
     fn erase_footage(
         &self,
         caller: Caller,
-        path: String,
-        encrypt: Option<bool>,
+        input: EraseInput,
     ) -> impl Future<Output = Result<(), ApiError>> + Send;
 
     /// `GET /locks`.

@@ -52,7 +52,7 @@ pub(crate) async fn unlock_disk<A: Api>(
 pub(crate) async fn erase_footage<A: Api>(
     Shared(site): Shared<Site<A>>,
     Extension(user): User,
-    JsonBody(EraseInput { path, confirm: _, encrypt }): JsonBody<EraseInput>,
+    JsonBody(input): JsonBody<EraseInput>,
 ) -> Answer {
-    done(site.api.erase_footage(user.caller, path, encrypt).await)
+    done(site.api.erase_footage(user.caller, input).await)
 }

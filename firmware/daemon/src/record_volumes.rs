@@ -104,7 +104,7 @@ impl RecordVolumes {
 
     /// Opens what can be opened, and gives every channel of `wanted` a place.
     pub(crate) fn look_after(&mut self, wanted: &Channels) {
-        for closing in self.closing.extract_if(.., |closing| closing.is_over()) {
+        for closing in self.closing.extract_if(.., Closing::is_over) {
             match closing.finish() {
                 Ok(()) => tracing::info!("a volume is closed"),
                 Err(error) => tracing::warn!(%error, "a volume's end is not on its disk"),

@@ -1,4 +1,4 @@
-//! Deleting a stretch of footage: chunk by chunk, in place, a little with each commit.
+//! Deleting a stretch of footage: chunks, in place, some with each commit.
 //!
 //! docs/storage.md, "Deleting a stretch". Does not belong here: what is to go (`deletions`), whole segments (`removal`), what is
 //! left of a chunk (`deleted`).

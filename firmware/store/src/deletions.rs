@@ -1,4 +1,4 @@
-//! Stretches of footage that somebody wants gone, in `deletions.toml` until they are.
+//! Footage that somebody wants gone, in `deletions.toml` until it is.
 //!
 //! Does not belong here: doing it (`deletion`), who may want it (crate `auth`).
 //!

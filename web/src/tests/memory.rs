@@ -548,8 +548,8 @@ impl Api for Memory {
         Ok(())
     }
 
-    async fn erase_footage(&self, _: Caller, path: String, encrypt: Option<bool>) -> Result<(), ApiError> {
-        self.called(format!("erase_footage {path}{}", choice(encrypt)));
+    async fn erase_footage(&self, _: Caller, input: EraseInput) -> Result<(), ApiError> {
+        self.called(format!("erase_footage {}{}", input.path, choice(input.encrypt)));
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use web::event_views::EventInput;
 use web::key_views::{NewStreamKey, StreamKey, StreamKeyInput};
 use web::ledger_views::Ledger;
 use web::lock_views::{Lock, LockInput, NewLock};
-use web::storage_views::{PasswordInput, RecoveryKey, UnlockInput};
+use web::storage_views::{EraseInput, PasswordInput, RecoveryKey, UnlockInput};
 use web::update_views::{OwnerKeyInput, PresenceInput, UpdateView, UsbInput};
 use web::views::{
     Camera, CameraInput, Channel, ChannelInput, ChannelTimeline, ClaimInput, LoginInput, Piece,
@@ -378,13 +378,8 @@ impl web::Api for Api {
         storage::unlock(&self.0, &caller, input).await
     }
 
-    async fn erase_footage(
-        &self,
-        caller: Caller,
-        path: String,
-        encrypt: Option<bool>,
-    ) -> Result<(), ApiError> {
-        storage::erase(&self.0, &caller, path, encrypt).await
+    async fn erase_footage(&self, caller: Caller, input: EraseInput) -> Result<(), ApiError> {
+        storage::erase(&self.0, &caller, input).await
     }
 
     async fn locks(&self, _: Caller) -> Result<Vec<Lock>, ApiError> {

@@ -3,7 +3,7 @@
 //! A recovery key passes through here, to its owner or from them, and is kept nowhere. Does not belong here: what it
 //! opens (`record`), where keys are kept (the warden).
 
-use web::storage_views::{PasswordInput, RecoveryKey, UnlockInput};
+use web::storage_views::{EraseInput, PasswordInput, RecoveryKey, UnlockInput};
 use web::{ApiError, Caller};
 
 use super::house::House;
@@ -49,12 +49,8 @@ pub(super) async fn unlock(house: &House, caller: &Caller, input: UnlockInput) -
     order(house, path, VolumeAct::Unlock(SecretText(recovery_key))).await
 }
 
-pub(super) async fn erase(
-    house: &House,
-    caller: &Caller,
-    path: String,
-    encrypt: Option<bool>,
-) -> Result<(), ApiError> {
+pub(super) async fn erase(house: &House, caller: &Caller, input: EraseInput) -> Result<(), ApiError> {
+    let EraseInput { path, encrypt, confirm: _ } = input;
     tracing::warn!(user = caller.user, from = %caller.from, path, ?encrypt, "erases the footage of a disk");
     order(house, path, VolumeAct::Erase { by: caller.user.clone(), encrypt }).await
 }
