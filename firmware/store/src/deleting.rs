@@ -36,7 +36,8 @@ impl Deletable {
         }
         let all = run.end.micros_since(run.start).max(1);
         let part = end.micros_since(start).clamp(0, all);
-        let bytes = u128::from(run.payload_bytes) * part.unsigned_abs() as u128 / all.unsigned_abs() as u128;
+        let bytes =
+            u128::from(run.payload_bytes) * u128::from(part.unsigned_abs()) / u128::from(all.unsigned_abs());
         self.bytes.0 += bytes as u64;
         match self.spans.iter_mut().find(|span| span.stream == run.stream) {
             Some(span) => (span.start, span.end) = (span.start.min(start), span.end.max(end)),

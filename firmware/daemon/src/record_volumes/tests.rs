@@ -353,7 +353,7 @@ fn a_disk_is_given_up_whether_the_ledger_can_write_it_down_now_or_later() {
     ledger.look_after();
     ledger.close();
     assert_eq!(told()[1..], [(id, "bert".to_owned(), 1)]);
-    bench.volumes.close().unwrap();
+    bench.volumes.close(PATIENCE).unwrap();
 }
 
 fn ledger_leaves(place: &Path) -> Vec<Event> {

@@ -22,7 +22,7 @@ pub(super) async fn all(house: &House) -> Result<Vec<Deletion>, ApiError> {
 }
 
 pub(super) async fn deletable(house: &House, input: Deletable) -> Result<DeletionScope, ApiError> {
-    scope(house, &Request::Deletable(wish(input)?)).await
+    scope(house, &Request::Deletable(wish(&input)?)).await
 }
 
 pub(super) async fn delete(
@@ -31,7 +31,7 @@ pub(super) async fn delete(
     input: Deletable,
 ) -> Result<DeletionScope, ApiError> {
     tracing::warn!(user = caller.user, from = %caller.from, ?input, "deletes footage");
-    scope(house, &Request::Delete { wish: wish(input)?, by: caller.user.clone() }).await
+    scope(house, &Request::Delete { wish: wish(&input)?, by: caller.user.clone() }).await
 }
 
 async fn scope(house: &House, request: &Request) -> Result<DeletionScope, ApiError> {
@@ -50,7 +50,7 @@ async fn scope(house: &House, request: &Request) -> Result<DeletionScope, ApiErr
     })
 }
 
-fn wish(input: Deletable) -> Result<DeletionWish, ApiError> {
+fn wish(input: &Deletable) -> Result<DeletionWish, ApiError> {
     let channels: Result<Vec<_>, _> = input.channels.iter().map(|n| ChannelId::try_from(*n)).collect();
     let channels = channels.map_err(|message| ApiError::invalid("out_of_range", "channels", message))?;
     Ok(DeletionWish { channels, start: wall(input.start), end: wall(input.end) })

@@ -445,7 +445,14 @@ mod tests {
     fn what_is_missing_is_said_with_its_reason() {
         let number = ChannelId::new(3).unwrap();
         let title = "Front door".to_owned();
-        let channel = settings::Channel { number, title, keep_days: None, input: None, camera: None };
+        let channel = settings::Channel {
+            number,
+            title,
+            keep_days: None,
+            keep_event_days: None,
+            input: None,
+            camera: None,
+        };
         let mut settings = Settings { time_zone: "Europe/Berlin".to_owned(), ..Settings::new() };
         settings.channels.push(channel);
         let at = WallTime::from_unix_micros(1_795_179_720_000_000);

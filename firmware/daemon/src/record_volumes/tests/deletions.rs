@@ -40,7 +40,7 @@ fn a_deletion_is_on_all_disks_that_answer_or_on_none_and_the_others_are_counted(
     while !bench.locks.deletions().unwrap().is_empty() {
         std::thread::yield_now();
     }
-    bench.volumes.close().unwrap();
+    bench.volumes.close(PATIENCE).unwrap();
     for disk in [first, second] {
         let report = store::check(&disk.join("volume"), &keys(7).keys()).unwrap();
         assert!(report.is_clean() && report.chunks == 0 && report.deleted > 0, "{report:?}");
