@@ -22,6 +22,8 @@ const AGENT_LIMIT: Duration = Duration::from_secs(60);
 /// Names of files in the working folder. Sockets have short relative paths: theirs may have 107 bytes.
 const QMP_SOCKET: &str = "qmp.sock";
 const AGENT_SOCKET: &str = "agent.sock";
+/// QEMU's node through which nothing can be written.
+const FAILING: &str = "failing";
 
 /// What it is made of.
 #[derive(Clone, Debug)]
@@ -40,6 +42,13 @@ pub struct Machine {
     pub ports: Vec<(u16, u16)>,
     /// QEMU's trace events to be told on standard error: `pflash_write_block_erase`.
     pub traced: Vec<&'static str>,
+}
+
+impl Machine {
+    /// QEMU's node on which chip and first disk lie.
+    fn kept(&self) -> &'static str {
+        if self.log.is_some() { "logged" } else { "storage-file" }
+    }
 }
 
 /// A running one.
@@ -111,6 +120,18 @@ impl Emulator {
         self.monitor(&json!({ "execute": if pause { "stop" } else { "cont" } }));
     }
 
+    /// From now on the first disk answers every write with an error, or takes it again. Reading goes on.
+    ///
+    /// # Panics
+    /// When QEMU refuses.
+    pub fn fail_writes(&mut self, machine: &Machine, fail: bool) {
+        let disk = json!({
+            "driver": "raw", "node-name": "disk0", "file": if fail { FAILING } else { machine.kept() },
+            "offset": NOR_BYTES, "size": machine.storage.disk_bytes(),
+        });
+        self.monitor(&json!({ "execute": "blockdev-reopen", "arguments": { "options": [disk] } }));
+    }
+
     /// Asks QEMU; returns its answer.
     ///
     /// # Panics
@@ -179,14 +200,14 @@ fn arguments(machine: &Machine) -> Vec<String> {
     add("-blockdev", "driver=raw,node-name=boot,file=boot-file,read-only=on".into());
     let storage = &machine.storage;
     add("-blockdev", format!("driver=file,node-name=storage-file,filename={}", storage.path().display()));
-    let kept = match &machine.log {
-        None => "storage-file",
-        Some(log) => {
-            add("-blockdev", format!("driver=file,node-name=log-file,filename={}", log.display()));
-            add("-blockdev", "driver=blklogwrites,node-name=logged,file=storage-file,log=log-file".into());
-            "logged"
-        }
-    };
+    if let Some(log) = &machine.log {
+        add("-blockdev", format!("driver=file,node-name=log-file,filename={}", log.display()));
+        add("-blockdev", "driver=blklogwrites,node-name=logged,file=storage-file,log=log-file".into());
+    }
+    let kept = machine.kept();
+    // Beside the way to the first disk, until it is taken: errno 5 is EIO.
+    let failing = "inject-error.0.event=none,inject-error.0.iotype=write,inject-error.0.errno=5,inject-error.0.once=off";
+    add("-blockdev", format!("driver=blkdebug,node-name={FAILING},image={kept},{failing}"));
     add("-blockdev", format!("driver=raw,node-name=nor,file={kept},offset=0,size={NOR_BYTES}"));
     let bytes = storage.disk_bytes();
     add("-blockdev", format!("driver=raw,node-name=disk0,file={kept},offset={NOR_BYTES},size={bytes}"));

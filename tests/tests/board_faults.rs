@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::libc::SIGSTOP;
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{
     BOOT_PATIENCE, Board, BoardSetup, DiskState, Layout, Owner, make_disk, no_emulator, now, records_again,
     rename, set_up, settle, until_within,
@@ -181,6 +181,65 @@ fn a_disk_that_goes_is_missed_and_a_blank_one_in_its_place_is_used() {
     // The rings still held the last seconds: the new disk begins with those, and with nothing before them.
     assert!(first >= oldest, "footage of the disk that is gone is still listed");
     assert_eq!(owner.get("/system")["disks"][0]["state"], "ok");
+}
+
+#[test]
+fn a_disk_that_takes_no_writes_is_left_for_the_other_one_and_comes_back() {
+    if no_emulator() {
+        return;
+    }
+    let mut board = Board::flashed(Layout::Nor64, DiskState::Formatted);
+    set_up(&board, &BoardSetup::default());
+    let second = board.dir().join("second.img");
+    make_disk(&second, DiskState::Formatted);
+    board.machine().disks.push(second);
+    board.power_on();
+    let owner = board.claim();
+    let states = || -> Option<Vec<(String, String)>> {
+        let system = owner.try_get("/system")?;
+        let text = |disk: &Value, name: &str| disk[name].as_str().unwrap_or_default().to_owned();
+        Some(
+            system["disks"]
+                .as_array()?
+                .iter()
+                .map(|disk| (text(disk, "device"), text(disk, "state")))
+                .collect(),
+        )
+    };
+    let both_well = || {
+        let states = states()?;
+        println!("{states:?}");
+        (states.len() == 2 && states.iter().all(|(_, state)| state == "ok")).then_some(())
+    };
+    until_within(BOOT_PATIENCE, "both disks to take footage", both_well);
+    for channel in [1, 2] {
+        records_again(&owner, channel, BOOT_PATIENCE).unwrap();
+    }
+
+    let since = now();
+    let machine = board.machine().clone();
+    board.emulator().fail_writes(&machine, true);
+    until_within(BOOT_PATIENCE, "the disk that fails to be told of", || {
+        let states = states()?;
+        println!("{states:?}");
+        let unwell = |device: &str| states.iter().any(|(of, state)| of == device && state != "ok");
+        (unwell("sda") && !unwell("sdb")).then_some(())
+    });
+    println!("told of after {} s", (now() - since).get_seconds());
+    for channel in [1, 2] {
+        records_again(&owner, channel, BOOT_PATIENCE).unwrap();
+    }
+    println!("all channels recorded again after {} s", (now() - since).get_seconds());
+
+    board.emulator().fail_writes(&machine, false);
+    until_within(BOOT_PATIENCE, "the disk to be taken again", both_well);
+    println!("in use again after {} s", (now() - since).get_seconds());
+    for channel in [1, 2] {
+        records_again(&owner, channel, BOOT_PATIENCE).unwrap();
+    }
+    for role in owner.get("/system")["roles"].as_array().unwrap() {
+        assert_eq!((&role["state"], &role["restarts"]), (&json!("running"), &json!(0)), "{role}");
+    }
 }
 
 /// The kernel lets go of a disk as when its cable is pulled; QEMU's AHCI has no cable to pull.
