@@ -29,11 +29,14 @@ pub(crate) fn write_calls(pid: u32) -> Result<u64, Failure> {
     Ok(number(&fs::read_to_string(format!("/proc/{pid}/io"))?, "syscw:"))
 }
 
-/// Whether there is such a process that has not ended: one that nobody has waited for yet has.
+/// Whether there is such a process that has not ended. One that nobody has waited for yet has; but where its first thread is
+/// over and others are not, they still hold its files.
 pub(crate) fn is_running(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let state = status.lines().find_map(|line| line.strip_prefix("State:")).unwrap_or("X");
-    !state.trim_start().starts_with(['Z', 'X'])
+    let is_over = state.trim_start().starts_with(['Z', 'X']);
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    !is_over || threads > 1
 }
 
 /// The processes whose parent is `pid`, with their command lines.
