@@ -1,4 +1,4 @@
-//! One volume of the role `record`: when it is opened, closed and begun again, and whether it is well.
+//! One volume of the role `record`: opened, begun again, closed, well or not.
 //!
 //! Does not belong here: opening, recording and closing (`volume_life`), which channels it takes (`record_volumes`).
 //!
@@ -55,8 +55,8 @@ pub(crate) struct RecordVolume {
     life: Option<Life>,
     /// It was begun to open it.
     tried: bool,
-    /// What it was last opened with.
-    opened_with: (FootageKeys, Keeping),
+    /// What its recorder was last told.
+    told: (FootageKeys, Keeping),
     /// Somebody's recovery key is to be tried, or is being tried.
     unlocking: Unlocking,
     disk: DiskState,
@@ -94,7 +94,7 @@ impl RecordVolume {
             retry_at: ground.clock.mono(),
             ground,
             choice: ChannelChoice::default(),
-            opened_with: (keys.clone(), keeping.clone()),
+            told: (keys.clone(), keeping.clone()),
             keeping,
             life: None,
             tried: false,
@@ -133,34 +133,27 @@ impl RecordVolume {
     /// Whether it is encrypted if it is made now, and for whom it opens from now on.
     pub(crate) fn set_encryption(&mut self, if_new: bool, keys: &FootageKeys) {
         self.storage.encrypt = if_new;
-        if self.keys != *keys {
-            self.keys = keys.clone();
-            self.tell_keys();
-        }
+        self.keys = keys.clone();
+        self.tell();
     }
 
     /// How long footage of each channel is kept from now on.
     pub(crate) fn keep(&mut self, keeping: &Keeping) {
-        if self.keeping != *keeping {
-            self.keeping = keeping.clone();
-            self.tell_keeping();
-        }
+        self.keeping = keeping.clone();
+        self.tell();
     }
 
-    fn tell_keys(&self) {
-        let (Some(dir), Some(opened)) = (&self.place.dir, self.opened()) else { return };
-        if !opened.renew_keys(dir.clone(), self.keys.keys()) {
-            // It is told them when it is begun again.
-            tracing::error!(volume = self.place.title(), "too much waits for the volume");
+    /// Tells its recorder what it does not know yet. One whose disk hangs, so that too much waits for it, is told at a later look.
+    fn tell(&mut self) {
+        let opened = self.life.as_ref().and_then(Life::opened);
+        let (Some(dir), Some(opened)) = (&self.place.dir, opened) else { return };
+        let (keys, keeping) = &mut self.told;
+        if *keys != self.keys && opened.renew_keys(dir.clone(), self.keys.keys()) {
+            *keys = self.keys.clone();
         }
-    }
-
-    fn tell_keeping(&self) {
-        let Some(opened) = self.opened() else { return };
-        let keeping = self.keeping.clone();
-        // A recorder that does not serve its desk is stuck, and is told anew when it is begun again.
-        if !opened.desk.order(move |store| keeping.apply(store)) {
-            tracing::error!(volume = self.place.title(), "too much waits for the volume");
+        let wanted = self.keeping.clone();
+        if *keeping != wanted && opened.desk.order(move |store| wanted.apply(store)) {
+            *keeping = self.keeping.clone();
         }
     }
 
@@ -231,7 +224,7 @@ impl RecordVolume {
             keys = keys.and_recovery_key(&key);
             self.unlocking.now = Some(unlocker);
         }
-        self.opened_with = (self.keys.clone(), self.keeping.clone());
+        self.told = (self.keys.clone(), self.keeping.clone());
         let (keeping, choice) = (self.keeping.clone(), self.choice.clone());
         let opening = Opening { dir, options: self.options(), keys, keeping, choice };
         match Life::begin(&self.ground, opening) {
@@ -248,15 +241,6 @@ impl RecordVolume {
         self.error.clear();
         if let Some(unlocker) = self.unlocking.now.take() {
             let _ = unlocker.try_send(Ok(()));
-        }
-        // What changed meanwhile.
-        let (keys, keeping) = &self.opened_with;
-        let (other_keys, other_keeping) = (*keys != self.keys, *keeping != self.keeping);
-        if other_keys {
-            self.tell_keys();
-        }
-        if other_keeping {
-            self.tell_keeping();
         }
     }
 
@@ -405,6 +389,7 @@ impl RecordVolume {
         if self.life.is_none() && is_time && is_free {
             self.open();
         }
+        self.tell();
         let well = self.is_well(self.ground.clock.mono());
         if let Some(opened) = self.life.as_mut().and_then(Life::opened_mut) {
             opened.account.look(well, &opened.status);

@@ -23,7 +23,7 @@ async fn send(asked: &Asked, route: &Route, body: &str) -> super::ask::Answer {
 #[tokio::test]
 async fn every_body_is_read_strictly() {
     let asked = Asked::unclaimed();
-    assert_eq!(with_body().count(), 16);
+    assert_eq!(with_body().count(), 18);
     for route in with_body() {
         let good = example(route).1.unwrap();
         for malformed in ["", "{", "nonsense", &good[..good.len() - 1], &format!("{good} {{}}"), "\u{feff}{}"]

@@ -1,4 +1,4 @@
-//! The ledger as the role `record` keeps it: without a disk, damaged, beside proofs.
+//! The ledger of the role `record`: without a disk, damaged, beside proofs.
 
 use hal::SystemClock;
 

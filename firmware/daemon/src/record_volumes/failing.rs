@@ -1,4 +1,4 @@
-//! Two volumes on disks that fail or hang: what is recorded where, who waits, and what is told of it.
+//! Two volumes on disks that fail or hang: what goes on, who waits, who hears.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::loss_tally::LossTally;
 use crate::messages::{LostBy, VolumeStatus};
 use crate::notary::Books;
 use crate::record_ledger::RecordLedger;
+use crate::settings::Channel;
 use crate::volume_life::NO_ANSWER;
 
 /// Longer than anything here takes on a busy machine.
@@ -303,6 +304,34 @@ fn a_disk_that_is_full() {
 fn a_disk_that_hangs_while_it_commits() {
     let fail = |disk: &FaultDisk| Some(disk.stall_at(disk.operations()));
     one_of_two_fails(fail, DiskState::Failed, NO_ANSWER);
+}
+
+#[test]
+fn a_disk_that_hung_is_told_the_rules_of_now() {
+    let mut bench = Bench::recording();
+    let stall = bench.disks[0].stall_at(bench.disks[0].operations());
+    bench.pass(Duration::from_secs(2), &[1]);
+    stall.wait();
+    // More than waits for it at most.
+    for days in 1..=100 {
+        let channel = |number| Channel {
+            number,
+            title: String::new(),
+            keep_days: Some(days),
+            keep_event_days: None,
+            input: None,
+            camera: None,
+        };
+        let channels: Vec<Channel> = bench.wanted.iter().map(|number| channel(*number)).collect();
+        bench.volumes.keep(Keeping::of(&channels, &Channels::new()));
+    }
+    drop(stall);
+    bench.pass(Duration::from_secs(10), &[0, 1]);
+    for number in [0, 1] {
+        let rules = bench.status(number).retention;
+        assert!(rules.iter().any(|rule| rule.keep_days == Some(100)), "{number}: {rules:?}");
+    }
+    assert_eq!(bench.end(), []);
 }
 
 #[test]
