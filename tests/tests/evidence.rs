@@ -374,7 +374,7 @@ fn reasons(gap: &Value) -> Vec<&str> {
 fn footage_that_gave_its_room_to_newer_footage_is_in_the_ledger_and_a_gap_with_that_reason() {
     let dir = tempfile::tempdir().unwrap();
     // Some seconds of footage, and it goes round.
-    let mut setup = Setup { max_bytes: 3 * (4 << 20), ..Setup::inputs(2) };
+    let mut setup = Setup { max_bytes: 4 * (4 << 20), ..Setup::inputs(2) };
     for channel in &mut setup.channels {
         if let ChannelSetup::Input(input) = channel {
             input.bit_rate_bps = 6_000_000;
