@@ -181,6 +181,8 @@ impl Case {
             max_bytes: ByteCount(max_bytes),
             segment_bytes: ByteCount(SEGMENT_BYTES),
             cipher: if self.mode == Mode::Sealed { Cipher::ChaCha20Poly1305 } else { Cipher::None },
+            // As the recorder on a PC has it: a second of 64 streams.
+            pending_bytes: ByteCount(64 << 20),
             hash: self.mode != Mode::Bare,
         }
     }

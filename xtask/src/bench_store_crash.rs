@@ -57,7 +57,7 @@ fn one(dir: &Path, number: u32, loss: Loss) -> Result<(f64, f64), Failure> {
         max_bytes: ByteCount(1 << 30),
         segment_bytes: ByteCount(64 << 20),
         cipher: Cipher::ChaCha20Poly1305,
-        hash: true,
+        ..StoreOptions::with_max_bytes(ByteCount(1 << 30))
     };
     let (disk, clock) = (FaultDisk::new(loss), Arc::new(SystemClock::new()));
     let (mut store, _) = Store::open_on(Arc::new(disk.clone()), dir, options, &keys(), clock.clone())?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use hal::{Clock, SystemClock};
+use hal::{ByteCount, Clock, SystemClock};
 use ledger::Event;
 use recorder::Channels;
 use store::RealDisk;
@@ -37,6 +37,11 @@ use crate::volume_order::VolumeOrder;
 const INBOX: usize = 16;
 /// Volumes that are not closed by then never will be before the warden ends this role; the ledger is to be closed, too.
 const CLOSING_FOR: Duration = Duration::from_millis(750);
+
+/// What may wait to be written on a disk: a second of a board's channels, and as much as the memory has room for.
+const PENDING_BYTES: ByteCount = ByteCount(16 << 20);
+/// The same where memory is not short: a second of 64 channels of 8 Mbit/s.
+const MANY_PENDING_BYTES: ByteCount = ByteCount(64 << 20);
 
 /// What this thread is told.
 enum Told {
@@ -77,6 +82,7 @@ pub(crate) fn run(
     let (mut kept, mut in_event) = (config.settings.channels, Channels::new());
     let mut volumes = {
         let ground = Ground {
+            pending_bytes: if config.ring_bytes.is_some() { PENDING_BYTES } else { MANY_PENDING_BYTES },
             run_dir: config.run_dir.clone(),
             clock: Arc::clone(&clock),
             disks: Arc::new(|_: &Path| Arc::new(RealDisk)),

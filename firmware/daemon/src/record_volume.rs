@@ -208,6 +208,7 @@ impl RecordVolume {
         StoreOptions {
             segment_bytes: ByteCount(self.storage.segment_bytes_of(max_bytes).min(most)),
             cipher,
+            pending_bytes: self.ground.pending_bytes,
             ..StoreOptions::with_max_bytes(ByteCount(max_bytes))
         }
     }

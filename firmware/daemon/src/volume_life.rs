@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use hal::{Clock, MonoTime};
+use hal::{ByteCount, Clock, MonoTime};
 use recorder::{ChannelChoice, Recorder, StatusHandle, StopFlag, StoreDesk};
 use store::{Cipher, Disk, Keys, Reader, Store, StoreError, StoreOptions};
 
@@ -32,6 +32,8 @@ pub(crate) type Disks = Arc<dyn Fn(&Path) -> Arc<dyn Disk> + Send + Sync>;
 /// What all volumes have in common; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Ground {
+    /// What may wait in memory to be written on each.
+    pub(crate) pending_bytes: ByteCount,
     /// Of the rings.
     pub(crate) run_dir: PathBuf,
     pub(crate) clock: Arc<dyn Clock>,

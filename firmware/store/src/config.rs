@@ -40,9 +40,15 @@ pub struct StoreOptions {
     pub segment_bytes: ByteCount,
     /// Of a new volume; an existing volume keeps its own.
     pub cipher: Cipher,
+    /// What may wait in memory to be written; beyond twice this nothing is taken. A second of all streams should fit: what does not
+    /// is committed earlier.
+    pub pending_bytes: ByteCount,
     /// Hash what is recorded from now on. Without it nobody can ever vouch for the footage: for measuring what that costs.
     pub hash: bool,
 }
+
+/// What may wait on a board, where the whole recorder has 48 MB beside the rings.
+const PENDING_BYTES: ByteCount = ByteCount(16 << 20);
 
 impl StoreOptions {
     /// A plain volume of `max_bytes` in some 4096 segments, of whole MiB, at least 64 and at most 256 of them.
@@ -56,7 +62,13 @@ impl StoreOptions {
             fitting @ 64..256 => fitting,
             256.. => 256,
         };
-        Self { max_bytes, segment_bytes: ByteCount(segment_mib << 20), cipher: Cipher::None, hash: true }
+        Self {
+            max_bytes,
+            segment_bytes: ByteCount(segment_mib << 20),
+            cipher: Cipher::None,
+            pending_bytes: PENDING_BYTES,
+            hash: true,
+        }
     }
 }
 

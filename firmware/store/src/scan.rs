@@ -22,6 +22,9 @@ use crate::volume::Volume;
 /// How much is read for a header at first: those of a second of video and audio fit.
 const HEADER_READ_BYTES: usize = 2048;
 
+/// How much is read at once where a commit is looked for: as fast as a disk reads in one go, and little beside what a commit takes.
+const SEARCH_BYTES: usize = 1 << 20;
+
 /// How far a segment was walked through.
 #[derive(Clone, Debug)]
 pub(crate) struct Scan {
@@ -91,14 +94,30 @@ impl Scan {
     ///
     /// A power cut never makes such a thing: a commit is only written when the one before is durable.
     fn skip_damage(&mut self, volume: &Volume, file: &dyn DiskFile, limit: u64) -> Result<bool, StoreError> {
+        let mut window = vec![0; SEARCH_BYTES];
         let mut at = self.end + BLOCK_BYTES;
         while at < limit {
-            let later = |number| number > self.next_commit;
-            if let Some(commit) = read_commit(volume, self.segment, file, at, limit, later)? {
-                self.take(commit);
-                return Ok(true);
+            let size = window.len().min(usize::try_from(limit - at).unwrap_or(usize::MAX));
+            let got = read_full(file, at, &mut window[..size]).map_err(|error| {
+                StoreError::io(&volume.path(self.segment), Some(at), "cannot be read", error)
+            })?;
+            for (offset, block) in
+                (at..limit).step_by(BLOCK_BYTES as usize).zip(window[..got].chunks(BLOCK_BYTES as usize))
+            {
+                // Most of what an earlier life of the file left is passed over by this.
+                if !names_segment(block, self.segment) {
+                    continue;
+                }
+                let later = |number| number > self.next_commit;
+                if let Some(commit) = read_commit(volume, self.segment, file, offset, limit, later)? {
+                    self.take(commit);
+                    return Ok(true);
+                }
             }
-            at += BLOCK_BYTES;
+            if got < size {
+                break;
+            }
+            at += size as u64;
         }
         Ok(false)
     }

@@ -36,10 +36,6 @@ use crate::scrub::ScrubReport;
 use crate::volume::Volume;
 use crate::writer::{Failure, Writer};
 
-/// What is kept in memory while commits fail. On a board the whole recorder has 48 MB beside the rings, and the
-/// rings themselves keep what does not fit here.
-const MAX_PENDING_BYTES: usize = 16 << 20;
-
 /// A chunk takes at most this part of a segment, so that little is left over at its end.
 const CHUNKS_PER_SEGMENT: u64 = 8;
 
@@ -74,6 +70,8 @@ pub struct Store {
     /// What waits to be written, in order. All chunks of one stream that wait are of one class.
     closed: BTreeMap<Class, Vec<ClosedChunk>>,
     how: Chunking,
+    /// What is kept in memory while commits fail: the rings keep what does not fit here.
+    max_pending_bytes: usize,
     /// The first chunk of a stream that is new.
     first_sequence: u64,
     recoverable: bool,
@@ -161,6 +159,7 @@ impl Store {
             classes: BTreeMap::new(),
             closed: BTreeMap::new(),
             how,
+            max_pending_bytes: usize::try_from(options.pending_bytes.0).unwrap_or(usize::MAX),
             first_sequence,
             recoverable,
             _lock: lock,
@@ -225,7 +224,7 @@ impl Store {
         if audio != matches!(format, StreamFormat::Audio(_)) {
             return invalid("the format is of another kind than the stream".into());
         }
-        if self.pending_bytes() > 2 * MAX_PENDING_BYTES {
+        if self.pending_bytes() > self.max_pending_bytes.saturating_mul(2) {
             let what = format!("{}: {} bytes wait to be written", unit.stream, self.pending_bytes());
             return Err(StoreError::new(ErrorKind::DiskFull, &self.writer.volume().dir, None, what));
         }
@@ -250,7 +249,7 @@ impl Store {
     /// Whether there is room to append; when not, commit first.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.pending_bytes() < MAX_PENDING_BYTES
+        self.pending_bytes() < self.max_pending_bytes
     }
 
     /// Makes everything appended durable: one write and one sync for each class that has something.

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bus::{Publisher, RingSpec};
-use hal::{AccessUnit, Clock, Pts90k, StreamFormat, StreamId, StreamKind, SystemClock, VideoCodec, WallTime};
+use hal::{
+    AccessUnit, ByteCount, Clock, Pts90k, StreamFormat, StreamId, StreamKind, SystemClock, VideoCodec,
+    WallTime,
+};
 use hal_sim::SimClock;
 use ledger::{Event, LossReason};
 use recorder::RecorderStatus;
@@ -89,6 +92,7 @@ impl Bench {
         ledger.move_to(Some(dir.path().join("ledger")));
         let (of_volumes, first) = (disks.clone(), volume(dir.path(), 0));
         let ground = Ground {
+            pending_bytes: ByteCount(16 << 20),
             run_dir: run_dir.clone(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             disks: Arc::new(move |at| Arc::new(of_volumes[usize::from(at != first)].clone())),
@@ -426,7 +430,12 @@ fn what_neither_disk_took_is_in_the_ledger() {
     let mut bench = Bench::recording_from(ring);
     let before = bench.cameras[0].next;
     bench.disks.iter().for_each(|disk| disk.fail_next(u64::MAX, Fault::Enospc));
-    bench.pass(Duration::from_secs(4), &[]);
+    bench.pass(Duration::from_secs(1), &[]);
+    bench.until("both to be known to fail", |bench| {
+        bench.clock.advance(Duration::from_millis(20));
+        bench.volumes.volumes.iter_mut().all(|volume| !volume.candidate().usable)
+    });
+    bench.look();
     assert_eq!(bench.shares(), [2, 2], "there is no better place");
     // Until there is no room: then a commit is tried with each look at the rings, and nothing is taken.
     let failures = |bench: &Bench| bench.figures(|figures| figures.failed_commits);

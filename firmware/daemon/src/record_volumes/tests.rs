@@ -4,7 +4,10 @@ mod deletions;
 
 use std::path::Path;
 
-use hal::{AccessUnit, Clock, Pts90k, StreamFormat, StreamId, StreamKind, SystemClock, VideoCodec, WallTime};
+use hal::{
+    AccessUnit, ByteCount, Clock, Pts90k, StreamFormat, StreamId, StreamKind, SystemClock, VideoCodec,
+    WallTime,
+};
 use ledger::{Event, Hex, Leaf};
 
 use super::*;
@@ -50,6 +53,7 @@ impl Bench {
         let locks = FootageLocks::default();
         let storage = Storage { mirror, ..Storage::default() };
         let ground = Ground {
+            pending_bytes: ByteCount(16 << 20),
             run_dir: dir.path().join("run"),
             clock: Arc::new(SystemClock::new()),
             disks: Arc::new(|_| Arc::new(store::RealDisk)),

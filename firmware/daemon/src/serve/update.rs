@@ -11,7 +11,7 @@ use web::{ApiError, Caller, ErrorKind, Upload};
 use super::house::House;
 use super::{recording, views};
 use crate::footage::Request;
-use crate::messages::{Answer, Ask, Order, Refusal, RefusalCode};
+use crate::messages::{Answer, Ask, DiskUse, DiskView, Order, Refusal, RefusalCode};
 use crate::update_line::{Line, Sent};
 use crate::volume_order::VolumeAct;
 
@@ -96,7 +96,10 @@ pub(super) async fn format_disk(
     tracing::info!(user = caller.user, from = %caller.from, device, ?encrypt, "ordered to erase a disk");
     let path = {
         let snapshot = house.snapshot.borrow();
+        // The warden refuses that one, and nothing is to be written down that is not done.
+        let in_use = |disk: &DiskView| disk.device == device && disk.state == DiskUse::Footage;
         let volume = snapshot.record.volumes.iter().find(|volume| volume.device == device);
+        let volume = volume.filter(|_| !snapshot.disks.iter().any(in_use));
         volume.map(|volume| volume.path.clone()).filter(|path| !path.is_empty())
     };
     if let Some(path) = path {
