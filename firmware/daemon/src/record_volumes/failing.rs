@@ -431,14 +431,12 @@ fn what_neither_disk_took_is_in_the_ledger() {
     let before = bench.cameras[0].next;
     bench.disks.iter().for_each(|disk| disk.fail_next(u64::MAX, Fault::Enospc));
     bench.pass(Duration::from_secs(1), &[]);
-    bench.until("both to be known to fail", |bench| {
-        bench.clock.advance(Duration::from_millis(20));
-        bench.volumes.volumes.iter_mut().all(|volume| !volume.candidate().usable)
-    });
+    let failures = |bench: &Bench| bench.figures(|figures| figures.failed_commits);
+    bench.until("both to fail", |bench| failures(bench).iter().all(|count| *count > 0));
+    bench.clock.advance(Duration::from_secs(4));
     bench.look();
     assert_eq!(bench.shares(), [2, 2], "there is no better place");
     // Until there is no room: then a commit is tried with each look at the rings, and nothing is taken.
-    let failures = |bench: &Bench| bench.figures(|figures| figures.failed_commits);
     let mut is_full = false;
     while !is_full {
         (0..30).for_each(|_| bench.cameras.iter_mut().for_each(|camera| camera.publish(50_000)));
