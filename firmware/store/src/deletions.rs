@@ -18,7 +18,7 @@ use crate::error::{ErrorKind, StoreError};
 use crate::locks::MAX_LOCK_TEXT_BYTES;
 use crate::runs::SegmentRun;
 use crate::segment::Entry;
-use crate::volume::Volume;
+use crate::volume::{Versioned, Volume};
 use crate::wipe;
 
 /// The most deletions that wait: each is a person's order.
@@ -80,6 +80,14 @@ struct DeletionsFile {
     ends: Vec<EndEntry>,
 }
 
+impl Versioned for DeletionsFile {
+    const VERSION: u32 = VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DeletionEntry {
@@ -117,16 +125,8 @@ impl Deletions {
     pub(crate) fn load(volume: &Volume) -> Result<Self, StoreError> {
         let mut all = Self::none(volume);
         let path = all.path();
-        let text = match volume.disk.read_text(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(all),
-            Err(error) => return Err(StoreError::io(&path, None, "cannot be read", error)),
-        };
+        let Some(file) = volume.read_small::<DeletionsFile>(&path)? else { return Ok(all) };
         let damaged = |what: &str| StoreError::new(ErrorKind::Damaged, &path, None, what);
-        let file: DeletionsFile = toml::from_str(&text).map_err(|error| damaged(error.message()))?;
-        if file.version != VERSION {
-            return Err(StoreError::new(ErrorKind::Unsupported, &path, None, "has an unknown version"));
-        }
         let unknown = || damaged("names a stream that cannot be");
         for entry in file.deletions {
             all.pending.push(entry.deletion().ok_or_else(unknown)?);
@@ -214,7 +214,6 @@ impl Deletions {
     }
 
     fn save(&self) -> Result<(), StoreError> {
-        let path = self.path();
         let end = |(of, end): (&StreamId, &End)| EndEntry {
             stream: (of.channel.get(), of.kind.code()),
             sequence: end.sequence,
@@ -226,12 +225,7 @@ impl Deletions {
             deletions: self.pending.iter().map(DeletionEntry::of).collect(),
             ends: self.ends.iter().map(end).collect(),
         };
-        let text = toml::to_string(&file)
-            .map_err(|error| StoreError::new(ErrorKind::Invalid, &path, None, error.to_string()))?;
-        self.volume
-            .disk
-            .replace_text(&path, &text)
-            .map_err(|error| StoreError::io(&path, None, "cannot be written", error))
+        self.volume.replace_small(&self.path(), &file)
     }
 }
 

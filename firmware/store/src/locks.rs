@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorKind, StoreError};
 use crate::runs::SegmentRun;
-use crate::volume::Volume;
+use crate::volume::{Versioned, Volume};
 use crate::wipe;
 
 /// The most locks of a volume: each is looked at when a segment is closed.
@@ -76,6 +76,14 @@ struct LockEntry {
 /// The version of the file.
 const LOCKS_VERSION: u32 = 1;
 
+impl Versioned for LocksFile {
+    const VERSION: u32 = LOCKS_VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
 /// All locks of a volume.
 pub(crate) struct Locks {
     volume: Volume,
@@ -91,16 +99,8 @@ impl Locks {
     pub(crate) fn load(volume: &Volume) -> Result<Self, StoreError> {
         let mut locks = Self { volume: volume.clone(), locks: Vec::new(), next_id: 1 };
         let path = locks.path();
-        let text = match volume.disk.read_text(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(locks),
-            Err(error) => return Err(StoreError::io(&path, None, "cannot be read", error)),
-        };
+        let Some(file) = volume.read_small::<LocksFile>(&path)? else { return Ok(locks) };
         let damaged = |what: &str| StoreError::new(ErrorKind::Damaged, &path, None, what);
-        let file: LocksFile = toml::from_str(&text).map_err(|error| damaged(error.message()))?;
-        if file.version != LOCKS_VERSION {
-            return Err(StoreError::new(ErrorKind::Unsupported, &path, None, "has an unknown version"));
-        }
         for entry in file.locks {
             locks.locks.push(entry.lock().ok_or_else(|| damaged("names a stream that cannot be"))?);
         }
@@ -191,18 +191,12 @@ impl Locks {
     }
 
     fn save(&self) -> Result<(), StoreError> {
-        let path = self.path();
         let file = LocksFile {
             version: LOCKS_VERSION,
             next_id: self.next_id,
             locks: self.locks.iter().map(LockEntry::of).collect(),
         };
-        let text = toml::to_string(&file)
-            .map_err(|error| StoreError::new(ErrorKind::Invalid, &path, None, error.to_string()))?;
-        self.volume
-            .disk
-            .replace_text(&path, &text)
-            .map_err(|error| StoreError::io(&path, None, "cannot be written", error))
+        self.volume.replace_small(&self.path(), &file)
     }
 }
 

@@ -3,11 +3,14 @@
 //! Does not belong here: deciding what is written or recovered.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use evidence::layout::align_up;
 use evidence::{KeyId, LifeKey, VolumeId, VolumeKey};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::config::{Cipher, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, StoreOptions, VOLUME_VERSION, VolumeFile};
 use crate::disk::{Access, Disk, DiskFile, read_full};
@@ -22,6 +25,15 @@ use crate::segment::{self, Contents, HEADER_BYTES, SegmentHeader, TRAILER_BYTES,
 /// payload that the index knows of.
 const FOOTER_READ_BYTES: u64 = 256 << 10;
 const FOOTER_READ_PART: u64 = 8;
+
+/// What a small file has.
+pub(crate) trait Versioned: DeserializeOwned {
+    /// The only one that is understood.
+    const VERSION: u32;
+
+    /// As it was found.
+    fn version(&self) -> u32;
+}
 
 /// The folder of a volume, and how to reach it.
 #[derive(Clone)]
@@ -100,20 +112,14 @@ impl Volume {
         };
         if volume.max_bytes != options.max_bytes.0 {
             volume.max_bytes = options.max_bytes.0;
-            let text = VolumeFile {
+            let file = VolumeFile {
                 version: VOLUME_VERSION,
                 id: hex(&volume.id),
                 segment_bytes: volume.segment_bytes,
                 max_bytes: volume.max_bytes,
                 cipher: volume.cipher,
             };
-            let file = volume.file();
-            let text = toml::to_string(&text)
-                .map_err(|error| StoreError::new(ErrorKind::Invalid, &file, None, error.to_string()))?;
-            volume
-                .disk
-                .replace_text(&file, &text)
-                .map_err(|error| StoreError::io(&file, None, "cannot be written", error))?;
+            volume.replace_small(&volume.file(), &file)?;
         }
         Ok(volume)
     }
@@ -266,6 +272,36 @@ impl Volume {
     ) -> Result<Option<Contents>, StoreError> {
         let first_read = footer_bytes.min(FOOTER_READ_BYTES.max(self.segment_bytes / FOOTER_READ_PART));
         Ok(self.seal(segment, file, first_read)?.and_then(|(_, contents)| contents))
+    }
+
+    /// A small file in the volume's folder; `None` where there is none.
+    ///
+    /// # Errors
+    /// `Damaged`, `Unsupported` where its `version` is not `version`, `Io`.
+    pub(crate) fn read_small<T: Versioned>(&self, path: &Path) -> Result<Option<T>, StoreError> {
+        let text = match self.disk.read_text(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io(path, None, "cannot be read", error)),
+        };
+        let file: T = toml::from_str(&text)
+            .map_err(|error| StoreError::new(ErrorKind::Damaged, path, None, error.message()))?;
+        if file.version() != T::VERSION {
+            return Err(StoreError::new(ErrorKind::Unsupported, path, None, "has an unknown version"));
+        }
+        Ok(Some(file))
+    }
+
+    /// Replaces one, atomically and durably.
+    ///
+    /// # Errors
+    /// `Unwritable`, `Io`.
+    pub(crate) fn replace_small(&self, path: &Path, file: &impl Serialize) -> Result<(), StoreError> {
+        let text = toml::to_string(file)
+            .map_err(|error| StoreError::new(ErrorKind::Invalid, path, None, error.to_string()))?;
+        self.disk
+            .replace_text(path, &text)
+            .map_err(|error| StoreError::io(path, None, "cannot be written", error))
     }
 
     /// The trailer of a segment that was sealed under this number, and its footer when that is whole. The first read is of the

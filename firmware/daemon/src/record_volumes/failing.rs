@@ -342,8 +342,13 @@ fn a_disk_that_hung_is_told_the_rules_of_now() {
 fn a_moment_s_failure_moves_nothing() {
     let mut bench = Bench::recording();
     bench.disks[0].fail_next(u64::MAX, Fault::Eio);
-    bench.pass(Duration::from_secs(2), &[1]);
+    bench.pass(Duration::from_secs(1), &[1]);
+    bench.until("the first to fail", |bench| bench.figures(|figures| figures.failed_commits)[0] > 0);
     bench.disks[0].heal();
+    // Which it does again well before it counts as failing.
+    let commits = bench.figures(|figures| figures.commits)[0];
+    bench.clock.advance(Duration::from_secs(1));
+    bench.until("a commit", |bench| bench.figures(|figures| figures.commits)[0] > commits);
     bench.pass(Duration::from_secs(4), &[0, 1]);
     assert_eq!(bench.shares(), [2, 2]);
     bench.assert_all();
