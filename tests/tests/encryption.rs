@@ -160,7 +160,9 @@ fn a_volume_that_was_made_plain_opens_for_everyone_and_stays_plain() {
     recorder.stop();
     recorder.start_again();
     let owner = Owner::sign_in(&recorder.client());
-    let plain = until("the disk to be open", || disk(&owner).filter(|disk| disk["state"] == "ok"));
+    let plain = until("the disk to be open", || {
+        disk(&owner).filter(|disk| disk["state"] == "ok" && !disk["encryption"].is_null())
+    });
     assert_eq!(plain["encryption"], "off");
     let erase = json!({ "path": plain["path"], "confirm": "ERASE" }).to_string();
     let refused = owner.ask(&Method::POST, "/storage/erase", erase);
