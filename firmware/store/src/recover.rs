@@ -495,8 +495,9 @@ impl<'a> Recovery<'a> {
         let file = self.volume.open_segment(end.segment, Access::Read).ok()?;
         let limit = self.volume.segment_bytes;
         let there = read_header(self.volume, end.segment, &*file, end.offset, limit).ok().flatten();
-        if let Some((header, encoded)) = there.filter(|(header, _)| is_it(header)) {
-            return Some((header, ChunkHeader::hash_of(&encoded)));
+        if let Some(found) = there.filter(|found| is_it(&found.header)) {
+            let hash = ChunkHeader::hash_of(found.encoded());
+            return Some((found.header, hash));
         }
         let Probe::Sealed(_, _, contents) = self.volume.probe(end.segment, &*file).ok()? else { return None };
         copied(&contents)

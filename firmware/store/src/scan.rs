@@ -168,60 +168,77 @@ fn read_commit(
     limit: u64,
     wanted: impl Fn(u64) -> bool,
 ) -> Result<Option<Commit>, StoreError> {
-    let Some((first, encoded)) = read_header(volume, segment, file, at, limit)? else { return Ok(None) };
-    let place = first.placement;
+    let Some(first) = read_header(volume, segment, file, at, limit)? else { return Ok(None) };
+    let place = first.header.placement;
     if place.segment != segment || place.index != 0 || place.count == 0 || !wanted(place.commit) {
         return Ok(None);
     }
     let mut contents = Contents::default();
-    push(volume, segment, file, &mut contents, at, (&first, &encoded));
-    let mut next = at + first.stride();
+    push(volume, segment, file, &mut contents, at, &first);
+    let mut next = at + first.header.stride();
     for index in 1..place.count {
-        let Some((header, encoded)) = read_header(volume, segment, file, next, limit)? else {
+        let Some(found) = read_header(volume, segment, file, next, limit)? else {
             return Ok(None);
         };
-        if header.placement != (evidence::Placement { index, ..place }) {
+        if found.header.placement != (evidence::Placement { index, ..place }) {
             return Ok(None);
         }
-        push(volume, segment, file, &mut contents, next, (&header, &encoded));
-        next += header.stride();
+        push(volume, segment, file, &mut contents, next, &found);
+        next += found.header.stride();
     }
     let end = align_up(next, BLOCK_BYTES);
     Ok((end <= limit).then_some(Commit { contents, number: place.commit, end }))
 }
 
+/// A chunk's header as it lies on the medium.
+pub(crate) struct Found {
+    pub(crate) header: ChunkHeader,
+    /// From the header's first one on, as many as were read at once.
+    bytes: Vec<u8>,
+}
+
+impl Found {
+    /// The header's own bytes.
+    pub(crate) fn encoded(&self) -> &[u8] {
+        &self.bytes[..self.header.header_bytes()]
+    }
+
+    /// What was read of the payload with it; often nothing is missing of its beginning.
+    fn payload(&self) -> &[u8] {
+        &self.bytes[self.header.header_bytes()..]
+    }
+}
+
 /// Adds a chunk, and whether it was deleted.
-fn push(
-    volume: &Volume,
-    segment: u64,
-    file: &dyn DiskFile,
-    contents: &mut Contents,
-    at: u64,
-    (header, encoded): (&ChunkHeader, &[u8]),
-) {
-    contents.push(at, header, encoded);
+fn push(volume: &Volume, segment: u64, file: &dyn DiskFile, contents: &mut Contents, at: u64, found: &Found) {
+    contents.push(at, &found.header, found.encoded());
     let Some(entry) = contents.entries.last_mut() else { return };
+    if (entry.payload_bytes as usize) < MARK_BYTES {
+        return;
+    }
+    if found.payload().len() >= MARK_BYTES {
+        entry.deleted = is_marked(found.payload(), segment);
+        return;
+    }
     let mut payload = [0; MARK_BYTES];
     let begin = at + u64::from(entry.header_bytes);
-    let got = match read_full(file, begin, &mut payload) {
-        Ok(got) => got,
+    match read_full(file, begin, &mut payload) {
+        Ok(got) => entry.deleted = is_marked(&payload[..got], segment),
         // Whoever wants the payload hears of it: what there is is told all the same.
         Err(error) => {
             tracing::warn!(%error, file = %volume.path(segment).display(), begin, "a payload cannot be read");
-            0
         }
-    };
-    entry.deleted = entry.payload_bytes as usize >= MARK_BYTES && is_marked(&payload[..got], segment);
+    }
 }
 
-/// The header at `at`, and its bytes; `None` when there is no whole one before `limit`.
+/// The header at `at`; `None` when there is no whole one before `limit`.
 pub(crate) fn read_header(
     volume: &Volume,
     segment: u64,
     file: &dyn DiskFile,
     at: u64,
     limit: u64,
-) -> Result<Option<(ChunkHeader, Vec<u8>)>, StoreError> {
+) -> Result<Option<Found>, StoreError> {
     let mut want = HEADER_READ_BYTES;
     loop {
         let mut bytes = vec![0; want.min(usize::try_from(limit.saturating_sub(at)).unwrap_or(want))];
@@ -229,8 +246,8 @@ pub(crate) fn read_header(
             .map_err(|error| StoreError::io(&volume.path(segment), Some(at), "cannot be read", error))?;
         match ChunkHeader::decode(&bytes[..got]) {
             Ok(header) => {
-                bytes.truncate(header.header_bytes());
-                return Ok(Some((header, bytes)));
+                bytes.truncate(got);
+                return Ok(Some(Found { header, bytes }));
             }
             Err(HeaderError::Short(size)) if size > want && got == want && size <= MAX_HEADER_BYTES => {
                 want = size;

@@ -2,14 +2,13 @@
 //!
 //! Does not belong here: what goes (`record`).
 
-use hal::ChannelId;
 use web::deletion_views::{Deletable, Deletion, DeletionScope};
 use web::{ApiError, Caller};
 
 use super::house::House;
 use super::locks::sentence;
 use super::recording::{ask, refusal};
-use super::views::{utc, wall};
+use super::views::{named_channels, utc, wall};
 use crate::footage::{Request, Response};
 use crate::footage_deletions::{self, DeletionRefusal, DeletionView, DeletionWish};
 
@@ -51,8 +50,7 @@ async fn scope(house: &House, request: &Request) -> Result<DeletionScope, ApiErr
 }
 
 fn wish(input: &Deletable) -> Result<DeletionWish, ApiError> {
-    let channels: Result<Vec<_>, _> = input.channels.iter().map(|n| ChannelId::try_from(*n)).collect();
-    let channels = channels.map_err(|message| ApiError::invalid("out_of_range", "channels", message))?;
+    let channels = named_channels(&input.channels)?;
     Ok(DeletionWish { channels, start: wall(input.start), end: wall(input.end) })
 }
 

@@ -2,13 +2,12 @@
 //!
 //! Does not belong here: what a lock keeps (`record`).
 
-use hal::ChannelId;
 use web::lock_views::{Lock, LockInput, NewLock};
 use web::{ApiError, Caller};
 
 use super::house::House;
 use super::recording::{ask, refusal};
-use super::views::{utc, wall};
+use super::views::{named_channels, utc, wall};
 use crate::footage::{Request, Response};
 use crate::footage_locks::{LockRefusal, LockView, LockWish};
 
@@ -22,8 +21,7 @@ pub(super) async fn all(house: &House) -> Result<Vec<Lock>, ApiError> {
 
 pub(super) async fn lock(house: &House, caller: &Caller, input: LockInput) -> Result<NewLock, ApiError> {
     tracing::info!(user = caller.user, from = %caller.from, ?input, "locks footage");
-    let channels: Result<Vec<_>, _> = input.channels.iter().map(|n| ChannelId::try_from(*n)).collect();
-    let channels = channels.map_err(|message| ApiError::invalid("out_of_range", "channels", message))?;
+    let channels = named_channels(&input.channels)?;
     let wish = LockWish {
         channels,
         start: wall(input.start),

@@ -5,7 +5,6 @@
 use hal::{ChannelId, StreamKind, WallTime};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use web::UtcTime;
 use web::ledger_views::{Ledger, LedgerEntry, TrustLedger};
 use web::loss_views::{LostBy, LostFootage};
 use web::update_views::UpdateView;
@@ -14,6 +13,7 @@ use web::views::{
     Retention, RoleState, RoleStatus, Sandbox, Stream, System, Transport, Trust, TrustDisk, TrustRecording,
     TrustRoles, Watching,
 };
+use web::{ApiError, UtcTime};
 
 use super::watchers::{Via, View};
 use crate::footage::LedgerPage;
@@ -29,6 +29,12 @@ pub(super) fn utc(time: WallTime) -> UtcTime {
 /// The reverse of [`utc`].
 pub(super) fn wall(time: UtcTime) -> WallTime {
     WallTime::from_unix_micros(time.as_unix_micros())
+}
+
+/// Channels as a body names them.
+pub(super) fn named_channels(numbers: &[u16]) -> Result<Vec<ChannelId>, ApiError> {
+    let channels: Result<Vec<_>, _> = numbers.iter().map(|number| ChannelId::try_from(*number)).collect();
+    channels.map_err(|message| ApiError::invalid("out_of_range", "channels", message))
 }
 
 /// All channels, in the order of their numbers.
