@@ -278,11 +278,14 @@ impl Store {
         Ok(report)
     }
 
-    /// Footage goes by segments: one that is filled slowly would keep its first day for too long.
+    /// Footage goes by segments: one that is filled slowly would keep its first day for too long, and one of a class that
+    /// nobody has a share of any more would never be filled, and so never be overwritten.
     fn seal_old(&mut self, report: &mut CommitReport) {
         for (class, begun) in self.writer.open_classes() {
-            let by_days = self.writer.pool.rules.of(class).max_days.is_some();
-            if by_days && self.calendar.now().micros_since(begun) > DAY_MICROS {
+            let rule = self.writer.pool.rules.of(class);
+            let old = rule.max_days.is_some() && self.calendar.now().micros_since(begun) > DAY_MICROS;
+            let left = rule.share == 0 && self.closed.get(&class).is_none_or(Vec::is_empty);
+            if old || left {
                 self.seal(class, report);
             }
         }
