@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use hal::{ByteCount, Clock, SystemClock};
 use ledger::Event;
-use recorder::Channels;
+use recorder::{Channels, Reached};
 use store::RealDisk;
 
 use crate::announcer::Announcer;
@@ -88,6 +88,7 @@ pub(crate) fn run(
             disks: Arc::new(|_: &Path| Arc::new(RealDisk)),
             books: books.clone(),
             tally: LossTally::default(),
+            reached: Reached::default(),
             // With so much in the inbox it is not asleep.
             wake: Arc::new(move || drop(from_volumes.try_send(Told::Volume))),
         };

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use hal::{ByteCount, Clock, MonoTime};
-use recorder::{ChannelChoice, Recorder, StatusHandle, StopFlag, StoreDesk};
+use recorder::{ChannelChoice, Reached, Recorder, StatusHandle, StopFlag, StoreDesk};
 use store::{Cipher, Disk, Keys, Reader, Store, StoreError, StoreOptions};
 
 use crate::account::Account;
@@ -40,6 +40,8 @@ pub(crate) struct Ground {
     pub(crate) disks: Disks,
     pub(crate) books: Option<Books>,
     pub(crate) tally: LossTally,
+    /// What recorders of other volumes, and of this one before, took.
+    pub(crate) reached: Reached,
     /// Called when it is worth while to look after a volume. It never waits.
     pub(crate) wake: Arc<dyn Fn() + Send + Sync>,
 }
@@ -251,7 +253,8 @@ fn open(ground: &Ground, opening: Opening) -> Result<(Recorder, Opened), StoreEr
         store.set_witness(Box::new(books.notary()));
     }
     let volume = store.volume();
-    let recorder = Recorder::new(&ground.run_dir, store, clock()).choose(choice);
+    let recorder =
+        Recorder::new(&ground.run_dir, store, clock()).choose(choice).after(ground.reached.clone());
     let account = Account::open(volume, ground.books.clone(), ground.tally.clone(), recorder.losses());
     let opened = Opened {
         status: recorder.status(),

@@ -4,7 +4,7 @@
 //!
 //! Invariants
 //! - A unit that the store has is not given to it again.
-//! - What the ring lost is counted, never passed over.
+//! - What the ring lost is counted, never passed over, also while nobody followed it.
 //! - Where a stream goes on in another class, a keyframe is asked for: one class may go before the other.
 
 use std::path::Path;
@@ -14,13 +14,11 @@ use hal::{AccessUnit, MonoTime, StreamId};
 use store::{Class, LastUnit, Store};
 
 use crate::loss::{LossCause, Losses, Missing};
+use crate::reached::Reached;
 use crate::status::StatusHandle;
 
 /// Units taken from one ring before the next one's turn.
 const UNITS_A_TURN: usize = 256;
-
-/// How often the oldest unit may be overwritten while it is read.
-const MOST_TRIES: usize = 16;
 
 /// The store tells wall times to within 0.1 s (docs/storage.md), and a ring's next life may repeat a pts, but not
 /// within this time.
@@ -33,6 +31,11 @@ pub(crate) struct Follower {
     data: Vec<u8>,
     /// Units up to this sequence are in the store.
     stored: Option<u64>,
+    reached: Reached,
+    /// The first that nobody took before; `None` from the first unit on, and where all are new.
+    due: Option<u64>,
+    /// The first was taken.
+    begun: bool,
     missing: Missing,
     /// A commit failed since the ring was last empty.
     held_up: bool,
@@ -46,31 +49,38 @@ impl Follower {
         dir: &Path,
         stream: StreamId,
         last: Option<LastUnit>,
+        reached: &Reached,
     ) -> Result<Option<Self>, BusError> {
         let stored = match last {
-            Some(last) => find(dir, stream, last)?,
+            Some(last) => find(dir, stream, |meta| is_same(meta, last))?.map(|meta| meta.sequence),
             None => None,
         };
         let ring = match Subscriber::open(dir, stream, Start::Oldest) {
             Err(error) if error.kind() == bus::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        let missing = Missing::after(last.map(|last| last.wall));
+        let place = reached.place(stream);
+        let missing = Missing::after(place.map(|place| place.wall).or(last.map(|last| last.wall)));
         Ok(Some(Self {
             stream,
             ring: Some(ring),
             data: Vec::new(),
             stored,
+            reached: reached.clone(),
+            due: place.map(|place| place.next),
+            begun: false,
             missing,
             held_up: false,
             class: None,
         }))
     }
 
-    /// What was missing at the end of a former ring of the stream, and did not end yet, goes on here.
+    /// What was missing at the end of a former ring of the stream, and did not end yet, goes on here. It was followed until now.
     pub(crate) fn take_over(&mut self, former: &Self) {
         self.missing = former.missing;
         self.class = former.class;
+        self.due = None;
+        self.begun = former.begun;
     }
 
     /// A commit failed: what the ring loses now, the disk is to blame for.
@@ -133,8 +143,20 @@ impl Follower {
                     let taken = store.append(&ring.format(), &unit);
                     let mut status = status.lock();
                     let figures = status.streams.entry(self.stream).or_default();
+                    if let Some(due) = self.due.take() {
+                        let units = meta.sequence.saturating_sub(due);
+                        if units > 0 {
+                            tracing::warn!(stream = %self.stream, units, "nobody read the ring before it was overwritten");
+                            figures.lost_units += units;
+                            self.missing.add(units, LossCause::DiskFailed);
+                        }
+                    }
                     match taken {
                         Ok(()) => {
+                            if !std::mem::replace(&mut self.begun, true) {
+                                self.reached.began(self.stream, meta);
+                            }
+                            self.reached.took(self.stream, meta);
                             if let Some(loss) = self.missing.end(self.stream, meta.wall) {
                                 losses.add(loss);
                             }
@@ -177,10 +199,14 @@ impl Follower {
     }
 }
 
-/// The sequence of the store's last unit in the ring; `None` when it is not there: then all of the ring is newer.
+/// The first unit in the ring that is `wanted`; `None` when there is none.
 ///
 /// The ring is looked through without taking anything, so that nothing is passed over while it is searched.
-fn find(dir: &Path, stream: StreamId, last: LastUnit) -> Result<Option<u64>, BusError> {
+pub(crate) fn find(
+    dir: &Path,
+    stream: StreamId,
+    wanted: impl Fn(&UnitMeta) -> bool,
+) -> Result<Option<UnitMeta>, BusError> {
     let mut ring = match Subscriber::open(dir, stream, Start::Oldest) {
         Err(error) if error.kind() == bus::ErrorKind::NotFound => return Ok(None),
         other => other?,
@@ -188,26 +214,11 @@ fn find(dir: &Path, stream: StreamId, last: LastUnit) -> Result<Option<u64>, Bus
     let mut data = Vec::new();
     loop {
         match ring.next(&mut data)? {
-            Next::Unit(meta) if is_same(&meta, last) => return Ok(Some(meta.sequence)),
+            Next::Unit(meta) if wanted(&meta) => return Ok(Some(meta)),
             Next::Unit(_) | Next::Lost { .. } => {}
             Next::Empty | Next::Retired => return Ok(None),
         }
     }
-}
-
-/// The oldest unit that the stream's ring has.
-pub(crate) fn oldest_in(dir: &Path, stream: StreamId) -> Option<UnitMeta> {
-    let mut ring = Subscriber::open(dir, stream, Start::Oldest).ok()?;
-    let mut data = Vec::new();
-    // It is being written meanwhile.
-    for _ in 0..MOST_TRIES {
-        match ring.next(&mut data).ok()? {
-            Next::Unit(meta) => return Some(meta),
-            Next::Lost { .. } => {}
-            Next::Empty | Next::Retired => break,
-        }
-    }
-    None
 }
 
 pub(crate) fn is_same(meta: &UnitMeta, last: LastUnit) -> bool {

@@ -5,12 +5,14 @@
 //!
 //! Invariants
 //! - Nothing that is still in a ring is lost, whoever was killed.
+//! - What a ring has no more is told, also where no volume was there to take it.
 //! - A failing disk never ends recording; it is retried for as long as it takes.
 
 mod assign;
 mod desk;
 mod follow;
 mod loss;
+mod reached;
 mod recorder;
 mod status;
 mod trigger;
@@ -18,6 +20,7 @@ mod trigger;
 pub use assign::{Candidate, Channels, assign};
 pub use desk::StoreDesk;
 pub use loss::{Loss, LossCause, Losses};
+pub use reached::Reached;
 pub use recorder::{ChannelChoice, RECORDED_KINDS, Recorder};
 pub use status::{RecorderStatus, StatusHandle, StopFlag, StreamStatus};
 pub use trigger::{POST_EVENT, Trigger};

@@ -19,6 +19,7 @@ use crate::assign::Channels;
 use crate::desk::StoreDesk;
 use crate::follow::{self, Follower};
 use crate::loss::{Loss, LossCause, Losses};
+use crate::reached::Reached;
 use crate::status::{StatusHandle, StopFlag};
 
 /// How often rings are drained: a ring of a few seconds is never more than a fraction full.
@@ -76,6 +77,7 @@ pub struct Recorder {
     rates: Rates,
     desk: StoreDesk,
     losses: Losses,
+    reached: Reached,
 }
 
 struct Rates {
@@ -109,6 +111,7 @@ impl Recorder {
             rates,
             desk: StoreDesk::default(),
             losses: Losses::default(),
+            reached: Reached::default(),
         }
     }
 
@@ -116,6 +119,13 @@ impl Recorder {
     #[must_use]
     pub fn choose(mut self, choice: ChannelChoice) -> Self {
         self.choice = Some(choice);
+        self
+    }
+
+    /// Tells also of what nobody took before it, of all that know of each other by `reached`.
+    #[must_use]
+    pub fn after(mut self, reached: Reached) -> Self {
+        self.reached = reached;
         self
     }
 
@@ -226,7 +236,7 @@ impl Recorder {
 
     fn follow(&mut self, stream: StreamId) {
         let last = self.store.last(stream);
-        let opened = Follower::open(&self.bus_dir, stream, last);
+        let opened = Follower::open(&self.bus_dir, stream, last, &self.reached);
         match opened {
             Ok(Some(mut follower)) => {
                 if let Some(former) = self.followers.get(&stream) {
@@ -294,11 +304,16 @@ impl Recorder {
     fn give_up(&self) {
         let choice = self.choice.as_ref().map(ChannelChoice::get);
         for (stream, units) in self.store.unwritten() {
-            // A channel that was given up meanwhile was taken by another recorder, as far back as its ring reached.
-            if choice.as_ref().is_some_and(|choice| !choice.contains(&stream.channel)) {
-                continue;
-            }
-            let kept = follow::oldest_in(&self.bus_dir, stream).and_then(|oldest| kept_from(&units, oldest));
+            let is_one = |meta: &UnitMeta| units.iter().any(|unit| follow::is_same(meta, unit.unit));
+            let is_given_up = choice.as_ref().is_some_and(|choice| !choice.contains(&stream.channel));
+            // A channel that was given up was taken by another recorder, as far back as its ring reached.
+            let next = if is_given_up {
+                self.reached.first(stream)
+            } else {
+                let next = follow::find(&self.bus_dir, stream, is_one).unwrap_or_default();
+                next.inspect(|next| self.reached.left(stream, *next))
+            };
+            let kept = next.and_then(|next| kept_from(&units, next));
             let (gone, end) = match kept {
                 Some(kept) => (&units[..kept], units[kept].unit.wall),
                 None => (&units[..], units.last().map_or(WallTime::default(), |last| last.unit.wall)),
@@ -353,10 +368,10 @@ impl Recorder {
     }
 }
 
-/// The first of `units` that a ring still has whose oldest one is `oldest`; `None` when it has none of them.
-fn kept_from(units: &[UnwrittenUnit], oldest: UnitMeta) -> Option<usize> {
-    let is_later = units.first().is_some_and(|first| first.unit.wall.micros_since(oldest.wall) > 0);
-    let at = units.iter().position(|unit| follow::is_same(&oldest, unit.unit));
+/// The first of `units` that somebody has who has all from `first` on; `None` for none of them.
+fn kept_from(units: &[UnwrittenUnit], first: UnitMeta) -> Option<usize> {
+    let is_later = units.first().is_some_and(|unit| unit.unit.wall.micros_since(first.wall) > 0);
+    let at = units.iter().position(|unit| follow::is_same(&first, unit.unit));
     at.or(is_later.then_some(0))
 }
 

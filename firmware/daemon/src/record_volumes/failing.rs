@@ -10,7 +10,7 @@ use hal::{
 };
 use hal_sim::SimClock;
 use ledger::{Event, LossReason};
-use recorder::RecorderStatus;
+use recorder::{Reached, RecorderStatus};
 use store::faults::{Fault, FaultDisk, Loss, Stall};
 
 use super::*;
@@ -98,6 +98,7 @@ impl Bench {
             disks: Arc::new(move |at| Arc::new(of_volumes[usize::from(at != first)].clone())),
             books: Some(Books::new(Arc::clone(&ledger)).unwrap()),
             tally: LossTally::default(),
+            reached: Reached::default(),
             wake: Arc::new(|| {}),
         };
         let shelf = Arc::<Shelf>::default();
@@ -498,4 +499,45 @@ fn what_neither_disk_took_is_in_the_ledger() {
     assert_eq!(summed.len(), 4);
     let failed = told.iter().filter(|event| matches!(event, Event::VolumeFailed { .. })).count();
     assert_eq!(failed, 2, "{told:?}");
+}
+
+#[test]
+fn what_came_while_no_disk_was_there_is_in_the_ledger() {
+    let mut bench = Bench::recording();
+    bench.commit();
+    let before = bench.cameras[0].next as u64;
+    bench.volumes.move_to(Vec::new());
+    bench.until("the end of both", |bench| bench.volumes.is_settled());
+    // More than the rings hold.
+    (0..500).for_each(|_| bench.cameras.iter_mut().for_each(|camera| camera.publish(50_000)));
+    // Others than before may take the channels.
+    bench.volumes.move_to(vec![place(bench.dir.path(), 1), place(bench.dir.path(), 0)]);
+    bench.until("both volumes", |bench| bench.shares() == [2, 2]);
+    bench.pass(Duration::from_secs(2), &[0, 1]);
+    bench.commit();
+    let reader = bench.shelf.reader().unwrap();
+    let there = |camera: &Camera| reader.units(camera.stream, BEGINNING, END).unwrap().count() as u64;
+    let streams: Vec<_> = bench
+        .cameras
+        .iter()
+        .map(|camera| (camera.stream.channel, camera.next as u64, there(camera)))
+        .collect();
+    let summed = bench.volumes.status().lost;
+    drop(reader);
+    let told = bench.end();
+    for (number, sent, there) in streams {
+        let lost: Vec<_> = told
+            .iter()
+            .filter_map(|event| match event {
+                Event::FootageLost { channel, start, units, reason, .. } if *channel == number => {
+                    Some((*start, *units, *reason))
+                }
+                _ => None,
+            })
+            .collect();
+        let newest = START.offset_micros((before as i64 - 1) * PICTURE.as_micros() as i64);
+        assert_eq!(lost, [(newest, sent - there, LossReason::DiskFailed)]);
+        let sum = summed.iter().find(|sum| sum.channel == number).unwrap();
+        assert_eq!((sum.cause, sum.times), (LostBy::DiskFailed, 1));
+    }
 }

@@ -9,6 +9,7 @@ use hal::{
     WallTime,
 };
 use ledger::{Event, Hex, Leaf};
+use recorder::Reached;
 
 use super::*;
 use crate::footage_keys::SecretText;
@@ -59,6 +60,7 @@ impl Bench {
             disks: Arc::new(|_| Arc::new(store::RealDisk)),
             books: None,
             tally: LossTally::default(),
+            reached: Reached::default(),
             wake: Arc::new(|| {}),
         };
         let volumes = RecordVolumes::new(ground, storage, keys(7), (Arc::clone(&shelf), locks.clone()));

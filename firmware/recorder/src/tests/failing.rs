@@ -97,3 +97,86 @@ fn what_was_in_memory_alone_when_a_recorder_ends_is_told_as_far_as_the_ring_has_
         assert_eq!(status.streams[&stream].lost_gops, if has_ring { 1 } else { 4 });
     }
 }
+
+/// Who had the camera before the ring went on without anybody.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Before {
+    /// Closed in order.
+    Ended,
+    /// It failed to the end, with units in memory.
+    Failed,
+    /// It fails still, with units in memory, and another one has its channel now.
+    GivenUp,
+}
+
+#[test]
+fn what_a_ring_lost_while_nobody_followed_it_is_told_by_whoever_comes_next() {
+    for before in [Before::Ended, Before::Failed, Before::GivenUp] {
+        let (bus, first, second) = (scratch(), scratch(), scratch());
+        let mut camera = Camera::in_ring(bus.path(), RingSpec { payload_bytes: 1 << 20, slots: 64 });
+        let (stream, reached) = (camera.stream, Reached::default());
+        let disk = FaultDisk::new(Loss::Everything);
+        let start = |disk: &FaultDisk, volume: &Path, choice: &ChannelChoice| {
+            let clock = || Arc::new(SystemClock::new());
+            let (store, _) =
+                Store::open_on(Arc::new(disk.clone()), volume, OPTIONS, &Keys::NONE, clock()).unwrap();
+            let recorder =
+                Recorder::new(bus.path(), store, clock()).choose(choice.clone()).after(reached.clone());
+            (recorder.losses(), run(recorder))
+        };
+        let this: Channels = [stream.channel].into_iter().collect();
+        let choice = ChannelChoice::default();
+        choice.set(this.clone());
+        camera.publish(20);
+        let (of_first, running) = start(&disk, first.path(), &choice);
+        running.until("the first commit", |status| status.committed.0 > 0);
+        if before != Before::Ended {
+            disk.fail_next(u64::MAX, Fault::Enospc);
+            camera.publish(20);
+            running.until("what stays in memory", |status| status.streams[&stream].units == 40);
+        }
+        let given_up = match before {
+            Before::GivenUp => {
+                choice.set(Channels::new());
+                // Until it looks at no ring any more, it takes what comes.
+                camera.publish(100);
+                Some(running)
+            }
+            _ => {
+                running.stop.stop();
+                let _ = running.thread.join().unwrap();
+                None
+            }
+        };
+        // More than the ring holds.
+        camera.publish(200);
+        let other = ChannelChoice::default();
+        other.set(this);
+        let (of_second, running) = start(&FaultDisk::new(Loss::Everything), second.path(), &other);
+        running.until("the newest", |status| {
+            let newest = Some(at(camera.next - 1));
+            status.streams.get(&stream).is_some_and(|figures| figures.last_unit == newest)
+        });
+        running.end();
+        if let Some(running) = given_up {
+            running.stop.stop();
+            running.thread.join().unwrap().unwrap_err();
+        }
+
+        let there = |volume: &Path| {
+            let reader = Reader::open(volume, &Keys::NONE).unwrap();
+            let units = reader.units(stream, BEGINNING, END).unwrap();
+            units.map(|unit| unit.unwrap().pts.0 / 9_000).collect::<Vec<_>>()
+        };
+        let (old, new) = (there(first.path()), there(second.path()));
+        assert_eq!(old, (0..20).collect::<Vec<_>>());
+        assert_eq!(new, (new[0]..camera.next).collect::<Vec<_>>());
+        let told: Vec<Lost> = of_first.take().into_iter().chain(of_second.take()).collect();
+        let units: u64 = told.iter().map(|lost| lost.units).sum();
+        assert_eq!(units, new[0] as u64 - 20, "{before:?}: {told:?}");
+        assert!(told.iter().all(|lost| lost.cause == LossCause::DiskFailed), "{told:?}");
+        let stretch = (told.iter().map(|lost| lost.start).min(), told.iter().map(|lost| lost.end).max());
+        let from = if before == Before::Ended { at(19) } else { at(20) };
+        assert_eq!(stretch, (Some(from), Some(at(new[0]))), "{before:?}: {told:?}");
+    }
+}

@@ -17,7 +17,7 @@ use hal::{
 use store::faults::{Fault, FaultDisk, Loss};
 use store::{Class, ErrorKind, Keys, Reader, Store, StoreError, StoreOptions};
 
-use crate::{LossCause, Recorder, RecorderStatus, StatusHandle, StopFlag};
+use crate::{ChannelChoice, Channels, LossCause, Reached, Recorder, RecorderStatus, StatusHandle, StopFlag};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
