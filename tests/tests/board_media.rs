@@ -73,8 +73,13 @@ fn section(name: &str) {
 }
 
 fn wait_state(owner: &Owner, channel: u16, code: &str) -> Value {
+    attempt_until_state(owner, channel, code, || ())
+}
+
+fn attempt_until_state(owner: &Owner, channel: u16, code: &str, attempt: impl Fn()) -> Value {
     let mut before = None;
     until_within(BOOT_PATIENCE, &format!("channel {channel} to be {code}"), || {
+        attempt();
         let now = owner.channel(channel);
         // What it was instead, should it be in vain; nothing where there is no answer.
         let is = now.as_ref().map(|channel| channel["state"]["code"].clone());
@@ -154,19 +159,20 @@ fn moves(owner: &Owner) {
 
 fn cable(board: &Board, owner: &Owner) {
     let bus = board.agent(json!({ "op": "i2c_bus", "name": "SMBus stub driver" }));
-    let put = |register: u8, value: u8| {
-        board.agent(
-            json!({ "op": "i2c_register", "bus": bus, "chip": DECODER, "register": register, "value": value }),
-        );
+    // `capture` reads the chip meanwhile, and may have chosen another bank between the two: then they are written again.
+    let put_until = |no_signal: u8, code: &str| {
+        attempt_until_state(owner, CHANNELS, code, || {
+            for (register, value) in [(0xFF, 0), (NO_SIGNAL, no_signal)] {
+                board.agent(json!({
+                    "op": "i2c_register", "bus": bus, "chip": DECODER, "register": register, "value": value,
+                }));
+            }
+        })
     };
-    put(0xFF, 0);
-    put(NO_SIGNAL, 0b1000);
-    let lost = wait_state(owner, CHANNELS, "no_signal");
+    let lost = put_until(0b1000, "no_signal");
     println!("{}", lost["state"]);
     assert_eq!(owner.channel(CHANNELS - 1).unwrap()["state"]["code"], "ok", "its neighbour goes on");
-    put(0xFF, 0);
-    put(NO_SIGNAL, 0);
-    wait_state(owner, CHANNELS, "ok");
+    put_until(0, "ok");
     owner.wait_recording_goes_on(&[CHANNELS]);
 }
 
