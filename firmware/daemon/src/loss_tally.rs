@@ -17,8 +17,11 @@ use crate::messages::{LossSum, LostBy};
 pub(crate) struct LossTally(Arc<Mutex<BTreeMap<(StreamId, LostBy), LossSum>>>);
 
 impl LossTally {
-    /// A stretch more. That a camera sent nothing is no loss of the recorder's: the channel says so.
+    /// A stretch more. That a camera sent nothing is no loss of the recorder's: the channel says so. What a mirror has is not lost.
     pub(crate) fn add(&self, loss: &Loss) {
+        if loss.elsewhere {
+            return;
+        }
         let cause = match loss.cause {
             LossCause::DiskFailed => LostBy::DiskFailed,
             LossCause::Overrun => LostBy::DiskSlow,
@@ -61,12 +64,14 @@ mod tests {
             end: at(end),
             units: 1,
             cause,
+            elsewhere: false,
         };
         tally.add(&loss(2, 30, 32, LossCause::DiskFailed));
         tally.add(&loss(2, 10, 20, LossCause::DiskFailed));
         tally.add(&loss(2, 40, 41, LossCause::Overrun));
         tally.add(&loss(1, 40, 41, LossCause::Refused));
         tally.add(&loss(1, 0, 100, LossCause::Silence));
+        tally.add(&Loss { elsewhere: true, ..loss(1, 50, 60, LossCause::Overrun) });
         let sums: Vec<_> = tally
             .sums()
             .iter()

@@ -153,11 +153,13 @@ impl Follower {
                     }
                     match taken {
                         Ok(()) => {
+                            let place = self.reached.place(self.stream);
+                            let elsewhere = place.is_some_and(|place| place.next >= meta.sequence);
                             if !std::mem::replace(&mut self.begun, true) {
                                 self.reached.began(self.stream, meta);
                             }
                             self.reached.took(self.stream, meta);
-                            if let Some(loss) = self.missing.end(self.stream, meta.wall) {
+                            if let Some(loss) = self.missing.end(self.stream, meta.wall, elsewhere) {
                                 losses.add(loss);
                             }
                             figures.units += 1;

@@ -36,6 +36,8 @@ pub struct Loss {
     pub units: u64,
     /// Why.
     pub cause: LossCause,
+    /// Another recorder has it, as a mirror does, or told of it.
+    pub elsewhere: bool,
 }
 
 /// Stretches that wait to be taken, oldest first; cheap to clone.
@@ -56,6 +58,7 @@ impl Losses {
             Some(last) => {
                 last.end = loss.end;
                 last.units += loss.units;
+                last.elsewhere &= loss.elsewhere;
             }
             // As many streams as this there are not.
             None => waiting.push(loss),
@@ -100,8 +103,8 @@ impl Missing {
         self.quiet = Some((first, now));
     }
 
-    /// A unit came; what was missing before it.
-    pub(crate) fn end(&mut self, stream: StreamId, at: WallTime) -> Option<Loss> {
+    /// A unit came; what was missing before it, which another recorder has if `elsewhere`.
+    pub(crate) fn end(&mut self, stream: StreamId, at: WallTime, elsewhere: bool) -> Option<Loss> {
         let start = self.last.replace(at).unwrap_or(at);
         let was_quiet = self.quiet.take().is_some_and(|(first, last)| last.since(first) > SILENCE);
         let had_heard = std::mem::replace(&mut self.heard, true);
@@ -109,7 +112,7 @@ impl Missing {
             self.add(0, LossCause::Silence);
         }
         let (units, cause) = self.open.take()?;
-        Some(Loss { stream, start, end: at, units, cause })
+        Some(Loss { stream, start, end: at, units, cause, elsewhere })
     }
 }
 
@@ -132,17 +135,29 @@ mod tests {
         let mut missing = Missing::after(Some(at(5)));
         missing.add(3, LossCause::DiskFailed);
         missing.add(4, LossCause::Overrun);
-        let loss = missing.end(stream(1), at(9)).unwrap();
-        let wanted =
-            Loss { stream: stream(1), start: at(5), end: at(9), units: 7, cause: LossCause::DiskFailed };
+        let loss = missing.end(stream(1), at(9), false).unwrap();
+        let wanted = Loss {
+            stream: stream(1),
+            start: at(5),
+            end: at(9),
+            units: 7,
+            cause: LossCause::DiskFailed,
+            elsewhere: false,
+        };
         assert_eq!(loss, wanted);
-        assert_eq!(missing.end(stream(1), at(10)), None);
+        assert_eq!(missing.end(stream(1), at(10), false), None);
         missing.add(1, LossCause::Refused);
-        assert_eq!(missing.end(stream(1), at(12)).map(|loss| (loss.start, loss.units)), Some((at(10), 1)));
+        assert_eq!(
+            missing.end(stream(1), at(12), false).map(|loss| (loss.start, loss.units)),
+            Some((at(10), 1))
+        );
         // Nothing came before.
         let mut missing = Missing::default();
         missing.add(2, LossCause::Overrun);
-        assert_eq!(missing.end(stream(1), at(3)).map(|loss| (loss.start, loss.end)), Some((at(3), at(3))));
+        assert_eq!(
+            missing.end(stream(1), at(3), false).map(|loss| (loss.start, loss.end)),
+            Some((at(3), at(3)))
+        );
     }
 
     #[test]
@@ -152,28 +167,28 @@ mod tests {
         for second in 0..60 {
             missing.nothing_came(mono(second));
         }
-        assert_eq!(missing.end(stream(1), at(129)), None, "the recorder was off before");
+        assert_eq!(missing.end(stream(1), at(129), false), None, "the recorder was off before");
         // Looked at twice, with a disk that kept this thread for long before the unit that waited was taken.
         for second in [60, 64] {
             missing.nothing_came(mono(second));
         }
-        assert_eq!(missing.end(stream(1), at(130)), None);
+        assert_eq!(missing.end(stream(1), at(130), false), None);
         for second in 90..96 {
             missing.nothing_came(mono(second));
         }
-        assert_eq!(missing.end(stream(1), at(136)), None, "five seconds are none");
+        assert_eq!(missing.end(stream(1), at(136), false), None, "five seconds are none");
         for second in 96..103 {
             missing.nothing_came(mono(second));
         }
-        let loss = missing.end(stream(1), at(143)).unwrap();
+        let loss = missing.end(stream(1), at(143), false).unwrap();
         assert_eq!((loss.start, loss.end, loss.units, loss.cause), (at(136), at(143), 0, LossCause::Silence));
-        assert_eq!(missing.end(stream(1), at(144)), None);
+        assert_eq!(missing.end(stream(1), at(144), false), None);
         // What the ring lost first is the cause.
         missing.add(3, LossCause::Overrun);
         for second in 110..120 {
             missing.nothing_came(mono(second));
         }
-        assert_eq!(missing.end(stream(1), at(160)).map(|loss| loss.cause), Some(LossCause::Overrun));
+        assert_eq!(missing.end(stream(1), at(160), false).map(|loss| loss.cause), Some(LossCause::Overrun));
     }
 
     #[test]
@@ -182,12 +197,14 @@ mod tests {
         for second in 0..5000 {
             let (start, end) = (at(second), at(second + 1));
             let of = stream(1 + (second % 2) as u16);
-            losses.add(Loss { stream: of, start, end, units: 1, cause: LossCause::Overrun });
+            let elsewhere = second % 3 == 0;
+            losses.add(Loss { stream: of, start, end, units: 1, cause: LossCause::Overrun, elsewhere });
         }
         let taken = losses.take();
         assert_eq!(taken.len(), MAX_WAITING);
         assert_eq!(taken.iter().map(|loss| loss.units).sum::<u64>(), 5000);
         assert_eq!(taken.iter().map(|loss| loss.end).max(), Some(at(5000)));
+        assert!(taken.last().is_some_and(|last| last.units > 3 && !last.elsewhere), "some of it is nowhere");
         assert_eq!(losses.take(), []);
     }
 }

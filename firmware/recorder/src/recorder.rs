@@ -326,7 +326,8 @@ impl Recorder {
                 figures.lost_gops += gone.iter().filter(|unit| unit.keyframe).count() as u64;
             }
             let (units, cause) = (gone.len() as u64, LossCause::DiskFailed);
-            self.losses.add(Loss { stream, start: first.unit.wall, end, units, cause });
+            let start = first.unit.wall;
+            self.losses.add(Loss { stream, start, end, units, cause, elsewhere: false });
         }
     }
 

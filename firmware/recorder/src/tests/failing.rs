@@ -91,7 +91,8 @@ fn what_was_in_memory_alone_when_a_recorder_ends_is_told_as_far_as_the_ring_has_
         // A ring is read from a keyframe on.
         let (count, end) = if has_ring { (20, at(40)) } else { (80, at(99)) };
         let lost = losses.take();
-        assert_eq!(lost, [Lost { stream, start: at(20), end, units: count, cause: LossCause::DiskFailed }]);
+        let (cause, elsewhere) = (LossCause::DiskFailed, false);
+        assert_eq!(lost, [Lost { stream, start: at(20), end, units: count, cause, elsewhere }]);
         let status = running.status.get();
         assert_eq!(status.streams[&stream].lost_units, count);
         assert_eq!(status.streams[&stream].lost_gops, if has_ring { 1 } else { 4 });
@@ -174,9 +175,45 @@ fn what_a_ring_lost_while_nobody_followed_it_is_told_by_whoever_comes_next() {
         let told: Vec<Lost> = of_first.take().into_iter().chain(of_second.take()).collect();
         let units: u64 = told.iter().map(|lost| lost.units).sum();
         assert_eq!(units, new[0] as u64 - 20, "{before:?}: {told:?}");
-        assert!(told.iter().all(|lost| lost.cause == LossCause::DiskFailed), "{told:?}");
+        assert!(told.iter().all(|lost| lost.cause == LossCause::DiskFailed && !lost.elsewhere), "{told:?}");
         let stretch = (told.iter().map(|lost| lost.start).min(), told.iter().map(|lost| lost.end).max());
         let from = if before == Before::Ended { at(19) } else { at(20) };
         assert_eq!(stretch, (Some(from), Some(at(new[0]))), "{before:?}: {told:?}");
     }
+}
+
+#[test]
+fn what_one_copy_lost_and_the_other_has_is_told_as_such() {
+    let (bus, first, second) = (scratch(), scratch(), scratch());
+    let mut camera = Camera::in_ring(bus.path(), RingSpec { payload_bytes: 1 << 20, slots: 64 });
+    let (stream, reached) = (camera.stream, Reached::default());
+    let disk = FaultDisk::new(Loss::Everything);
+    let start = |disk: &FaultDisk, volume: &Path| {
+        let clock = || Arc::new(SystemClock::new());
+        let (store, _) =
+            Store::open_on(Arc::new(disk.clone()), volume, OPTIONS, &Keys::NONE, clock()).unwrap();
+        let recorder = Recorder::new(bus.path(), store, clock()).after(reached.clone());
+        (recorder.losses(), run(recorder))
+    };
+    camera.publish(20);
+    let (of_first, hangs) = start(&disk, first.path());
+    let (of_second, goes_on) = start(&FaultDisk::new(Loss::Everything), second.path());
+    for copy in [&hangs, &goes_on] {
+        copy.until("the first commit", |status| status.committed.0 > 0);
+    }
+    let stall = disk.stall_at(disk.operations());
+    camera.publish(20);
+    stall.wait();
+    for _ in 0..10 {
+        camera.publish(20);
+        goes_on.until("the newest", |status| status.streams[&stream].last_unit == Some(at(camera.next - 1)));
+    }
+    drop(stall);
+    hangs.until("the newest", |status| status.streams[&stream].last_unit == Some(at(camera.next - 1)));
+    hangs.end();
+    goes_on.end();
+    let lost = of_first.take();
+    assert!(lost.len() == 1 && lost[0].units > 100 && lost[0].elsewhere, "{lost:?}");
+    assert_eq!(of_second.take(), []);
+    assert_all(second.path(), stream, camera.next);
 }
