@@ -309,6 +309,8 @@ mod tests {
         };
         assert_eq!(known(&mut notary), [Some(5), Some(900), None]);
         books.ledger.close();
+        // As its thread does, at any time.
+        books.ledger.look_after();
         let mut notary = Books::new(ledger(Some(dir.path()))).unwrap().notary();
         assert_eq!(known(&mut notary), [Some(5), Some(900), None]);
         assert_eq!(notary.last_sealed([8; 16], Class::DEFAULT).unwrap(), None, "of another volume");

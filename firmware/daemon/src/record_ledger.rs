@@ -321,9 +321,10 @@ impl RecordLedger {
         reader.leaves_backwards(before.unwrap_or(reader.size()), limit).map_err(io::Error::other)
     }
 
-    /// Everything is written and signed when this returns, as far as the disk allows.
+    /// Everything is written and signed when this returns, as far as the disk allows, and whoever looks after it opens it no more.
     pub(crate) fn close(&self) {
-        self.finish(&mut self.state());
+        self.move_to(None);
+        drop(self.state());
     }
 
     fn finish(&self, state: &mut State) {
