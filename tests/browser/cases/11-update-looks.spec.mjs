@@ -111,7 +111,7 @@ test('a disk says for how long its footage stays, by the days that channels are 
   await expect(stays('sdb')).toHaveText(['not known yet 100 GB', 'about 20 hours, not 14 days: the disk is too small 100 GB'])
   // And follows what the recorder tells next.
   await mock('disks', [{ ...DISKS[0], retention: [retention(null, 30)] }])
-  await expect(stays('sda')).toHaveText('about 30 hours')
+  await expect(stays('sda')).toHaveText(['about 30 hours'])
 })
 
 test('a disk is formatted after ERASE is typed; what is lost is named', async ({ page, mock }) => {
