@@ -34,8 +34,8 @@ pub(crate) struct Follower {
     reached: Reached,
     /// The first that nobody took before; `None` from the first unit on, and where all are new.
     due: Option<u64>,
-    /// The first was taken.
-    begun: bool,
+    /// The sequence of the last that was taken.
+    taken: Option<u64>,
     missing: Missing,
     /// A commit failed since the ring was last empty.
     held_up: bool,
@@ -68,7 +68,7 @@ impl Follower {
             stored,
             reached: reached.clone(),
             due: place.map(|place| place.next),
-            begun: false,
+            taken: None,
             missing,
             held_up: false,
             class: None,
@@ -80,7 +80,7 @@ impl Follower {
         self.missing = former.missing;
         self.class = former.class;
         self.due = None;
-        self.begun = former.begun;
+        self.taken = former.taken;
     }
 
     /// A commit failed: what the ring loses now, the disk is to blame for.
@@ -153,12 +153,8 @@ impl Follower {
                     }
                     match taken {
                         Ok(()) => {
-                            let place = self.reached.place(self.stream);
-                            let elsewhere = place.is_some_and(|place| place.next >= meta.sequence);
-                            if !std::mem::replace(&mut self.begun, true) {
-                                self.reached.began(self.stream, meta);
-                            }
-                            self.reached.took(self.stream, meta);
+                            let before = self.taken.replace(meta.sequence);
+                            let elsewhere = self.reached.took(self.stream, meta, before);
                             if let Some(loss) = self.missing.end(self.stream, meta.wall, elsewhere) {
                                 losses.add(loss);
                             }

@@ -277,7 +277,7 @@ impl Volume {
     /// A small file in the volume's folder; `None` where there is none.
     ///
     /// # Errors
-    /// `Damaged`, `Unsupported` where its `version` is not `version`, `Io`.
+    /// `Damaged`, `Unsupported` where it is not of [`Versioned::VERSION`], `Io`.
     pub(crate) fn read_small<T: Versioned>(&self, path: &Path) -> Result<Option<T>, StoreError> {
         let text = match self.disk.read_text(path) {
             Ok(text) => text,

@@ -99,6 +99,13 @@ fn what_was_in_memory_alone_when_a_recorder_ends_is_told_as_far_as_the_ring_has_
     }
 }
 
+/// A recorder of a volume on `disk`, one of all that know of each other.
+fn one_of(reached: &Reached, bus: &Path, disk: &FaultDisk, volume: &Path) -> Recorder {
+    let clock = || Arc::new(SystemClock::new());
+    let (store, _) = Store::open_on(Arc::new(disk.clone()), volume, OPTIONS, &Keys::NONE, clock()).unwrap();
+    Recorder::new(bus, store, clock()).after(reached.clone())
+}
+
 /// Who had the camera before the ring went on without anybody.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Before {
@@ -118,11 +125,7 @@ fn what_a_ring_lost_while_nobody_followed_it_is_told_by_whoever_comes_next() {
         let (stream, reached) = (camera.stream, Reached::default());
         let disk = FaultDisk::new(Loss::Everything);
         let start = |disk: &FaultDisk, volume: &Path, choice: &ChannelChoice| {
-            let clock = || Arc::new(SystemClock::new());
-            let (store, _) =
-                Store::open_on(Arc::new(disk.clone()), volume, OPTIONS, &Keys::NONE, clock()).unwrap();
-            let recorder =
-                Recorder::new(bus.path(), store, clock()).choose(choice.clone()).after(reached.clone());
+            let recorder = one_of(&reached, bus.path(), disk, volume).choose(choice.clone());
             (recorder.losses(), run(recorder))
         };
         let this: Channels = [stream.channel].into_iter().collect();
@@ -189,10 +192,7 @@ fn what_one_copy_lost_and_the_other_has_is_told_as_such() {
     let (stream, reached) = (camera.stream, Reached::default());
     let disk = FaultDisk::new(Loss::Everything);
     let start = |disk: &FaultDisk, volume: &Path| {
-        let clock = || Arc::new(SystemClock::new());
-        let (store, _) =
-            Store::open_on(Arc::new(disk.clone()), volume, OPTIONS, &Keys::NONE, clock()).unwrap();
-        let recorder = Recorder::new(bus.path(), store, clock()).after(reached.clone());
+        let recorder = one_of(&reached, bus.path(), disk, volume);
         (recorder.losses(), run(recorder))
     };
     camera.publish(20);
